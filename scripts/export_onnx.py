@@ -36,7 +36,9 @@ def export(options: argparse.Namespace) -> None:
             for graph, build in BUILDERS.items():
                 metadata = contract.metadata(preset, pooling, graph, weights, weights_file.sha256)
                 model = build(preset, weights, pooling)
-                files[contract.file_name(preset, pooling, graph)] = storage.finish(model, metadata, weights_file)
+                files[contract.file_name(preset, pooling, graph)] = storage.finish(
+                    model, metadata, weights_file
+                )
     storage.write(options.out, files)
     report(options.out, files, storage.stale_graphs(options.out, weights_file, files))
 
@@ -58,15 +60,29 @@ def report(out: Path, files: dict[str, bytes], stale: list[str]) -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
-    add("--weights", required=True, metavar="FILE|random:SEED",
-        help="8-bit codebook (.bin), .npz, .safetensors, .pth (needs torch), or seeded random weights")
-    add("--convention", choices=sources.CONVENTIONS,
+    add(
+        "--weights",
+        required=True,
+        metavar="FILE|random:SEED",
+        help="8-bit codebook (.bin), .npz, .safetensors, .pth (needs torch), or seeded random weights",
+    )
+    add(
+        "--convention",
+        choices=sources.CONVENTIONS,
         help="input the weights were trained for: caffe (BGR, 0..255, mean subtracted; default) or torchvision "
-        "(RGB, /255, mean and deviation; default for torchvision's own checkpoint)")
-    add("--width-divisor", type=int, default=1, metavar="N",
-        help="divide all channel counts by N; with random:SEED only (default 1)")
+        "(RGB, /255, mean and deviation; default for torchvision's own checkpoint)",
+    )
+    add(
+        "--width-divisor",
+        type=int,
+        default=1,
+        metavar="N",
+        help="divide all channel counts by N; with random:SEED only (default 1)",
+    )
     add("--preset", action="append", choices=PRESETS, help="repeatable (default: all)")
     add("--pooling", action="append", choices=POOLINGS, help="repeatable (default: both)")
     add("--style-layers", metavar="A,B", help="for a preset of your own, for instance relu1_1,relu2_1")

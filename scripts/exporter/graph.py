@@ -123,7 +123,10 @@ class Graph:
             "impasto",
             [_value_info(value, value.name) for value in self.inputs],
             [_value_info(value, name) for name, value in outputs.items()],
-            [numpy_helper.from_array(array, name) for name, array in (self.initializers | self.frozen).items()],
+            [
+                numpy_helper.from_array(array, name)
+                for name, array in (self.initializers | self.frozen).items()
+            ],
         )
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
 
@@ -135,7 +138,11 @@ class Graph:
                 onnx.defs.get_schema(proto.op_type, OPSET),
                 proto,
                 {value.name: _type_proto(value) for value in present},
-                {v.name: numpy_helper.from_array(constants[v.name], v.name) for v in present if v.name in constants},
+                {
+                    v.name: numpy_helper.from_array(constants[v.name], v.name)
+                    for v in present
+                    if v.name in constants
+                },
                 opset_imports=[helper.make_opsetid("", OPSET)],
                 ir_version=IR_VERSION,
             )

@@ -45,17 +45,17 @@ def loss_gradient(
     style_losses = _style_terms(g, preset, activations, seeds)
     content_losses = _content_terms(g, preset, activations, seeds)
     sums = [g.op("ReduceSum", terms, keepdims=0, name="sum") for terms in (style_losses, content_losses)]
-    return g.to_model({
-        contract.LOSS: g.op("Add", *sums, name="total"),
-        contract.STYLE_LOSSES: style_losses,
-        contract.CONTENT_LOSSES: content_losses,
-        contract.GRADIENT: backward(g, trunk_nodes, seeds, image).with_shape(contract.IMAGE_SHAPE),
-    })
+    return g.to_model(
+        {
+            contract.LOSS: g.op("Add", *sums, name="total"),
+            contract.STYLE_LOSSES: style_losses,
+            contract.CONTENT_LOSSES: content_losses,
+            contract.GRADIENT: backward(g, trunk_nodes, seeds, image).with_shape(contract.IMAGE_SHAPE),
+        }
+    )
 
 
-def _style_terms(
-    g: Graph, preset: Preset, activations: dict[str, Value], seeds: dict[Value, Value]
-) -> Value:
+def _style_terms(g: Graph, preset: Preset, activations: dict[str, Value], seeds: dict[Value, Value]) -> Value:
     """The weighted style terms [layers]; adds their gradients to `seeds`."""
     channels = {layer: activations[layer].shape[1] for layer in preset.style_layers}
     targets = {layer: g.input(contract.gram_name(layer), (c, c)) for layer, c in channels.items()}

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
 import onnx
 
 from . import contract
@@ -69,7 +68,7 @@ def write(directory: Path, files: Mapping[str, bytes]) -> None:
 
 def stale_graphs(directory: Path, weights: WeightsFile, written: Iterable[str]) -> list[str]:
     """Graphs in `directory` that refer to another weights file than the one now there."""
-    others = sorted(set(path.name for path in directory.glob("*.onnx")) - set(written))
+    others = sorted({path.name for path in directory.glob("*.onnx")} - set(written))
     return [name for name in others if _weights_digest(directory / name) != weights.sha256]
 
 

@@ -132,4 +132,3 @@ def _input_affine(g: Graph, image: Value, affine: Affine) -> Value:
     with g.scope("input_affine"):
         weight, bias = g.real(kernel, "weight"), g.real(affine.offset, "bias")
         return g.op("Conv", image, weight, bias, kernel_shape=[1, 1], name="conv")
-

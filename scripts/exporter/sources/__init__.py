@@ -34,7 +34,9 @@ def load(specification: str, width_divisor: int = 1, convention: str | None = No
     if kind == "random":
         return seeded.weights(seed, width_divisor)
     if width_divisor != 1:
-        raise WeightsError("a width divisor goes with random:SEED only; weights of a file have their own widths")
+        raise WeightsError(
+            "a width divisor goes with random:SEED only; weights of a file have their own widths"
+        )
     return _load_file(Path(specification), convention)
 
 

@@ -24,10 +24,13 @@ def _convolution(path: Path, tensors: dict[str, np.ndarray], name: str) -> Convo
     block, index = name[len("conv") :].split("_")
     prefix = f"block{block}_conv{index}"
     weight = Codebook(
-        _tensor(path, tensors, f"{prefix}_W_q", np.uint8), _tensor(path, tensors, f"{prefix}_W_table", np.float32)
+        _tensor(path, tensors, f"{prefix}_W_q", np.uint8),
+        _tensor(path, tensors, f"{prefix}_W_table", np.float32),
     )
     if weight.entries.shape != (256,):
-        raise WeightsError(f"{path}: the codebook of {name} has {list(weight.entries.shape)} entries, expected [256]")
+        raise WeightsError(
+            f"{path}: the codebook of {name} has {list(weight.entries.shape)} entries, expected [256]"
+        )
     return Convolution(weight, _tensor(path, tensors, f"{prefix}_b", np.float32))
 
 

@@ -56,7 +56,9 @@ def check(path: Path, convolutions: dict[str, Convolution]) -> dict[str, Convolu
             raise WeightsError(f"{path}: {name} has weights {list(shape)}, expected [out, {channels}, 3, 3]")
         channels = shape[0]
         if convolution.bias.shape != (channels,):
-            raise WeightsError(f"{path}: {name} has bias {list(convolution.bias.shape)}, expected [{channels}]")
+            raise WeightsError(
+                f"{path}: {name} has bias {list(convolution.bias.shape)}, expected [{channels}]"
+            )
         if not all(_is_finite(part) for part in (convolution.weight, convolution.bias)):
             raise WeightsError(f"{path}: {name} holds numbers that are not finite")
     return convolutions

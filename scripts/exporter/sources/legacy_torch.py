@@ -64,7 +64,9 @@ class _Unpickler(pickle.Unpickler):
             return _rebuild_tensor
         if (module, name) == ("collections", "OrderedDict"):
             return dict
-        raise WeightsError(f"the pickle asks for '{module}.{name}'; a file of plain tensors has no use for it")
+        raise WeightsError(
+            f"the pickle asks for '{module}.{name}'; a file of plain tensors has no use for it"
+        )
 
     def persistent_load(self, pid: object) -> _Storage:
         _, type_name, key, _, _, _ = pid

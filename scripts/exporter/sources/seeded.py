@@ -20,7 +20,9 @@ def weights(seed: str, width_divisor: int) -> Vgg19Weights:
     if not seed.isdecimal():
         raise WeightsError(f"random:{seed}: the seed must be a whole number from 0")
     if width_divisor < 1 or any(channels % width_divisor for channels in CHANNELS_PER_BLOCK):
-        raise WeightsError(f"width divisor {width_divisor}: it must divide 64, VGG19's smallest channel count")
+        raise WeightsError(
+            f"width divisor {width_divisor}: it must divide 64, VGG19's smallest channel count"
+        )
     generator = np.random.PCG64(int(seed))
     convolutions, inputs, digest = {}, 3, sha256()
     for layer in LAYERS:
