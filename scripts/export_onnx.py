@@ -19,7 +19,7 @@ def main() -> int:
     options = parse_arguments()
     try:
         export(options)
-    except (sources.WeightsError, PresetError, GraphError, OSError) as error:
+    except (sources.WeightsError, PresetError, GraphError, storage.CheckFailed, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
@@ -73,8 +73,8 @@ def parse_arguments() -> argparse.Namespace:
     add(
         "--convention",
         choices=sources.CONVENTIONS,
-        help="input the weights were trained for: caffe (BGR, 0..255, mean subtracted; default) or torchvision "
-        "(RGB, /255, mean and deviation; default for torchvision's own checkpoint)",
+        help="input the weights were trained for: caffe (BGR, 0..255, mean subtracted; default) "
+        "or torchvision (RGB, /255, mean and deviation; default for torchvision's own checkpoint)",
     )
     add(
         "--width-divisor",

@@ -36,7 +36,7 @@ def backward(g: Graph, trunk: Iterable[Node], seeds: Mapping[Value, Value], imag
     path = _path(trunk, image)
     pullbacks = [_pullback(g, node) for node in path]
     gradients = dict(seeds)
-    for node, pullback in zip(reversed(path), reversed(pullbacks)):
+    for node, pullback in zip(reversed(path), reversed(pullbacks), strict=True):
         x = node.inputs[0]
         with g.scope(f"backward/{node.name}"):
             dx = pullback(gradients[node.output])
@@ -71,7 +71,7 @@ def conv(g: Graph, node: Node) -> Pullback:
     swapped = g.op("Transpose", node.inputs[1], perm=[1, 0, 2, 3], name="swap_in_out")
     ends = g.ints(INT64_MIN, INT64_MIN)
     turned = g.op("Slice", swapped, g.ints(-1, -1), ends, g.ints(2, 3), g.ints(-1, -1), name="reverse")
-    opposite_pads = [k - 1 - p for k, p in zip(kernel * 2, pads)]
+    opposite_pads = [k - 1 - p for k, p in zip(kernel * 2, pads, strict=True)]
     return lambda dy: g.op("Conv", dy, turned, kernel_shape=kernel, pads=opposite_pads)
 
 
@@ -103,9 +103,9 @@ def max_pool(g: Graph, node: Node) -> Pullback:
     """Y = max of 2x2: dY goes to the first maximum of the window in row-major order.
 
     X is taken apart into its four phases (top left, top right, bottom left, bottom right of every window),
-    each of Y's size. One phase after another takes dY where it equals the maximum and leaves the rest to those
-    that follow; what is left in the end belongs to the last. x * 1, x * 0 and x - x are exact, so no value
-    changes and none is counted twice.
+    each of Y's size. One phase after another takes dY where it equals the maximum and leaves the rest to
+    those that follow; what is left in the end belongs to the last. x * 1, x * 0 and x - x are exact, so no
+    value changes and none is counted twice.
     """
     _require_two_by_two(node)
     x, y = node.inputs[0], node.output

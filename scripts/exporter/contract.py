@@ -20,8 +20,8 @@ INPUT_CONVENTION = "BGR, 0..255, minus mean 103.939,116.779,123.68, NCHW float32
 WEIGHTS_FILE = "vgg19.weights"
 
 IMAGE_OPERATORS = frozenset({
-    "Add", "AveragePool", "Cast", "Concat", "Conv", "Div", "Equal", "Gemm", "Greater", "MatMul", "MaxPool", "Mul",
-    "Pad", "ReduceSum", "Relu", "Reshape", "Resize", "Slice", "Sub", "Transpose",
+    "Add", "AveragePool", "Cast", "Concat", "Conv", "Div", "Equal", "Greater", "MatMul", "MaxPool",
+    "Mul", "Pad", "ReduceSum", "Relu", "Reshape", "Resize", "Slice", "Sub", "Transpose",
 })  # fmt: skip
 """Those that work on pictures; the CPU, CUDA and TensorRT providers of ONNX Runtime all run them."""
 

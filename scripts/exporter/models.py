@@ -17,7 +17,7 @@ from .vgg19 import Vgg19Weights, deepest, trunk
 def features(
     preset: Preset, weights: Vgg19Weights, pooling: str, float_type: type[np.floating] = np.float32
 ) -> onnx.ModelProto:
-    """image -> Gram matrices of the style layers, activations of the content layers: the targets of a loss."""
+    """image -> Gram matrices of style layers, activations of content layers: the targets of a loss."""
     g = Graph(float_type)
     image = g.input(contract.IMAGE, contract.IMAGE_SHAPE)
     activations = trunk(g, image, weights, deepest(preset.layers), pooling)

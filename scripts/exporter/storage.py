@@ -11,12 +11,17 @@ from hashlib import sha256
 from pathlib import Path
 
 import onnx
+from google.protobuf.message import DecodeError
 
 from . import contract
 from .vgg19 import LAYERS, Vgg19Weights, convolution_of
 
 ALIGNMENT = 64
 """Bytes; a tensor starts on a cache line."""
+
+
+class CheckFailed(ValueError):
+    """A graph that must not be written."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +51,23 @@ def pack(weights: Vgg19Weights, last: str) -> WeightsFile:
 def finish(model: onnx.ModelProto, metadata: Mapping[str, str], weights: WeightsFile) -> bytes:
     """Check `model`, which still has its tensors inside, move the weights out, and serialise it."""
     onnx.helper.set_model_props(model, dict(metadata))
-    onnx.checker.check_model(model, full_check=True)
-    onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
-    _check_operators(model)
+    check(model)
     for tensor in model.graph.initializer:
         if tensor.name in weights.places:
             _move_outside(tensor, *weights.places[tensor.name])
     return model.SerializeToString(deterministic=True)
+
+
+def check(model: onnx.ModelProto) -> None:
+    """ONNX's own full check, strict shape inference, and the contract's list of operators."""
+    try:
+        onnx.checker.check_model(model, full_check=True)
+        onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise CheckFailed(f"the graph is not valid ONNX: {error}") from error
+    for node in model.graph.node:
+        if node.op_type not in contract.IMAGE_OPERATORS | contract.FOLDED_OPERATORS:
+            raise CheckFailed(f"node '{node.name}': {node.op_type} is no operator that every provider runs")
 
 
 def write(directory: Path, files: Mapping[str, bytes]) -> None:
@@ -67,21 +82,19 @@ def write(directory: Path, files: Mapping[str, bytes]) -> None:
 
 
 def stale_graphs(directory: Path, weights: WeightsFile, written: Iterable[str]) -> list[str]:
-    """Graphs in `directory` that refer to another weights file than the one now there."""
+    """Graphs of ours in `directory` that refer to another weights file than the one now there."""
     others = sorted({path.name for path in directory.glob("*.onnx")} - set(written))
-    return [name for name in others if _weights_digest(directory / name) != weights.sha256]
+    digests = {name: _weights_digest(directory / name) for name in others}
+    return [name for name, digest in digests.items() if digest not in (None, weights.sha256)]
 
 
 def _weights_digest(path: Path) -> str | None:
-    properties = {p.key: p.value for p in onnx.load(path, load_external_data=False).metadata_props}
-    return properties.get("impasto.external_data_sha256")
-
-
-def _check_operators(model: onnx.ModelProto) -> None:
-    allowed = contract.IMAGE_OPERATORS | contract.FOLDED_OPERATORS
-    for node in model.graph.node:
-        if node.op_type not in allowed:
-            raise onnx.checker.ValidationError(f"operator {node.op_type} is not one that every provider runs")
+    """What a graph says of its weights file; None if it is no graph or not one of ours."""
+    try:
+        properties = onnx.load(path, load_external_data=False).metadata_props
+    except DecodeError:
+        return None
+    return {p.key: p.value for p in properties}.get("impasto.external_data_sha256")
 
 
 def _move_outside(tensor: onnx.TensorProto, offset: int, length: int) -> None:

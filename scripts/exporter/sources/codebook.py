@@ -1,7 +1,7 @@
 """The default weights: the original VGG19 as an 8-bit codebook, 256 float32 entries a layer.
 
-Per convolution the file has uint8 indices `blockB_convI_W_q` [out, in, 3, 3], their table `blockB_convI_W_table`
-[256], and a float32 bias `blockB_convI_b` [out].
+Per convolution the file has uint8 indices `blockB_convI_W_q` [out, in, 3, 3], their float32 table
+`blockB_convI_W_table` [256], and a float32 bias `blockB_convI_b` [out].
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ CONVENTIONS: dict[str, Affine | None] = {CAFFE: None, TORCHVISION: _torchvision_
 def named_convolutions(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, Convolution]:
     """Float weights named `features.N.weight` and `.bias`, as torchvision counts, or `convB_I.weight`."""
     convolutions = {}
-    for name, index in zip(CONVOLUTIONS, TORCHVISION_INDICES):
+    for name, index in zip(CONVOLUTIONS, TORCHVISION_INDICES, strict=True):
         prefix = name if f"{name}.weight" in arrays else f"features.{index}"
         weight, bias = (_float32(path, arrays, f"{prefix}.{part}") for part in ("weight", "bias"))
         convolutions[name] = Convolution(weight, bias)

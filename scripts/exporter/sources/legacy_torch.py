@@ -41,14 +41,12 @@ def read(path: Path) -> dict[str, np.ndarray]:
     file = BytesIO(path.read_bytes())
     try:
         if _Unpickler(file).load() != MAGIC_NUMBER or _Unpickler(file).load() != PROTOCOL_VERSION:
-            raise WeightsError(f"{path}: not in torch's legacy save format")
+            raise ValueError("not in torch's legacy save format")
         _Unpickler(file).load()
         saved, keys = _Unpickler(file).load(), _Unpickler(file).load()
         dtypes = {tensor.storage.key: tensor.storage.dtype for tensor in saved.values()}
         storages = {key: _read_storage(file, dtypes[key]) for key in keys}
         return {name: _materialise(tensor, storages[tensor.storage.key]) for name, tensor in saved.items()}
-    except WeightsError:
-        raise
     except Exception as error:
         # Corrupt bytes can make a pickle fail in any way at all.
         raise WeightsError(f"{path}: truncated, corrupt, or not a weights file ({error})") from error
@@ -64,9 +62,7 @@ class _Unpickler(pickle.Unpickler):
             return _rebuild_tensor
         if (module, name) == ("collections", "OrderedDict"):
             return dict
-        raise WeightsError(
-            f"the pickle asks for '{module}.{name}'; a file of plain tensors has no use for it"
-        )
+        raise pickle.UnpicklingError(f"it asks for '{module}.{name}', which plain tensors have no use for")
 
     def persistent_load(self, pid: object) -> _Storage:
         _, type_name, key, _, _, _ = pid

@@ -1,7 +1,7 @@
 """Seeded random weights, for tests: a network of VGG19's shape with its channel counts divided.
 
-Weights are uniform with He's variance, 2 / fan-in (He et al., "Delving Deep into Rectifiers", ICCV 2015), so that
-activations keep their size through the layers; biases are uniform within 8, some grey levels.
+Weights are uniform with He's variance, 2 / fan-in (He et al., "Delving Deep into Rectifiers", ICCV 2015), so
+that activations keep their size through the layers; biases are uniform within 8, some grey levels.
 """
 
 from __future__ import annotations
