@@ -27,6 +27,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let style = Picture::load(Path::new(style))?;
     let stylized = stylizer.stylize(&content, &style, &mut observer)?;
     stylized.picture.save(Path::new(output), true)?;
-    println!("{} evaluations, loss {:.4e}", stylized.outcome.evaluations, stylized.outcome.loss);
+    println!(
+        "{} evaluations, loss {:.4e}",
+        stylized.outcome.evaluations, stylized.outcome.loss
+    );
     Ok(())
 }

@@ -134,15 +134,24 @@ impl Options {
     /// The first option that is out of its range.
     pub fn resolve(&self) -> Result<Settings, ConfigError> {
         let name = self.preset.clone().unwrap_or_else(|| PRESETS[0].name.to_owned());
-        let preset = PRESETS.iter().find(|preset| preset.name == name).unwrap_or(&PRESETS[0]);
+        let preset = PRESETS
+            .iter()
+            .find(|preset| preset.name == name)
+            .unwrap_or(&PRESETS[0]);
         let settings = Settings {
             preset: name,
             pooling: self.pooling.unwrap_or_default(),
             size: pixels("size", self.size.unwrap_or(512))?,
             fit: self.fit.unwrap_or(preset.fit),
-            style_size: self.style_size.map(|size| pixels("style-size", size)).transpose()?,
+            style_size: self
+                .style_size
+                .map(|size| pixels("style-size", size))
+                .transpose()?,
             style_weight: weight("style-weight", self.style_weight.unwrap_or(preset.style_weight))?,
-            content_weight: weight("content-weight", self.content_weight.unwrap_or(preset.content_weight))?,
+            content_weight: weight(
+                "content-weight",
+                self.content_weight.unwrap_or(preset.content_weight),
+            )?,
             init: self.init.clone().unwrap_or_default(),
             seed: self.seed.unwrap_or(0),
             iterations: self.iterations.unwrap_or(500),
@@ -179,14 +188,22 @@ fn pixels(option: &'static str, value: u32) -> Result<u32, ConfigError> {
     if (1..=MAX_SIZE).contains(&value) {
         return Ok(value);
     }
-    Err(ConfigError { option, value: value.to_string(), expected: "1 to 32768 pixels" })
+    Err(ConfigError {
+        option,
+        value: value.to_string(),
+        expected: "1 to 32768 pixels",
+    })
 }
 
 fn weight(option: &'static str, value: f64) -> Result<f64, ConfigError> {
     if value.is_finite() && value >= 0.0 && value <= 1e15 {
         return Ok(value);
     }
-    Err(ConfigError { option, value: value.to_string(), expected: "a number from 0 to 1e15" })
+    Err(ConfigError {
+        option,
+        value: value.to_string(),
+        expected: "a number from 0 to 1e15",
+    })
 }
 
 fn count(option: &'static str, value: usize, most: usize) -> Result<usize, ConfigError> {
@@ -194,7 +211,11 @@ fn count(option: &'static str, value: usize, most: usize) -> Result<usize, Confi
         return Ok(value);
     }
     let expected = if most == 1000 { "1 to 1000" } else { "1 to 1024" };
-    Err(ConfigError { option, value: value.to_string(), expected })
+    Err(ConfigError {
+        option,
+        value: value.to_string(),
+        expected,
+    })
 }
 
 /// Writes a setting as its flag's value.

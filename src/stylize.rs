@@ -75,7 +75,11 @@ impl Stylizer {
         let folder = options.graphs.clone().map_or_else(|| default_folder(&name), Ok)?;
         let graphs = Graphs::open(&folder, &name)?;
         let runtime = Runtime::load(options.onnxruntime.as_deref())?;
-        Ok(Stylizer { settings, runtime, graphs })
+        Ok(Stylizer {
+            settings,
+            runtime,
+            graphs,
+        })
     }
 
     /// The resolved settings.
@@ -107,10 +111,21 @@ impl Stylizer {
         let start = self.settings.init.tensor(&content, self.settings.seed)?;
         let targets = self.targets(&content, &style)?;
         drop(style);
-        let mut loss = self.graphs.loss_gradient(&self.runtime, self.settings.threads, &targets, self.weights())?;
+        let mut loss =
+            self.graphs
+                .loss_gradient(&self.runtime, self.settings.threads, &targets, self.weights())?;
         let (width, height) = content.size();
-        let _ = observer.observe(&Event::Started(Started { width, height, term_names: loss.term_names() }));
-        let mut outcome = minimize(&mut loss, start.into_raw_vec_and_offset().0, &self.optimizer(), observer)?;
+        let _ = observer.observe(&Event::Started(Started {
+            width,
+            height,
+            term_names: loss.term_names(),
+        }));
+        let mut outcome = minimize(
+            &mut loss,
+            start.into_raw_vec_and_offset().0,
+            &self.optimizer(),
+            observer,
+        )?;
         let picture = from_values(&std::mem::take(&mut outcome.image), width, height);
         Ok(Stylized { picture, outcome })
     }
@@ -124,49 +139,77 @@ impl Stylizer {
     /// A picture too small for the network, or a session that fails.
     pub fn evaluate(&self, image: &Picture, content: &Picture, style: &Picture) -> Result<Judged, Error> {
         let (width, height) = image.size();
-        let style_size = self.settings.style_size.map_or(style.size(), |size| fit(style.size(), size, Fit::Long));
+        let style_size = self
+            .settings
+            .style_size
+            .map_or(style.size(), |size| fit(style.size(), size, Fit::Long));
         self.graphs.check_size((width, height), "image", "picture")?;
-        self.graphs.check_size(style_size, "style image", "--style-size")?;
+        self.graphs
+            .check_size(style_size, "style image", "--style-size")?;
         let style = style.resize(style_size.0, style_size.1);
         let targets = self.targets(&content.resize(width, height), &style)?;
-        let mut loss = self.graphs.loss_gradient(&self.runtime, self.settings.threads, &targets, self.weights())?;
+        let mut loss =
+            self.graphs
+                .loss_gradient(&self.runtime, self.settings.threads, &targets, self.weights())?;
         let image = to_tensor(image).into_raw_vec_and_offset().0;
         let mut gradient = Array4::zeros((1, 3, height as usize, width as usize));
         let evaluation = loss
             .evaluate(&image, gradient.as_slice_mut().unwrap_or_default())
-            .map_err(|source| OptimizeError::Objective { evaluation: 1, source })?;
-        Ok(Judged { term_names: loss.term_names().to_vec(), evaluation, gradient })
+            .map_err(|source| OptimizeError::Objective {
+                evaluation: 1,
+                source,
+            })?;
+        Ok(Judged {
+            term_names: loss.term_names().to_vec(),
+            evaluation,
+            gradient,
+        })
     }
 
     /// Brings both pictures to the sizes of the settings.
     fn resize(&self, content: &Picture, style: &Picture) -> Result<(Picture, Picture), Error> {
         let size = fit(content.size(), self.settings.size, self.settings.fit);
-        self.graphs.check_size(size, "content image", "--size, or --fit short")?;
+        self.graphs
+            .check_size(size, "content image", "--size, or --fit short")?;
         let style_size = self.style_size(size, style.size());
-        self.graphs.check_size(style_size, "style image", "--style-size")?;
-        Ok((content.resize(size.0, size.1), style.resize(style_size.0, style_size.1)))
+        self.graphs
+            .check_size(style_size, "style image", "--style-size")?;
+        Ok((
+            content.resize(size.0, size.1),
+            style.resize(style_size.0, style_size.1),
+        ))
     }
 
     /// The style image's size: what `style_size` says; else its own, but no longer than the painted picture.
     fn style_size(&self, painted: (u32, u32), own: (u32, u32)) -> (u32, u32) {
         let longest = |(width, height): (u32, u32)| width.max(height);
-        let side = self.settings.style_size.unwrap_or_else(|| longest(own).min(longest(painted)));
+        let side = self
+            .settings
+            .style_size
+            .unwrap_or_else(|| longest(own).min(longest(painted)));
         fit(own, side, Fit::Long)
     }
 
     fn targets(&self, content: &Picture, style: &Picture) -> Result<Targets, Error> {
         let (content, style) = (to_tensor(content), to_tensor(style));
-        Ok(self.graphs.targets(&self.runtime, self.settings.threads, content.view(), style.view())?)
+        Ok(self
+            .graphs
+            .targets(&self.runtime, self.settings.threads, content.view(), style.view())?)
     }
 
     fn weights(&self) -> Weights {
-        Weights { style: self.settings.style_weight, content: self.settings.content_weight }
+        Weights {
+            style: self.settings.style_weight,
+            content: self.settings.content_weight,
+        }
     }
 
     fn optimizer(&self) -> optimize::Options {
         optimize::Options {
             iterations: self.settings.iterations,
-            method: Method::Lbfgs { history: self.settings.history },
+            method: Method::Lbfgs {
+                history: self.settings.history,
+            },
             threads: self.settings.threads,
             ..optimize::Options::default()
         }

@@ -10,14 +10,23 @@ use support::{Workshop, fail, impasto, onnxruntime, tiny_graphs};
 fn refuse(workshop: &Workshop, arguments: &[&str], parts: &[&str]) {
     let mut command = workshop.stylize("refused.png");
     fail(command.args(["--iterations", "1"]).args(arguments), parts);
-    assert!(!workshop.path("refused.png").exists(), "{arguments:?} left an output");
+    assert!(
+        !workshop.path("refused.png").exists(),
+        "{arguments:?} left an output"
+    );
 }
 
 /// `stylize` with other content must fail.
 fn refuse_content(workshop: &Workshop, content: &str, parts: &[&str]) {
     let mut command = impasto();
-    command.current_dir(workshop.folder.path()).args(["stylize", content, "style.png", "-o", "refused.png"]);
-    command.arg("--graphs").arg(tiny_graphs()).arg("--onnxruntime").arg(onnxruntime());
+    command
+        .current_dir(workshop.folder.path())
+        .args(["stylize", content, "style.png", "-o", "refused.png"]);
+    command
+        .arg("--graphs")
+        .arg(tiny_graphs())
+        .arg("--onnxruntime")
+        .arg(onnxruntime());
     fail(&mut command, parts);
     assert!(!workshop.path("refused.png").exists(), "{content} left an output");
 }
@@ -36,7 +45,15 @@ fn pictures_that_cannot_be_read() {
     fs::write(workshop.path("text.png"), "no picture at all, but a line of text").unwrap();
     fs::create_dir(workshop.path("folder.png")).unwrap();
     fs::write(workshop.path("bomb.png"), png_header(60_000, 60_000)).unwrap();
-    for name in ["missing.png", "empty.png", "cut.png", "corrupted.png", "text.png", "folder.png", "bomb.png"] {
+    for name in [
+        "missing.png",
+        "empty.png",
+        "cut.png",
+        "corrupted.png",
+        "text.png",
+        "folder.png",
+        "bomb.png",
+    ] {
         refuse_content(&workshop, name, &[name]);
     }
     refuse_content(&workshop, "bomb.png", &["60000x60000"]);
@@ -59,11 +76,12 @@ fn png_header(width: u32, height: u32) -> Vec<u8> {
     bytes
 }
 
-
 /// CRC-32 as PNG has it (polynomial 0xedb88320, ISO 3309).
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc: u32, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+        (0..8).fold(crc ^ u32::from(*byte), |crc: u32, _| {
+            (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())
+        })
     })
 }
 
@@ -80,7 +98,11 @@ fn outputs_that_cannot_be_written() {
         fail(&mut workshop.stylize(output), &parts);
     }
     assert_eq!(fs::read(workshop.path("there.png")).unwrap(), b"kept");
-    refuse(&workshop, &["--trace", "missing/trace.json"], &["missing", "does not exist"]);
+    refuse(
+        &workshop,
+        &["--trace", "missing/trace.json"],
+        &["missing", "does not exist"],
+    );
     fs::write(workshop.path("trace.json"), "kept").unwrap();
     refuse(&workshop, &["--trace", "trace.json"], &["trace.json", "--force"]);
     assert_eq!(fs::read(workshop.path("trace.json")).unwrap(), b"kept");
@@ -107,28 +129,56 @@ fn numbers_out_of_range() {
         (["--save-every", "0"], ["--save-every", "whole number"]),
     ] {
         let mut command = impasto();
-        command.current_dir(workshop.folder.path()).args(["stylize", "content.png", "style.png", "-o", "refused.png"]);
-        command.arg("--graphs").arg(tiny_graphs()).arg("--onnxruntime").arg(onnxruntime());
+        command.current_dir(workshop.folder.path()).args([
+            "stylize",
+            "content.png",
+            "style.png",
+            "-o",
+            "refused.png",
+        ]);
+        command
+            .arg("--graphs")
+            .arg(tiny_graphs())
+            .arg("--onnxruntime")
+            .arg(onnxruntime());
         fail(command.args(arguments), &parts);
-        assert!(!workshop.path("refused.png").exists(), "{arguments:?} left an output");
+        assert!(
+            !workshop.path("refused.png").exists(),
+            "{arguments:?} left an output"
+        );
     }
-    refuse(&workshop, &["--style-weight", "0", "--content-weight", "0"], &["style-weight", "content-weight"]);
+    refuse(
+        &workshop,
+        &["--style-weight", "0", "--content-weight", "0"],
+        &["style-weight", "content-weight"],
+    );
 }
 
 #[test]
 fn names_that_are_not_known() {
     let workshop = Workshop::new();
-    refuse(&workshop, &["--provider", "quantum"], &["quantum", "usable are", "cpu"]);
+    refuse(
+        &workshop,
+        &["--provider", "quantum"],
+        &["quantum", "usable are", "cpu"],
+    );
     refuse(&workshop, &["--preset", "monet"], &["monet", "gatys", "book"]);
     refuse(&workshop, &["--pooling", "median"], &["median", "max", "avg"]);
-    refuse(&workshop, &["--init", "nowhere.png"], &["nowhere.png", "does not exist"]);
+    refuse(
+        &workshop,
+        &["--init", "nowhere.png"],
+        &["nowhere.png", "does not exist"],
+    );
     refuse(&workshop, &["--init", "chaos"], &["chaos", "content", "random"]);
     refuse(&workshop, &["--no-such-flag"], &["--no-such-flag"]);
 }
 
 #[test]
 fn a_command_line_that_cannot_be_understood_has_exit_code_2() {
-    assert_eq!(fail(impasto().args(["stylize", "only.png"]), &["<STYLE>", "--output"]), 2);
+    assert_eq!(
+        fail(impasto().args(["stylize", "only.png"]), &["<STYLE>", "--output"]),
+        2
+    );
     assert_eq!(fail(impasto().args(["paint"]), &["paint"]), 2);
 }
 
@@ -136,22 +186,46 @@ fn a_command_line_that_cannot_be_understood_has_exit_code_2() {
 fn onnx_runtime_that_cannot_be_used() {
     let workshop = Workshop::new();
     fs::write(workshop.path("text.so"), "no library").unwrap();
-    refuse(&workshop, &["--onnxruntime", "missing.so"], &["missing.so", "does not exist", "make setup"]);
+    refuse(
+        &workshop,
+        &["--onnxruntime", "missing.so"],
+        &["missing.so", "does not exist", "make setup"],
+    );
     // The last --onnxruntime wins over the workshop's.
-    refuse(&workshop, &["--onnxruntime", "text.so"], &["text.so", "make setup"]);
+    refuse(
+        &workshop,
+        &["--onnxruntime", "text.so"],
+        &["text.so", "make setup"],
+    );
     if let Some(library) = another_library() {
-        refuse(&workshop, &["--onnxruntime", &library], &["not ONNX Runtime", "make setup"]);
+        refuse(
+            &workshop,
+            &["--onnxruntime", &library],
+            &["not ONNX Runtime", "make setup"],
+        );
     }
     let mut command = impasto();
-    command.current_dir(workshop.folder.path()).args(["stylize", "content.png", "style.png", "-o", "refused.png"]);
-    command.arg("--graphs").arg(tiny_graphs()).env("ORT_DYLIB_PATH", "gone.so");
+    command.current_dir(workshop.folder.path()).args([
+        "stylize",
+        "content.png",
+        "style.png",
+        "-o",
+        "refused.png",
+    ]);
+    command
+        .arg("--graphs")
+        .arg(tiny_graphs())
+        .env("ORT_DYLIB_PATH", "gone.so");
     fail(&mut command, &["gone.so", "ORT_DYLIB_PATH"]);
 }
 
 /// Some library of the system that is not ONNX Runtime.
 fn another_library() -> Option<String> {
     let maps = fs::read_to_string("/proc/self/maps").ok()?;
-    let path = maps.lines().filter_map(|line| line.split_whitespace().nth(5)).find(|path| path.contains("libc.so"))?;
+    let path = maps
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(5))
+        .find(|path| path.contains("libc.so"))?;
     Some(path.to_owned())
 }
 
@@ -207,19 +281,42 @@ fn weights_that_cannot_be_used() {
     let mut bytes = fs::read(&weights).unwrap();
     bytes[100] ^= 1;
     fs::write(&weights, &bytes).unwrap();
-    refuse(&workshop, &["--graphs", "graphs"], &["vgg19.weights", "sha256", "make setup"]);
+    refuse(
+        &workshop,
+        &["--graphs", "graphs"],
+        &["vgg19.weights", "sha256", "make setup"],
+    );
     fs::write(&weights, &bytes[..500]).unwrap();
-    refuse(&workshop, &["--graphs", "graphs"], &["vgg19.weights", "sha256", "make setup"]);
+    refuse(
+        &workshop,
+        &["--graphs", "graphs"],
+        &["vgg19.weights", "sha256", "make setup"],
+    );
     fs::remove_file(&weights).unwrap();
-    refuse(&workshop, &["--graphs", "graphs"], &["vgg19.weights", "missing", "make setup"]);
+    refuse(
+        &workshop,
+        &["--graphs", "graphs"],
+        &["vgg19.weights", "missing", "make setup"],
+    );
 }
 
 #[test]
 fn evaluate_refuses_what_it_cannot_use() {
     let workshop = Workshop::new();
-    fail(&mut workshop.evaluate("missing.png"), &["missing.png", "does not exist"]);
+    fail(
+        &mut workshop.evaluate("missing.png"),
+        &["missing.png", "does not exist"],
+    );
     fs::write(workshop.path("gradient.npy"), "kept").unwrap();
-    fail(workshop.evaluate("content.png").args(["--gradient", "gradient.npy"]), &["gradient.npy", "--force"]);
+    fail(
+        workshop
+            .evaluate("content.png")
+            .args(["--gradient", "gradient.npy"]),
+        &["gradient.npy", "--force"],
+    );
     assert_eq!(fs::read(workshop.path("gradient.npy")).unwrap(), b"kept");
-    fail(workshop.evaluate("content.png").args(["--style-size", "8"]), &["style image", "16"]);
+    fail(
+        workshop.evaluate("content.png").args(["--style-size", "8"]),
+        &["style image", "16"],
+    );
 }

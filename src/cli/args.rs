@@ -15,7 +15,12 @@ use impasto::runtime::Provider;
 /// Impasto optimises the pixels of a picture until a VGG19 sees the photo's content in the painting's style (Gatys
 /// et al. 2016). It runs on ONNX Runtime: no PyTorch, no Python, no GPU needed.
 #[derive(Debug, Parser)]
-#[command(name = "impasto", version, arg_required_else_help = true, subcommand_required = true)]
+#[command(
+    name = "impasto",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true
+)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -248,9 +253,13 @@ fn shared_options(objective: &Objective, engine: &Engine) -> Options {
 }
 
 fn presets_help() -> String {
-    let rows = config::PRESETS.iter().map(|preset| format!("\n  {:<8} {}", preset.name, preset.summary));
+    let rows = config::PRESETS
+        .iter()
+        .map(|preset| format!("\n  {:<8} {}", preset.name, preset.summary));
     let table: String = rows.collect();
-    format!("The set of layers and weights [default: gatys]. An explicit flag always wins over its preset.\n{table}")
+    format!(
+        "The set of layers and weights [default: gatys]. An explicit flag always wins over its preset.\n{table}"
+    )
 }
 
 /// A parser of whole numbers from `least` to `most` whose error names the range.

@@ -30,13 +30,18 @@ pub fn run(args: &Evaluate) -> anyhow::Result<Ended> {
         write_gradient(path, &judged).with_context(|| format!("{} cannot be written", path.display()))?;
     }
     let text = if args.json { json(&judged)? } else { table(&judged) };
-    io::stdout().write_all(text.as_bytes()).context("the result cannot be printed")?;
+    io::stdout()
+        .write_all(text.as_bytes())
+        .context("the result cannot be printed")?;
     Ok(Ended::Done)
 }
 
 /// Writes the gradient as `.npy`, atomically.
 fn write_gradient(path: &Path, judged: &Judged) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     ndarray_npy::WriteNpyExt::write_npy(&judged.gradient.index_axis(Axis(0), 0), &mut file)?;
     file.persist(path)?;
@@ -44,11 +49,16 @@ fn write_gradient(path: &Path, judged: &Judged) -> anyhow::Result<()> {
 }
 
 fn named(judged: &Judged) -> impl Iterator<Item = (&String, f64)> {
-    judged.term_names.iter().zip(judged.evaluation.terms.iter().copied())
+    judged
+        .term_names
+        .iter()
+        .zip(judged.evaluation.terms.iter().copied())
 }
 
 fn table(judged: &Judged) -> String {
-    let rows: String = named(judged).map(|(name, value)| format!("{name:<20} {value:>14.6e}\n")).collect();
+    let rows: String = named(judged)
+        .map(|(name, value)| format!("{name:<20} {value:>14.6e}\n"))
+        .collect();
     format!("{rows}{:<20} {:>14.6e}\n", "total", judged.evaluation.loss)
 }
 

@@ -38,6 +38,10 @@ impl Interrupt {
 
 impl Observer for Interrupt {
     fn observe(&mut self, _: &Event<'_>) -> ControlFlow<()> {
-        if self.asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.asked() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 }

@@ -27,12 +27,23 @@ impl Progress {
     /// Progress over `iterations`; `quiet` shows nothing.
     pub fn new(iterations: u64, quiet: bool) -> Progress {
         let terminal = io::stderr().is_terminal();
-        let target = if terminal && !quiet { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if terminal && !quiet {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         let bar = ProgressBar::with_draw_target(Some(iterations), target);
         let style = ProgressStyle::with_template("{bar:32} {pos}/{len} {msg}, {eta} left");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         let now = Instant::now();
-        Progress { bar, plain: !terminal && !quiet, iterations, begin: now, last_line: now, last_loss: None }
+        Progress {
+            bar,
+            plain: !terminal && !quiet,
+            iterations,
+            begin: now,
+            last_line: now,
+            last_loss: None,
+        }
     }
 
     /// Removes the bar, so that what follows stands on clean lines.
@@ -41,12 +52,21 @@ impl Progress {
     }
 
     fn iterated(&mut self, step: &Iterated<'_>) {
-        let message = format!("{} evaluations, loss {}", step.evaluation, describe(step.loss, self.last_loss));
+        let message = format!(
+            "{} evaluations, loss {}",
+            step.evaluation,
+            describe(step.loss, self.last_loss)
+        );
         self.last_loss = Some(step.loss);
         self.bar.set_position(step.iteration);
         if self.plain && (self.last_line.elapsed() >= LINE_EVERY || step.iteration == 1) {
             self.last_line = Instant::now();
-            say(&format!("iteration {}/{}, {message}, {}", step.iteration, self.iterations, self.time_left(step)));
+            say(&format!(
+                "iteration {}/{}, {message}, {}",
+                step.iteration,
+                self.iterations,
+                self.time_left(step)
+            ));
         }
         self.bar.set_message(message);
     }

@@ -31,7 +31,9 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
     let mut interrupt = Interrupt::listen().context("cannot listen to Ctrl-C")?;
     let mut progress = Progress::new(settings.iterations, args.quiet);
     let mut recorder = Recorder::new();
-    let mut previews = args.save_every.map(|every| Previews::new(&args.output, every, args.force));
+    let mut previews = args
+        .save_every
+        .map(|every| Previews::new(&args.output, every, args.force));
     let begin = Instant::now();
     let mut observers: Vec<&mut dyn Observer> = vec![&mut progress, &mut recorder, &mut interrupt];
     observers.extend(previews.as_mut().map(|previews| previews as &mut dyn Observer));
@@ -50,7 +52,11 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
     if !args.quiet || interrupted {
         report(args, &painted, begin.elapsed().as_secs_f64(), interrupted);
     }
-    Ok(if interrupted { Ended::Interrupted } else { Ended::Done })
+    Ok(if interrupted {
+        Ended::Interrupted
+    } else {
+        Ended::Done
+    })
 }
 
 /// All that would stop the run at its end is looked at before its beginning.
@@ -62,19 +68,28 @@ fn check_outputs(args: &Stylize, iterations: u64) -> anyhow::Result<()> {
     let every = args.save_every.unwrap_or(u64::MAX);
     let previews = (1..=iterations / every).map(|index| preview_path(&args.output, index * every));
     if let Some(existing) = previews.into_iter().find(|path| path.exists() && !args.force) {
-        bail!("the preview {} exists; use --force to replace it, or another --output", existing.display());
+        bail!(
+            "the preview {} exists; use --force to replace it, or another --output",
+            existing.display()
+        );
     }
     Ok(())
 }
 
 /// Checks that a file other than a picture can be written.
 pub fn check_file(path: &Path, overwrite: bool, option: &str) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     if path.is_dir() {
         bail!("{option}: {} is a folder; name a file", path.display());
     }
     if !folder.is_dir() {
-        bail!("{option}: the folder {} does not exist; create it first", folder.display());
+        bail!(
+            "{option}: the folder {} does not exist; create it first",
+            folder.display()
+        );
     }
     if path.exists() && !overwrite {
         bail!("{option}: {} exists; use --force to replace it", path.display());
@@ -102,7 +117,11 @@ fn announce(args: &Stylize, stylizer: &Stylizer, content: &Picture, style: &Pict
 
 fn report(args: &Stylize, painted: &Stylized, seconds: f64, interrupted: bool) {
     let (outcome, (width, height)) = (&painted.outcome, painted.picture.size());
-    let state = if interrupted { "interrupted; the best picture so far is in" } else { "painted" };
+    let state = if interrupted {
+        "interrupted; the best picture so far is in"
+    } else {
+        "painted"
+    };
     say(&format!(
         "{state} {}: {width}x{height}, {} iterations, {} evaluations, loss {:.4e}, {seconds:.1} s ({})",
         args.output.display(),
@@ -121,7 +140,10 @@ fn write_trace(
     recorder: &Recorder,
 ) -> anyhow::Result<()> {
     let input = |path: &Path| -> anyhow::Result<BTreeMap<&'static str, String>> {
-        Ok(BTreeMap::from([("path", path.display().to_string()), ("sha256", file_digest(path)?)]))
+        Ok(BTreeMap::from([
+            ("path", path.display().to_string()),
+            ("sha256", file_digest(path)?),
+        ]))
     };
     let trace = Trace {
         settings: stylizer.settings(),
@@ -136,5 +158,7 @@ fn write_trace(
         stop: painted.outcome.stop.to_string(),
         evaluations: recorder,
     };
-    trace.write(path).with_context(|| format!("the trace {} cannot be written", path.display()))
+    trace
+        .write(path)
+        .with_context(|| format!("the trace {} cannot be written", path.display()))
 }

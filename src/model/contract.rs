@@ -88,10 +88,14 @@ impl Contract {
     /// The graph or its weights are missing, cut, changed, or of another contract.
     pub fn read(path: &Path, kind: Kind) -> Result<Contract, ModelError> {
         let bytes = fs::read(path).map_err(|source| missing_or_unreadable(path, source))?;
-        let model =
-            ModelProto::decode(bytes.as_slice()).map_err(|_| ModelError::NotAGraph { path: path.to_path_buf() })?;
-        let metadata: HashMap<String, String> =
-            model.metadata_props.into_iter().map(|entry| (entry.key, entry.value)).collect();
+        let model = ModelProto::decode(bytes.as_slice()).map_err(|_| ModelError::NotAGraph {
+            path: path.to_path_buf(),
+        })?;
+        let metadata: HashMap<String, String> = model
+            .metadata_props
+            .into_iter()
+            .map(|entry| (entry.key, entry.value))
+            .collect();
         let contract = Contract::from_metadata(path, &metadata, kind, hex_digest(&bytes))?;
         contract.check_weights()?;
         Ok(contract)
@@ -104,15 +108,25 @@ impl Contract {
         sha256: String,
     ) -> Result<Contract, ModelError> {
         let get = |key: &'static str| {
-            let value = metadata.get(&format!("impasto.{key}")).filter(|value| !value.is_empty());
-            value.cloned().ok_or_else(|| ModelError::NoMetadata { path: path.to_path_buf(), key })
+            let value = metadata
+                .get(&format!("impasto.{key}"))
+                .filter(|value| !value.is_empty());
+            value.cloned().ok_or_else(|| ModelError::NoMetadata {
+                path: path.to_path_buf(),
+                key,
+            })
         };
         let expect = |key: &'static str, expected: &str| {
             let found = get(key)?;
             if found == expected {
                 return Ok(());
             }
-            Err(ModelError::WrongContract { path: path.to_path_buf(), key, found, expected: expected.to_owned() })
+            Err(ModelError::WrongContract {
+                path: path.to_path_buf(),
+                key,
+                found,
+                expected: expected.to_owned(),
+            })
         };
         expect("contract", CONTRACT_VERSION)?;
         expect("graph", kind.name())?;
@@ -160,7 +174,9 @@ impl Contract {
     /// The names of the loss terms in the graph's order: `style/relu1_1`, …, `content/relu4_2`.
     pub fn term_names(&self) -> Vec<String> {
         let style = self.style_layers.iter().map(|layer| format!("style/{layer}"));
-        style.chain(self.content_layers.iter().map(|layer| format!("content/{layer}"))).collect()
+        style
+            .chain(self.content_layers.iter().map(|layer| format!("content/{layer}")))
+            .collect()
     }
 }
 

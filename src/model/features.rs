@@ -37,8 +37,18 @@ impl Graphs {
         let mut session = session::build(runtime, threads, contract, None)?;
         let (_, _, height, width) = content.dim();
         Ok(Targets {
-            grams: run(&mut session, contract, style, &names("gram", &contract.style_layers))?,
-            contents: run(&mut session, contract, content, &names("content", &contract.content_layers))?,
+            grams: run(
+                &mut session,
+                contract,
+                style,
+                &names("gram", &contract.style_layers),
+            )?,
+            contents: run(
+                &mut session,
+                contract,
+                content,
+                &names("content", &contract.content_layers),
+            )?,
             size: (width as u32, height as u32),
         })
     }
@@ -55,7 +65,10 @@ fn run(
     image: ArrayView4<'_, f32>,
     wanted: &[String],
 ) -> Result<Vec<(String, DynValue)>, ModelError> {
-    let failed = |source| ModelError::Run { path: contract.path.clone(), source };
+    let failed = |source| ModelError::Run {
+        path: contract.path.clone(),
+        source,
+    };
     let image: Array4<f32> = image.as_standard_layout().into_owned();
     let input = TensorRef::from_array_view(&image).map_err(failed)?;
     let mut outputs = session.run(ort::inputs!["image" => input]).map_err(failed)?;

@@ -48,7 +48,10 @@ impl Graphs {
         if same {
             return Ok(());
         }
-        Err(ModelError::Mismatch { features: a.path.clone(), loss_gradient: b.path.clone() })
+        Err(ModelError::Mismatch {
+            features: a.path.clone(),
+            loss_gradient: b.path.clone(),
+        })
     }
 
     /// Checks that a picture of `size` (width, height in pixels) is large enough for the deepest layer. `what` and
@@ -67,7 +70,14 @@ impl Graphs {
             return Ok(());
         }
         let graph = self.loss_gradient.preset.clone();
-        Err(ModelError::TooSmall { what, width, height, graph, min_size, option })
+        Err(ModelError::TooSmall {
+            what,
+            width,
+            height,
+            graph,
+            min_size,
+            option,
+        })
     }
 }
 
@@ -77,10 +87,23 @@ fn available(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .into_iter()
         .flatten()
-        .filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.strip_suffix(&suffix)?.to_owned()))
+        .filter_map(|entry| {
+            Some(
+                entry
+                    .ok()?
+                    .file_name()
+                    .to_str()?
+                    .strip_suffix(&suffix)?
+                    .to_owned(),
+            )
+        })
         .collect();
     names.sort();
-    if names.is_empty() { vec!["none (run `make setup`)".to_owned()] } else { names }
+    if names.is_empty() {
+        vec!["none (run `make setup`)".to_owned()]
+    } else {
+        names
+    }
 }
 
 /// The folder with the graphs when none is named: `onnx` beside the program, `../share/impasto/onnx` from there,
@@ -93,12 +116,20 @@ pub fn default_folder(name: &str) -> Result<PathBuf, ModelError> {
         .into_iter()
         .flat_map(|folder| [folder.join("onnx"), folder.join("../share/impasto/onnx")]);
     let has_graphs = |folder: &PathBuf| fs::read_dir(folder).is_ok_and(|mut entries| entries.any(is_graph));
-    installed.chain(in_repository(Path::new("onnx"))).find(has_graphs).ok_or_else(|| ModelError::NoGraphs {
-        preset: name.to_owned(),
-        searched: "beside the program, in ../share/impasto/onnx and in the repository's onnx folder",
-    })
+    installed
+        .chain(in_repository(Path::new("onnx")))
+        .find(has_graphs)
+        .ok_or_else(|| ModelError::NoGraphs {
+            preset: name.to_owned(),
+            searched: "beside the program, in ../share/impasto/onnx and in the repository's onnx folder",
+        })
 }
 
 fn is_graph(entry: std::io::Result<fs::DirEntry>) -> bool {
-    entry.is_ok_and(|entry| entry.path().extension().is_some_and(|extension| extension == "onnx"))
+    entry.is_ok_and(|entry| {
+        entry
+            .path()
+            .extension()
+            .is_some_and(|extension| extension == "onnx")
+    })
 }

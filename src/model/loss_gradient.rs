@@ -43,10 +43,18 @@ impl Graphs {
         let contract = self.loss_gradient.clone();
         let session = session::build(runtime, threads, &contract, Some(targets.size))?;
         let bound = bind(&session, targets, weights);
-        let (binding, image) =
-            bound.map_err(|source| ModelError::Session { path: contract.path.clone(), source })?;
+        let (binding, image) = bound.map_err(|source| ModelError::Session {
+            path: contract.path.clone(),
+            source,
+        })?;
         let term_names = contract.term_names();
-        Ok(OnnxLossGradient { session, binding, image, contract, term_names })
+        Ok(OnnxLossGradient {
+            session,
+            binding,
+            image,
+            contract,
+            term_names,
+        })
     }
 }
 
@@ -56,12 +64,18 @@ fn bind(session: &Session, targets: &Targets, weights: Weights) -> ort::Result<(
     for (name, value) in targets.grams.iter().chain(&targets.contents) {
         binding.bind_input(name, value)?;
     }
-    let style: Vec<f32> =
-        targets.grams.iter().map(|(_, gram)| (weights.style / channels(gram).powi(2)) as f32).collect();
+    let style: Vec<f32> = targets
+        .grams
+        .iter()
+        .map(|(_, gram)| (weights.style / channels(gram).powi(2)) as f32)
+        .collect();
     let content = vec![weights.content as f32; targets.contents.len()];
     let (style_layers, content_layers) = (style.len(), content.len());
     binding.bind_input("style_weight", &Tensor::from_array(([style_layers], style))?)?;
-    binding.bind_input("content_weight", &Tensor::from_array(([content_layers], content))?)?;
+    binding.bind_input(
+        "content_weight",
+        &Tensor::from_array(([content_layers], content))?,
+    )?;
 
     let (width, height) = targets.size;
     let image_shape = [1, 3, height as usize, width as usize];
@@ -69,7 +83,10 @@ fn bind(session: &Session, targets: &Targets, weights: Weights) -> ort::Result<(
     binding.bind_output("gradient", Tensor::<f32>::new(&allocator, image_shape)?)?;
     binding.bind_output("loss", Tensor::<f32>::new(&allocator, [0_usize; 0])?)?;
     binding.bind_output("style_losses", Tensor::<f32>::new(&allocator, [style_layers])?)?;
-    binding.bind_output("content_losses", Tensor::<f32>::new(&allocator, [content_layers])?)?;
+    binding.bind_output(
+        "content_losses",
+        Tensor::<f32>::new(&allocator, [content_layers])?,
+    )?;
     Ok((binding, Tensor::<f32>::new(&allocator, image_shape)?))
 }
 
@@ -96,10 +113,14 @@ impl LossGradient for OnnxLossGradient {
     }
 
     fn evaluate(&mut self, image: &[f32], gradient: &mut [f32]) -> Result<Evaluation, ObjectiveError> {
-        let terms = self
-            .run(image, gradient)
-            .map_err(|source| ModelError::Run { path: self.contract.path.clone(), source })?;
+        let terms = self.run(image, gradient).map_err(|source| ModelError::Run {
+            path: self.contract.path.clone(),
+            source,
+        })?;
         // Summed here in double precision: the optimiser compares losses that differ in their last digits.
-        Ok(Evaluation { loss: terms.iter().sum(), terms })
+        Ok(Evaluation {
+            loss: terms.iter().sum(),
+            terms,
+        })
     }
 }

@@ -52,7 +52,9 @@ pub trait LossGradient {
 #[non_exhaustive]
 pub enum ModelError {
     /// No folder with graphs.
-    #[error("no graphs found (looked for {preset}.loss_grad.onnx {searched}); run `make setup`, or name their folder with --graphs DIR")]
+    #[error(
+        "no graphs found (looked for {preset}.loss_grad.onnx {searched}); run `make setup`, or name their folder with --graphs DIR"
+    )]
     NoGraphs {
         /// The graph that was looked for.
         preset: String,
@@ -90,7 +92,9 @@ pub enum ModelError {
         path: PathBuf,
     },
     /// The graph was not made by this project's exporter.
-    #[error("{path} does not say its impasto.{key}: it was not written by scripts/export_onnx.py, or is cut; export the graphs again with `make setup`")]
+    #[error(
+        "{path} does not say its impasto.{key}: it was not written by scripts/export_onnx.py, or is cut; export the graphs again with `make setup`"
+    )]
     NoMetadata {
         /// The file.
         path: PathBuf,
@@ -98,7 +102,9 @@ pub enum ModelError {
         key: &'static str,
     },
     /// The graph has another contract than this program.
-    #[error("{path}: impasto.{key} is {found:?}, but this program needs {expected:?}; export the graphs again with `make setup`")]
+    #[error(
+        "{path}: impasto.{key} is {found:?}, but this program needs {expected:?}; export the graphs again with `make setup`"
+    )]
     WrongContract {
         /// The file.
         path: PathBuf,
@@ -110,7 +116,9 @@ pub enum ModelError {
         expected: String,
     },
     /// The weights file is not the one the graph was exported with.
-    #[error("{path} is not the weights file that {graph} was exported with (sha256 {found}, expected {expected}); export the graphs again with `make setup`")]
+    #[error(
+        "{path} is not the weights file that {graph} was exported with (sha256 {found}, expected {expected}); export the graphs again with `make setup`"
+    )]
     WeightsChanged {
         /// The weights file.
         path: PathBuf,
@@ -122,7 +130,9 @@ pub enum ModelError {
         expected: String,
     },
     /// The two graphs of a preset do not belong together.
-    #[error("{features} and {loss_gradient} were not exported together; export the graphs again with `make setup`")]
+    #[error(
+        "{features} and {loss_gradient} were not exported together; export the graphs again with `make setup`"
+    )]
     Mismatch {
         /// The features graph.
         features: PathBuf,
@@ -130,7 +140,9 @@ pub enum ModelError {
         loss_gradient: PathBuf,
     },
     /// A picture is smaller than the deepest layer allows.
-    #[error("the {what} is {width}x{height} pixels, but the graph {graph} needs at least {min_size} on each side; use a larger {option}")]
+    #[error(
+        "the {what} is {width}x{height} pixels, but the graph {graph} needs at least {min_size} on each side; use a larger {option}"
+    )]
     TooSmall {
         /// `content image`, `style image`, …
         what: &'static str,
@@ -162,7 +174,9 @@ pub enum ModelError {
         source: ort::Error,
     },
     /// The graph gave an output of another shape than the contract says.
-    #[error("{path}: output {output} has shape {shape:?}, against the contract; export the graphs again with `make setup`")]
+    #[error(
+        "{path}: output {output} has shape {shape:?}, against the contract; export the graphs again with `make setup`"
+    )]
     WrongOutput {
         /// The graph.
         path: PathBuf,

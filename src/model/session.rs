@@ -16,8 +16,10 @@ pub(super) fn build(
     contract: &Contract,
     size: Option<(u32, u32)>,
 ) -> Result<Session, ModelError> {
-    try_build(runtime, threads, contract, size)
-        .map_err(|source| ModelError::Session { path: contract.path.clone(), source })
+    try_build(runtime, threads, contract, size).map_err(|source| ModelError::Session {
+        path: contract.path.clone(),
+        source,
+    })
 }
 
 fn try_build(

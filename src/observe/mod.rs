@@ -76,7 +76,14 @@ pub struct Fanout<'a>(pub Vec<&'a mut dyn Observer>);
 
 impl Observer for Fanout<'_> {
     fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
-        let answers: Vec<ControlFlow<()>> = self.0.iter_mut().map(|observer| observer.observe(event)).collect();
-        answers.into_iter().find(ControlFlow::is_break).unwrap_or(ControlFlow::Continue(()))
+        let answers: Vec<ControlFlow<()>> = self
+            .0
+            .iter_mut()
+            .map(|observer| observer.observe(event))
+            .collect();
+        answers
+            .into_iter()
+            .find(ControlFlow::is_break)
+            .unwrap_or(ControlFlow::Continue(()))
     }
 }

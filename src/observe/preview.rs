@@ -19,7 +19,13 @@ pub struct Previews {
 impl Previews {
     /// Previews of `output` every `every` iterations, at least 1. An existing file is replaced only with `overwrite`.
     pub fn new(output: &Path, every: u64, overwrite: bool) -> Previews {
-        Previews { output: output.to_path_buf(), every: every.max(1), overwrite, size: (0, 0), failure: None }
+        Previews {
+            output: output.to_path_buf(),
+            every: every.max(1),
+            overwrite,
+            size: (0, 0),
+            failure: None,
+        }
     }
 
     /// Whether all previews could be saved.

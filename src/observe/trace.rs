@@ -49,7 +49,12 @@ impl Serialize for Terms {
 impl Recorder {
     /// A recorder whose clock starts now.
     pub fn new() -> Recorder {
-        Recorder { begin: Instant::now(), size: (0, 0), term_names: Vec::new(), evaluations: Vec::new() }
+        Recorder {
+            begin: Instant::now(),
+            size: (0, 0),
+            term_names: Vec::new(),
+            evaluations: Vec::new(),
+        }
     }
 }
 
@@ -72,7 +77,13 @@ impl Observer for Recorder {
                 seconds: self.begin.elapsed().as_secs_f64(),
                 size: self.size,
                 loss: evaluated.result.loss,
-                terms: Terms(self.term_names.iter().cloned().zip(evaluated.result.terms.iter().copied()).collect()),
+                terms: Terms(
+                    self.term_names
+                        .iter()
+                        .cloned()
+                        .zip(evaluated.result.terms.iter().copied())
+                        .collect(),
+                ),
             }),
             _ => {}
         }
@@ -110,7 +121,10 @@ impl Trace<'_> {
     /// # Errors
     /// The folder or file cannot be written.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         serde_json::to_writer_pretty(&mut file, self)?;
         file.write_all(b"\n")?;

@@ -17,6 +17,7 @@ mod lbfgs;
 pub(crate) mod vector;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::num::NonZero;
 use std::time::{Duration, Instant};
 
@@ -145,6 +146,18 @@ pub enum StopReason {
     OutOfTime,
     /// The observer asked for it.
     Interrupted,
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Iterations => "all iterations done",
+            Self::Converged => "converged",
+            Self::Stalled => "no lower loss to be found",
+            Self::OutOfTime => "out of time",
+            Self::Interrupted => "interrupted",
+        })
+    }
 }
 
 /// Why there is no outcome.

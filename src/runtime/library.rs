@@ -67,13 +67,20 @@ pub(super) fn find(named: Option<&Path>) -> Result<(PathBuf, FoundBy), RuntimeEr
 fn existing(path: &Path, found_by: FoundBy) -> Result<(PathBuf, FoundBy), RuntimeError> {
     match path.canonicalize() {
         Ok(path) => Ok((path, found_by)),
-        Err(_) => Err(RuntimeError::Missing { path: path.to_path_buf(), found_by }),
+        Err(_) => Err(RuntimeError::Missing {
+            path: path.to_path_buf(),
+            found_by,
+        }),
     }
 }
 
 /// The name that the system's loader looks for.
 fn system_name() -> String {
-    format!("{}onnxruntime{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX)
+    format!(
+        "{}onnxruntime{}",
+        env::consts::DLL_PREFIX,
+        env::consts::DLL_SUFFIX
+    )
 }
 
 /// ONNX Runtime in `folder`, with or without a version in its name (`libonnxruntime.so.1.32.0`,
@@ -85,8 +92,12 @@ fn library_in(folder: &Path) -> Option<PathBuf> {
         .ok()?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| {
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            name.strip_prefix(&stem).is_some_and(|rest| rest.starts_with('.') && rest.contains(suffix))
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
+            name.strip_prefix(&stem)
+                .is_some_and(|rest| rest.starts_with('.') && rest.contains(suffix))
         })
         .collect();
     files.sort();
@@ -95,7 +106,10 @@ fn library_in(folder: &Path) -> Option<PathBuf> {
 
 /// Loads the library and starts its environment; returns it with the library's version.
 pub(super) fn start(path: &Path, found_by: FoundBy) -> Result<(Environment, String), RuntimeError> {
-    let failed = |source| RuntimeError::Start { path: path.to_path_buf(), source };
+    let failed = |source| RuntimeError::Start {
+        path: path.to_path_buf(),
+        source,
+    };
     let environment = ort::init_from(path)
         .map_err(|error| load_error(path, found_by, error))?
         .with_name("impasto")

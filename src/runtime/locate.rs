@@ -13,7 +13,11 @@ pub fn program_folder() -> Option<PathBuf> {
 /// then the working directory and those above it. Only paths that exist are returned.
 pub fn in_repository(relative: &Path) -> impl Iterator<Item = PathBuf> {
     let starts = [program_folder(), env::current_dir().ok()];
-    let folders: Vec<PathBuf> =
-        starts.iter().flatten().flat_map(|start| start.ancestors()).map(|folder| folder.join(relative)).collect();
+    let folders: Vec<PathBuf> = starts
+        .iter()
+        .flatten()
+        .flat_map(|start| start.ancestors())
+        .map(|folder| folder.join(relative))
+        .collect();
     folders.into_iter().filter(|path| path.exists())
 }

@@ -35,7 +35,9 @@ pub enum RuntimeError {
         found_by: FoundBy,
     },
     /// The system's loader refused the file.
-    #[error("{path} ({found_by}) cannot be loaded as a library: {reason}; get ONNX Runtime with `make setup`")]
+    #[error(
+        "{path} ({found_by}) cannot be loaded as a library: {reason}; get ONNX Runtime with `make setup`"
+    )]
     NotALibrary {
         /// The file.
         path: PathBuf,
@@ -112,11 +114,19 @@ impl Runtime {
             return if runtime.path == path {
                 Ok(runtime.clone())
             } else {
-                Err(RuntimeError::AlreadyLoaded { loaded: runtime.path.clone(), asked: path })
+                Err(RuntimeError::AlreadyLoaded {
+                    loaded: runtime.path.clone(),
+                    asked: path,
+                })
             };
         }
         let (environment, version) = library::start(&path, found_by)?;
-        let runtime = Runtime { environment, path, found_by, version };
+        let runtime = Runtime {
+            environment,
+            path,
+            found_by,
+            version,
+        };
         *loaded = Some(runtime.clone());
         Ok(runtime)
     }

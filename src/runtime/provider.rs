@@ -41,7 +41,9 @@ impl FromStr for Provider {
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         let known = Provider::ALL.into_iter().find(|provider| provider.name() == name);
-        known.ok_or_else(|| UnknownProvider { name: name.to_owned() })
+        known.ok_or_else(|| UnknownProvider {
+            name: name.to_owned(),
+        })
     }
 }
 

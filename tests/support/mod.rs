@@ -22,7 +22,10 @@ pub fn onnxruntime() -> PathBuf {
     let folder = repository().join("runtime/cpu");
     let files = std::fs::read_dir(&folder).expect("runtime/cpu is missing: run `make setup`");
     let library = files.map(|entry| entry.unwrap().path()).find(|path| {
-        path.file_name().unwrap().to_string_lossy().starts_with(&format!("{}onnxruntime.", std::env::consts::DLL_PREFIX))
+        path.file_name()
+            .unwrap()
+            .to_string_lossy()
+            .starts_with(&format!("{}onnxruntime.", std::env::consts::DLL_PREFIX))
     });
     library.expect("no ONNX Runtime in runtime/cpu: run `make setup`")
 }
@@ -55,8 +58,15 @@ impl Workshop {
     /// `impasto stylize content.png style.png -o OUTPUT` on the tiny graphs, in this folder.
     pub fn stylize(&self, output: &str) -> Command {
         let mut command = impasto();
-        command.current_dir(self.folder.path()).args(["stylize", "content.png", "style.png", "-o", output]);
-        command.args(["--size", "40"]).arg("--graphs").arg(tiny_graphs()).arg("--onnxruntime").arg(onnxruntime());
+        command
+            .current_dir(self.folder.path())
+            .args(["stylize", "content.png", "style.png", "-o", output]);
+        command
+            .args(["--size", "40"])
+            .arg("--graphs")
+            .arg(tiny_graphs())
+            .arg("--onnxruntime")
+            .arg(onnxruntime());
         command
     }
 
@@ -65,7 +75,11 @@ impl Workshop {
         let mut command = impasto();
         command.current_dir(self.folder.path()).args(["evaluate", image]);
         command.args(["--content", "content.png", "--style", "style.png"]);
-        command.arg("--graphs").arg(tiny_graphs()).arg("--onnxruntime").arg(onnxruntime());
+        command
+            .arg("--graphs")
+            .arg(tiny_graphs())
+            .arg("--onnxruntime")
+            .arg(onnxruntime());
         command
     }
 }
@@ -92,14 +106,32 @@ pub fn succeed(command: &mut Command) -> Output {
 pub fn fail(command: &mut Command, parts: &[&str]) -> i32 {
     let output = command.output().unwrap();
     let message = stderr(&output);
-    let code = output.status.code().unwrap_or_else(|| panic!("{command:?} was killed: {message}"));
+    let code = output
+        .status
+        .code()
+        .unwrap_or_else(|| panic!("{command:?} was killed: {message}"));
     assert_ne!(code, 0, "{command:?} succeeded");
     assert!(!message.contains("panicked"), "{command:?} panicked: {message}");
-    let errors: Vec<&str> = message.lines().filter(|line| line.starts_with("error: ")).collect();
-    assert_eq!(errors.len(), 1, "{command:?} should end with one error line: {message}");
-    assert_eq!(message.lines().last(), errors.first().copied(), "the error is not the last line: {message}");
+    let errors: Vec<&str> = message
+        .lines()
+        .filter(|line| line.starts_with("error: "))
+        .collect();
+    assert_eq!(
+        errors.len(),
+        1,
+        "{command:?} should end with one error line: {message}"
+    );
+    assert_eq!(
+        message.lines().last(),
+        errors.first().copied(),
+        "the error is not the last line: {message}"
+    );
     for part in parts {
-        assert!(errors[0].contains(part), "{command:?}: {:?} does not name {part:?}", errors[0]);
+        assert!(
+            errors[0].contains(part),
+            "{command:?}: {:?} does not name {part:?}",
+            errors[0]
+        );
     }
     code
 }
