@@ -20,8 +20,8 @@ SIZE = 768
 LAYERS = [
     (26, 110, 1500, 0.05),
     (15, 72, 4200, 0.08),
-    (9, 46, 4600, 0.10),
-    (5, 26, 3000, 0.12),
+    (9, 46, 3600, 0.10),
+    (5, 28, 1400, 0.10),
 ]
 
 # Centre, radius and strength of the whirls in the sky; the sign is the sense of rotation.
@@ -77,7 +77,7 @@ def interpolate(grid, position):
 
 
 def scene(rng):
-    """Colour [H,W,3], direction (angle) [H,W] and calm (1 = long, straight strokes) of every point."""
+    """Colour [H,W,3] and direction (angle, [H,W]) of every point."""
     y, x = np.mgrid[0:SIZE, 0:SIZE] / SIZE
     noise = smooth_noise(rng, (SIZE, SIZE), (5, 5)) + 0.5 * smooth_noise(rng, (SIZE, SIZE), (13, 13))
     colour, angle = sky(x, y, noise)
@@ -148,10 +148,10 @@ def field(x, y, noise):
 
 
 def cypress(x, y, noise):
-    top, foot = 0.20, 0.97
+    top, foot = 0.10, 0.93
     along = np.clip((y - top) / (foot - top), 0, 1)
-    middle = 0.215 + 0.018 * np.sin(9 * y)
-    half = 0.105 * np.sin(np.pi * along**0.72) ** 0.8 * (1 + 0.22 * np.sin(34 * y + 5 * noise))
+    middle = 0.215 + 0.014 * np.sin(11 * y)
+    half = 0.085 * np.sin(np.pi * along**1.5) ** 0.9 * (1 + 0.25 * np.sin(38 * y + 4 * noise)) + 0.008 * along
     across = (x - middle) / np.maximum(half, 1e-6)
     inside = (np.abs(across) < 1) & (y > top) & (y < foot)
     tone = 0.34 + 0.22 * np.sin(9 * across + 22 * y + 2 * noise) - 0.25 * across
@@ -168,7 +168,7 @@ class Canvas:
 
     def stroke(self, rng, start, angle, curvature, width, length, colours):
         """An arc from `start`; `colours` are the two half-mixed paints on the brush."""
-        box = self.box(start, angle, length, width)
+        box = self.box(start, angle, curvature, width, length)
         if box is None:
             return
         along, across = arc_coordinates(box, start, angle, curvature)
@@ -177,19 +177,18 @@ class Canvas:
         texture = self.bristles[rng.integers(len(self.bristles))]
         streak = texture[
             np.clip((end * 180 + rng.integers(60)).astype(int), 0, 255),
-            np.clip((side * 26 + 32).astype(int), 0, 63),
+            np.clip((across * 2 + 32).astype(int), 0, 63),
         ]
         opacity = coverage(side, end, streak, width)
         mix = np.clip(0.5 + 0.55 * streak + 0.25 * side, 0, 1)[..., None]
         paint = colours[0] * (1 - mix) + colours[1] * mix
         self.blend(box, opacity, paint, relief(side, end, streak) * (0.35 + width / 26))
 
-    def box(self, start, angle, length, width):
+    def box(self, start, angle, curvature, width, length):
         """The pixels that the arc can touch, or None outside the canvas."""
-        middle = start + 0.5 * length * np.array([np.cos(angle), np.sin(angle)])
-        reach = 0.62 * length + width
-        low = np.maximum(middle - reach, 0).astype(int)
-        high = np.minimum(middle + reach, SIZE).astype(int)
+        points = arc_points(start, angle, curvature, np.linspace(0, length, 6))
+        low = np.maximum(points.min(axis=0) - 0.75 * width, 0).astype(int)
+        high = np.minimum(points.max(axis=0) + 0.75 * width + 1, SIZE).astype(int)
         if (low >= high).any():
             return None
         return slice(low[1], high[1]), slice(low[0], high[0])
@@ -202,17 +201,19 @@ class Canvas:
 
     def lit(self):
         """Lamplight from the upper left on the relief: shade, and a shine on the wet ridges."""
-        dy, dx = np.gradient(self.height * 3.0)
-        normal = np.stack([-dx, -dy, np.ones_like(dx)], axis=-1)
-        normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
-        lamp = np.array([-0.45, -0.6, 0.66])
-        lamp /= np.linalg.norm(lamp)
+        dy, dx = np.gradient(self.height * 2.5)
+        normal = unit(np.stack([-dx, -dy, np.ones_like(dx)], axis=-1))
+        lamp = unit(np.array([-0.45, -0.6, 0.66]))
+        between = unit(lamp + [0, 0, 1])
         shade = normal @ lamp / lamp[2]
-        half = lamp + [0, 0, 1]
-        shine = np.clip(normal @ (half / np.linalg.norm(half)), 0, 1) ** 40
-        flat = (half / np.linalg.norm(half))[2] ** 40
+        # A flat canvas does not shine: only what is brighter than it is added.
+        shine = np.clip(normal @ between, 0, 1) ** 40 - between[2] ** 40
         light = (0.35 + 0.65 * np.clip(shade, 0, 1.6))[..., None]
-        return np.clip(self.colour * light + 0.30 * np.clip(shine - flat, 0, 1)[..., None], 0, 1)
+        return np.clip(self.colour * light + 0.30 * np.clip(shine, 0, 1)[..., None], 0, 1)
+
+
+def unit(vectors):
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
 def weave():
@@ -222,9 +223,16 @@ def weave():
 
 def bristle_texture(rng):
     """Streaks along the first axis, -1..1: what the hairs of a brush leave behind."""
-    fine = smooth_noise(rng, (256, 64), (6, 26))
+    fine = smooth_noise(rng, (256, 64), (6, 22))
     coarse = smooth_noise(rng, (256, 64), (3, 9))
     return np.clip(0.7 * fine + 0.7 * coarse, -1, 1)
+
+
+def arc_points(start, angle, curvature, distances):
+    """Points [n,2] on an arc that leaves `start` with heading `angle`."""
+    half_turn = curvature * distances / 2
+    chord = distances * np.sinc(half_turn / np.pi)
+    return start + np.stack([chord * np.cos(angle + half_turn), chord * np.sin(angle + half_turn)], axis=-1)
 
 
 def arc_coordinates(box, start, angle, curvature):
@@ -279,18 +287,21 @@ def lay_stroke(canvas, rng, colour, angle, middle, width, length, stray):
     direction = np.array([np.cos(heading), np.sin(heading)])
     curvature = np.clip(turning(angle, middle, direction), -0.06, 0.06)
     length *= rng.uniform(0.7, 1.3)
-    # The arc is laid so that it passes through the middle with the heading that the scene has there.
+    # Half of the arc lies before the middle, where the heading is the scene's.
+    start = arc_points(middle, heading, curvature, np.array([-length / 2]))[0]
     start_heading = heading - curvature * length / 2
-    start = middle - length / 2 * np.array([np.cos(heading - curvature * length / 4), np.sin(heading - curvature * length / 4)])
     base = colour[row, column] + rng.normal(0, stray * 0.6)
-    colours = [np.clip(base + rng.normal(0, stray, 3), 0.02, 1) for _ in range(2)]
+    colours = [
+        np.clip(base + rng.normal(0, stray) + rng.normal(0, stray * 0.6, 3), 0.02, 1) for _ in range(2)
+    ]
     canvas.stroke(rng, start, start_heading, curvature, width * rng.uniform(0.75, 1.2), length, colours)
 
 
 def turning(angle, middle, direction, step=9):
     """Change of direction per pixel along the flow."""
     ahead, behind = (
-        angle[tuple(np.clip(middle + sign * step * direction, 0, SIZE - 1).astype(int)[::-1])] for sign in (1, -1)
+        angle[tuple(np.clip(middle + sign * step * direction, 0, SIZE - 1).astype(int)[::-1])]
+        for sign in (1, -1)
     )
     return np.angle(np.exp(1j * (ahead - behind))) / (2 * step)
 
@@ -303,7 +314,9 @@ def write_png(path, picture):
     with Path(path).open("wb") as file:
         file.write(b"\x89PNG\r\n\x1a\n")
         for kind, data in chunks:
-            file.write(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)))
+            file.write(
+                struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+            )
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ second run is instant and needs no network.
 
 import sys
 
-if sys.version_info < (3, 10):
-    sys.exit("error: Python 3.10 or newer is needed, this is %d.%d" % sys.version_info[:2])
+if sys.version_info < (3, 10):  # noqa: UP036 (older Pythons read this file too, and are told)
+    sys.exit("error: Python 3.10 or newer is needed, this is " + sys.version.split()[0])
 
 from provision.main import main
 

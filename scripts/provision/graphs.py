@@ -27,5 +27,9 @@ def ensure_graphs(onnx: Path, weights: Path, scripts: Path, packages: Path, mani
 
 
 def hashes(scripts: Path) -> dict[str, str]:
-    sources = [scripts / "export_onnx.py", *sorted(scripts.glob("exporter/**/*.py")), scripts / "requirements.txt"]
+    sources = [
+        scripts / "export_onnx.py",
+        *sorted(scripts.glob("exporter/**/*.py")),
+        scripts / "requirements.txt",
+    ]
     return {path.relative_to(scripts).as_posix(): sha256(path) for path in sources}

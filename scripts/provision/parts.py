@@ -15,7 +15,10 @@ def ensure_part(target: Path, wheels: list[Wheel], downloads: Path) -> None:
 
 
 def recipe(wheels: list[Wheel]) -> dict:
-    return {"wheels": {wheel.file: wheel.sha256 for wheel in wheels}, "keep": [wheel.keep for wheel in wheels]}
+    return {
+        "wheels": {wheel.file: wheel.sha256 for wheel in wheels},
+        "keep": [wheel.keep for wheel in wheels],
+    }
 
 
 def unpack_all(wheels: list[Wheel], downloads: Path, target: Path) -> None:

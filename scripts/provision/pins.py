@@ -50,7 +50,10 @@ def wheels(part: str, platform: str, table: Path = TABLE) -> list[Wheel]:
             f"{part} is not available for {platform}, only for {', '.join(sorted(choices))}; "
             "build ONNX Runtime for this machine and pass it with --onnxruntime"
         )
-    return [Wheel(**row | {"keep": pins["keep"][row["keep"]], "contents": row.get("contents", {})}) for row in rows]
+    return [
+        Wheel(**row | {"keep": pins["keep"][row["keep"]], "contents": row.get("contents", {})})
+        for row in rows
+    ]
 
 
 def runtimes(table: Path = TABLE) -> list[str]:
