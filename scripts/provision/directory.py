@@ -6,7 +6,7 @@ of its files. The same recipe and the same files mean that there is nothing to d
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from provision.say import say
@@ -23,7 +23,7 @@ def ensure(target: Path, recipe: dict, build: Callable[[Path], None]) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     build(partial)
-    write_manifest(partial / MANIFEST, recipe, partial)
+    write_manifest(partial / MANIFEST, recipe, partial, made_files(partial))
     if target.exists():
         shutil.rmtree(target)
     partial.rename(target)
@@ -41,13 +41,14 @@ def is_current(target: Path, recipe: dict, manifest: Path | None = None) -> bool
         return False
 
 
-def write_manifest(manifest: Path, recipe: dict, target: Path, pattern: str = "**/*") -> None:
-    files = {
-        path.relative_to(target).as_posix(): path.stat().st_size
-        for path in sorted(target.glob(pattern))
-        if path.is_file() and "__pycache__" not in path.parts
-    }
+def write_manifest(manifest: Path, recipe: dict, target: Path, paths: Iterable[Path]) -> None:
+    files = {path.relative_to(target).as_posix(): path.stat().st_size for path in sorted(paths)}
     manifest.write_text(json.dumps({"recipe": recipe, "files": files}, indent=1) + "\n")
+
+
+def made_files(target: Path) -> list[Path]:
+    """All but compiled Python, which comes and goes."""
+    return [path for path in target.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
 
 
 def shown(target: Path) -> str:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from provision.directory import is_current, shown, write_manifest
+from provision.directory import is_current, write_manifest
 from provision.errors import SetupError
 from provision.say import say
 from provision.wheels import sha256
@@ -15,15 +15,15 @@ def ensure_graphs(onnx: Path, weights: Path, scripts: Path, packages: Path, mani
     """`onnx/` holds files under version control too, so its manifest lies elsewhere."""
     recipe = {"weights": sha256(weights), "sources": hashes(scripts)}
     if is_current(onnx, recipe, manifest):
-        say(f"{shown(onnx)} is up to date")
+        say("onnx is up to date")
         return
     say("exporting the graphs")
     command = [sys.executable, scripts / "export_onnx.py", "--weights", weights, "--out", onnx]
     result = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(packages)})
     if result.returncode != 0:
         raise SetupError("the graphs could not be exported; the exporter's message is above")
-    write_manifest(manifest, recipe, onnx)
-    say(f"{shown(onnx)} is ready")
+    write_manifest(manifest, recipe, onnx, [*onnx.glob("*.onnx"), *onnx.glob("*.weights")])
+    say("onnx is ready")
 
 
 def hashes(scripts: Path) -> dict[str, str]:

@@ -240,6 +240,12 @@ def test_graphs_are_exported_once(export):
     assert export() == 1
 
 
+def test_a_readme_beside_the_graphs_may_change(export, tmp_path):
+    export()
+    (tmp_path / "onnx/README.md").write_text("the contract")
+    assert export() == 1
+
+
 @pytest.mark.parametrize("changed", ["scripts/exporter/rules.py", "vgg19.bin", "onnx/gatys.onnx"])
 def test_graphs_are_exported_again_when_what_they_are_made_from_changes(export, tmp_path, changed):
     export()
