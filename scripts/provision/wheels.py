@@ -76,7 +76,7 @@ def pip(arguments: list[str], failure: str, remedy: str) -> None:
 def complaint(stderr: str) -> str:
     """pip's own words without its warnings: retries and notices would bury the reason."""
     lines = [line.strip() for line in stderr.splitlines()]
-    wanted = [line for line in lines if line.startswith(("ERROR", "Expected", "Got", "or put"))]
+    wanted = [line for line in lines if line.startswith(("ERROR", "Expected", "Got"))]
     return "\n".join(f"  {line}" for line in wanted or lines[-3:])
 
 
