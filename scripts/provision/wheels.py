@@ -109,6 +109,8 @@ def unpack(path: Path, wheel: Wheel, target: Path) -> None:
             for member in members:
                 name = destination.format(name=PurePosixPath(member).name, project=wheel.project)
                 copy_member(archive, member, target / name)
+    if wheel.notice:
+        (target / "licenses" / wheel.project / "NOTICE").write_text(wheel.notice + "\n", encoding="utf-8")
 
 
 def copy_member(archive: zipfile.ZipFile, member: str, target: Path) -> None:

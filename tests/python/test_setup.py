@@ -31,7 +31,7 @@ def make_wheel(folder: Path, library: bytes = b"a library") -> pins.Wheel:
     data = (folder / FILE).read_bytes()
     keep = {"*/libpaint.so.*": "libpaint.so", "*/LICENSE": "licenses/{project}/{name}"}
     contents = {"libpaint.so": hashlib.sha256(library).hexdigest()}
-    return pins.Wheel(FILE, len(data), hashlib.sha256(data).hexdigest(), keep, contents)
+    return pins.Wheel(FILE, len(data), hashlib.sha256(data).hexdigest(), keep, contents, "by a painter")
 
 
 @pytest.fixture
@@ -59,7 +59,9 @@ def files(folder: Path) -> set[str]:
 def test_a_part_is_downloaded_and_only_the_kept_files_are_unpacked(index, tmp_path):
     wheel = make_wheel(index)
     parts.ensure_part(tmp_path / "cpu", [wheel], tmp_path / "downloads")
-    assert files(tmp_path / "cpu") == {"libpaint.so", "licenses/painthouse/LICENSE", "manifest.json"}
+    licences = {"licenses/painthouse/LICENSE", "licenses/painthouse/NOTICE"}
+    assert files(tmp_path / "cpu") == licences | {"libpaint.so", "manifest.json"}
+    assert (tmp_path / "cpu/licenses/painthouse/NOTICE").read_text() == "by a painter\n"
     assert (tmp_path / "cpu/libpaint.so").read_bytes() == b"a library"
     assert files(tmp_path / "downloads") == set(), "what was unpacked is not kept twice"
 
@@ -300,7 +302,7 @@ def test_trouble_on_the_way_is_one_line(monkeypatch, tmp_path, capsys, trouble, 
 
 
 def test_every_pin_is_a_wheel_with_a_hash_and_a_size():
-    table = pins.json.loads(pins.TABLE.read_text())
+    table = pins.read_table()
     assert set(table["runtimes"]) <= set(table["parts"])
     for part, choices in table["parts"].items():
         for platform in choices:
