@@ -22,9 +22,11 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     except SetupError as error:
         return fail(str(error))
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        return fail(f"the disk is full ({error.filename or root}); free some space and run this again")
+        if error.errno == errno.ENOSPC:
+            return fail(f"the disk is full ({error.filename or root}); free some space and run this again")
+        return fail(
+            f"{error.filename or root}: {error.strerror}; set-up needs to read and write below {root}"
+        )
     except KeyboardInterrupt:
         return fail("interrupted; run this again to go on")
     return 0

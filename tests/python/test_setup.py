@@ -288,6 +288,7 @@ def test_an_unsupported_machine_is_told_before_anything_is_written(monkeypatch, 
     ("trouble", "message"),
     [
         (OSError(errno.ENOSPC, "full", "runtime/cpu"), "the disk is full"),
+        (PermissionError(errno.EACCES, "Permission denied", "runtime/cpu"), "runtime/cpu: Permission denied"),
         (KeyboardInterrupt(), "run this again"),
     ],
 )
