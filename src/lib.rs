@@ -1,0 +1,31 @@
+//! Neural style transfer that runs anywhere: a photo's content in a painting's style.
+//!
+//! The pixels of a picture are optimised until a VGG19 sees the photo's content in the painting's style (Gatys,
+//! Ecker, Bethge 2016, "Image Style Transfer Using Convolutional Neural Networks"). The network, the loss and its
+//! gradient with respect to the picture are one ONNX graph, which ONNX Runtime runs; L-BFGS drives the pixels.
+//!
+//! The modules are the stages of the pipeline, in this order:
+//!
+//! 1. [`config`]: options and presets resolve to checked settings.
+//! 2. [`picture`]: the photo and the painting are read, oriented and resized.
+//! 3. [`tensor`]: pictures become the network's input, and back.
+//! 4. [`init`]: the picture that the optimisation starts from.
+//! 5. [`runtime`]: ONNX Runtime is found and loaded.
+//! 6. [`model`]: the graphs are checked; features of both pictures become targets, and the loss a function.
+//! 7. [`optimize`]: L-BFGS minimises the loss over the pixels; [`observe`] tells of it.
+//! 8. [`stylize`]: all of it in one function.
+#![warn(missing_docs)]
+
+pub mod config;
+mod error;
+pub mod init;
+pub mod model;
+mod objective;
+pub mod observe;
+pub mod optimize;
+pub mod picture;
+pub mod runtime;
+pub mod stylize;
+pub mod tensor;
+
+pub use error::Error;
