@@ -90,7 +90,7 @@ fn outputs_that_cannot_be_written() {
     let workshop = Workshop::new();
     fs::write(workshop.path("there.png"), "kept").unwrap();
     for (output, parts) in [
-        ("missing/out.png", ["missing", "does not exist"]),
+        ("missing/out.png", ["missing/out.png", "create it first"]),
         ("out.xyz", ["out.xyz", "png"]),
         ("out", ["out", "png"]),
         ("there.png", ["there.png", "--force"]),
