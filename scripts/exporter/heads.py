@@ -41,9 +41,7 @@ def gram(g: Graph, activation: Value) -> Gram:
     The product is summed in blocks of positions. In a flat area all addends are equal, and so are their
     rounding errors: one long float32 sum over 512x512 such positions is off by 2e-5, the sum of sums by 3e-6.
     """
-    features = g.op(
-        "Reshape", activation, g.ints(activation.shape[1], -1), name="features"
-    )
+    features = g.op("Reshape", activation, g.ints(activation.shape[1], -1), name="features")
     area = _area(g, activation)
     blocks = _blocks(g, features, area)
     transposed = g.op("Transpose", blocks, perm=[0, 2, 1], name="transposed")
@@ -66,9 +64,7 @@ def content_deviation(g: Graph, activation: Value, target: Value) -> Deviation:
     return _deviation(g, activation, target, count, axes=[[3], [2], [0, 1]])
 
 
-def _deviation(
-    g: Graph, head: Value, target: Value, count: Value, axes: list[list[int]]
-) -> Deviation:
+def _deviation(g: Graph, head: Value, target: Value, count: Value, axes: list[list[int]]) -> Deviation:
     """Sums one axis after another: one float32 sum over everything loses two digits in ONNX Runtime."""
     difference = g.op("Sub", head, target, name="difference")
     total = g.op("Mul", difference, difference, name="square")
@@ -92,11 +88,7 @@ def _blocks(g: Graph, features: Value, area: Value) -> Value:
     channels = features.shape[0]
     count = min(64, 4096 // channels)
     whole_blocks = g.op("Div", g.op("Add", area, g.ints(count - 1)), g.ints(count))
-    missing = g.op(
-        "Sub", g.op("Mul", whole_blocks, g.ints(count)), area, name="missing"
-    )
-    filled = g.op(
-        "Pad", features, g.op("Concat", g.ints(0, 0, 0), missing, axis=0), name="filled"
-    )
+    missing = g.op("Sub", g.op("Mul", whole_blocks, g.ints(count)), area, name="missing")
+    filled = g.op("Pad", features, g.op("Concat", g.ints(0, 0, 0), missing, axis=0), name="filled")
     rows = g.op("Reshape", filled, g.ints(channels, count, -1), name="rows")
     return g.op("Transpose", rows, perm=[1, 0, 2], name="blocks")

@@ -37,19 +37,12 @@ def ramp(size):
     return np.linspace(-100, 130, 3 * size[0] * size[1]).reshape(3, *size)
 
 
-IMAGES = {
-    "noise": lambda size: noise(size, 5),
-    "flat areas": flat_areas,
-    "a ramp": ramp,
-}
+IMAGES = {"noise": lambda size: noise(size, 5), "flat areas": flat_areas, "a ramp": ramp}
 
 
 def tiny_graphs(preset, pooling):
     weights = sources.load(f"random:{make.SEED}", make.WIDTH_DIVISOR)
-    built = (
-        build(preset, weights, pooling)
-        for build in (models.features, models.loss_gradient)
-    )
+    built = (build(preset, weights, pooling) for build in (models.features, models.loss_gradient))
     return [model.SerializeToString() for model in built]
 
 
@@ -58,12 +51,8 @@ def relative_l2(actual, expected):
 
 
 def assert_within_bars(actual, expected):
-    np.testing.assert_allclose(
-        actual.style_losses, expected.style_losses, rtol=TERM_BAR
-    )
-    np.testing.assert_allclose(
-        actual.content_losses, expected.content_losses, rtol=TERM_BAR
-    )
+    np.testing.assert_allclose(actual.style_losses, expected.style_losses, rtol=TERM_BAR)
+    np.testing.assert_allclose(actual.content_losses, expected.content_losses, rtol=TERM_BAR)
     assert actual.loss == pytest.approx(expected.loss, rel=TERM_BAR)
     assert relative_l2(actual.gradient, expected.gradient) < GRADIENT_BAR
 
@@ -97,28 +86,20 @@ def test_the_smallest_image_is_one_pixel_where_no_pool_is_needed():
 
 def test_an_image_that_is_its_own_target_has_no_loss_and_no_gradient():
     problem, image = make.make_problem(GATYS, "max"), noise((17, 23), 5)
-    evaluation = sessions.evaluate(
-        *tiny_graphs(GATYS, "max"), problem, image, image, image
-    )
+    evaluation = sessions.evaluate(*tiny_graphs(GATYS, "max"), problem, image, image, image)
     assert evaluation.loss == 0
     assert not evaluation.gradient.any()
 
 
 def test_the_committed_expectations_are_what_float64_gives():
     expected = json.loads((make.HERE / "expected.json").read_text())
-    pictures = {
-        name: make.to_tensor(pixels) for name, pixels in make.make_pictures().items()
-    }
+    pictures = {name: make.to_tensor(pixels) for name, pixels in make.make_pictures().items()}
     for graph, (preset, pooling) in make.GRAPHS.items():
         problem = make.make_problem(preset, pooling)
         for name in ("image", "flat"):
-            evaluation = reference.evaluate(
-                problem, pictures[name], pictures["content"], pictures["style"]
-            )
+            evaluation = reference.evaluate(problem, pictures[name], pictures["content"], pictures["style"])
             summary = make.summary(problem, evaluation)
-            assert expected[graph][f"{name}.png"]["terms"] == pytest.approx(
-                summary["terms"], rel=1e-9
-            )
+            assert expected[graph][f"{name}.png"]["terms"] == pytest.approx(summary["terms"], rel=1e-9)
             gradient = np.load(make.HERE / f"{graph}.{name}.gradient.npy")
             assert relative_l2(gradient, evaluation.gradient) < 1e-6
 
@@ -127,12 +108,7 @@ def test_the_committed_expectations_are_what_float64_gives():
 @pytest.mark.parametrize("name", ["image", "flat"])
 def test_the_committed_graphs_meet_the_bars(graph, name):
     problem = make.make_problem(*make.GRAPHS[graph])
-    pictures = {
-        name: make.to_tensor(pixels) for name, pixels in make.make_pictures().items()
-    }
+    pictures = {name: make.to_tensor(pixels) for name, pixels in make.make_pictures().items()}
     images = pictures[name], pictures["content"], pictures["style"]
     files = [make.HERE / f"{graph}.{kind}.onnx" for kind in ("features", "loss_grad")]
-    assert_within_bars(
-        sessions.evaluate(*files, problem, *images),
-        reference.evaluate(problem, *images),
-    )
+    assert_within_bars(sessions.evaluate(*files, problem, *images), reference.evaluate(problem, *images))
