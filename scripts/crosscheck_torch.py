@@ -2,8 +2,8 @@
 """Compare exported graphs with PyTorch's automatic differentiation. For developers; not part of the tests.
 
 Export first, then name the same weights. Needs torch and onnxruntime. The pictures are noise and rectangles
-of one colour (ties in the max pools), of even and odd sizes; PyTorch computes in float64. Fails when a term is
-off by more than 5e-6 (relative) or a gradient by more than 1e-4 (relative L2).
+of one colour (ties in the max pools), of even and odd sizes; PyTorch computes in float64. Fails when a term
+is off by more than 5e-6 (relative) or a gradient by more than 1e-4 (relative L2).
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -73,12 +72,11 @@ def check(model: onnx.ModelProto) -> None:
 def write(directory: Path, files: Mapping[str, bytes]) -> None:
     """Write all of `files` or none: under temporary names first, then renamed in order."""
     directory.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        staging = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".export-", dir=directory)))
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=directory) as staging:
         for name, data in files.items():
-            (staging / name).write_bytes(data)
+            Path(staging, name).write_bytes(data)
         for name in files:
-            os.replace(staging / name, directory / name)
+            os.replace(Path(staging, name), directory / name)
 
 
 def stale_graphs(directory: Path, weights: WeightsFile, written: Iterable[str]) -> list[str]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import reference
 import sessions
+from onnx.reference import ReferenceEvaluator
 
 from exporter import models, sources
 from exporter.presets import BOOK, GATYS, custom
@@ -66,6 +67,31 @@ def test_losses_and_gradient_match_float64(preset, pooling, size, picture):
     images = IMAGES[picture](size), noise(size, 6), pale_noise((21, 34), 7)
     actual = sessions.evaluate(*tiny_graphs(PRESETS[preset], pooling), problem, *images)
     assert_within_bars(actual, reference.evaluate(problem, *images))
+
+
+@pytest.mark.parametrize("pooling", ["max", "avg"])
+def test_in_double_precision_the_graph_is_exact(pooling):
+    """Without float32's rounding nothing hides a small error in a rule."""
+    problem, size = make.make_problem(GATYS, pooling), (17, 19)
+    weights = sources.load(f"random:{make.SEED}", make.WIDTH_DIVISOR)
+    features, loss_gradient = (
+        ReferenceEvaluator(build(GATYS, weights, pooling, np.float64))
+        for build in (models.features, models.loss_gradient)
+    )
+    image, content, style = flat_areas(size), noise(size, 6), noise((16, 20), 7)
+    *grams, _ = features.run(None, {"image": style[None]})
+    *_, content_target = features.run(None, {"image": content[None]})
+    feed = dict(zip((f"gram/{layer}" for layer in GATYS.style_layers), grams, strict=True))
+    feed |= {"image": image[None], "content/relu4_2": content_target}
+    feed |= {
+        "style_weight": np.array(problem.style_weights),
+        "content_weight": np.array(problem.content_weights),
+    }
+    loss, _, _, gradient = loss_gradient.run(None, feed)
+
+    expected = reference.evaluate(problem, image, content, style)
+    assert loss == pytest.approx(expected.loss, rel=1e-12)
+    assert relative_l2(gradient[0], expected.gradient) < 1e-11
 
 
 def test_a_layer_may_carry_style_and_content_at_once():
