@@ -144,9 +144,7 @@ def activate(weights: Vgg19Weights, pooling: str, x: torch.Tensor) -> dict[str, 
         if activations and layer.endswith("_1"):
             x = POOLS[pooling](x, 2)
         convolution = weights.convolutions[convolution_of(layer)]
-        weight, bias = (
-            torch.from_numpy(dense(part)).double() for part in (convolution.weight, convolution.bias)
-        )
+        weight, bias = (torch.tensor(dense(part)).double() for part in (convolution.weight, convolution.bias))
         x = activations[layer] = functional.relu(functional.conv2d(x, weight, bias, padding=1))
     return activations
 

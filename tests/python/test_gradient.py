@@ -110,6 +110,16 @@ def test_the_smallest_image_is_one_pixel_where_no_pool_is_needed():
     assert_within_bars(actual, reference.evaluate(problem, *images))
 
 
+def test_the_gram_matrix_of_a_large_flat_area_is_not_worn_down_by_rounding():
+    """One float32 sum over so many equal addends is off by 7e-6."""
+    preset = custom("shallow", ["relu1_1"], ["relu1_1"])
+    image = np.full((1, 3, 200, 301), 97.0)
+    features, _ = tiny_graphs(preset, "max")
+    outputs = sessions.run(features, {"image": image})
+    expected = reference.gram(outputs["content/relu1_1"][0].astype(np.float64))
+    assert relative_l2(outputs["gram/relu1_1"], expected) < 2e-6
+
+
 def test_an_image_that_is_its_own_target_has_no_loss_and_no_gradient():
     problem, image = make.make_problem(GATYS, "max"), noise((17, 23), 5)
     evaluation = sessions.evaluate(*tiny_graphs(GATYS, "max"), problem, image, image, image)
