@@ -19,5 +19,5 @@ def read(path: Path) -> dict[str, np.ndarray]:
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         return {name: tensor.numpy() for name, tensor in saved.items()}
-    except (RuntimeError, pickle.UnpicklingError, EOFError, AttributeError, TypeError) as error:
+    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, AttributeError, TypeError) as error:
         raise WeightsError(f"{path}: truncated, corrupt, or not a state dictionary ({error})") from error
