@@ -167,7 +167,7 @@ fn names_that_are_not_known() {
     refuse(
         &workshop,
         &["--init", "nowhere.png"],
-        &["nowhere.png", "does not exist"],
+        &["nowhere.png", "no such file"],
     );
     refuse(&workshop, &["--init", "chaos"], &["chaos", "content", "random"]);
     refuse(&workshop, &["--no-such-flag"], &["--no-such-flag"]);
@@ -305,7 +305,7 @@ fn evaluate_refuses_what_it_cannot_use() {
     let workshop = Workshop::new();
     fail(
         &mut workshop.evaluate("missing.png"),
-        &["missing.png", "does not exist"],
+        &["missing.png", "no such file"],
     );
     fs::write(workshop.path("gradient.npy"), "kept").unwrap();
     fail(
