@@ -73,12 +73,25 @@ fn open<'a>(
     bytes: &'a [u8],
     format: ImageFormat,
 ) -> Result<impl ImageDecoder + use<'a>, PictureError> {
+    if let (ImageFormat::Png, Some(&[a, b, c, d, e, f, g, h])) = (format, bytes.get(16..24)) {
+        // The decoder reads on to the first pixels before it tells the size.
+        check_size(
+            path,
+            u32::from_be_bytes([a, b, c, d]),
+            u32::from_be_bytes([e, f, g, h]),
+        )?;
+    }
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_FILE_BYTES);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits);
     let decoder = reader.into_decoder().map_err(|error| from_decoder(path, error))?;
     let (width, height) = decoder.dimensions();
+    check_size(path, width, height)?;
+    Ok(decoder)
+}
+
+fn check_size(path: &Path, width: u32, height: u32) -> Result<(), PictureError> {
     if width.max(height) > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Err(PictureError::TooLarge {
             path: path.into(),
@@ -89,7 +102,7 @@ fn open<'a>(
     if width.min(height) == 0 {
         return Err(damaged(path, "it has no pixels"));
     }
-    Ok(decoder)
+    Ok(())
 }
 
 /// Whether the JPEG data goes on to its end marker.

@@ -87,8 +87,11 @@ fn pixel_count(width: u32, height: u32) -> usize {
 /// Brings every value into 0 to 255; what is not a number becomes 0.
 fn clamp(values: &mut [f32]) {
     for value in values {
-        // `max` answers with its other argument where one is not a number.
-        *value = value.max(0.0).min(255.0);
+        *value = if value.is_nan() {
+            0.0
+        } else {
+            value.clamp(0.0, 255.0)
+        };
     }
 }
 
