@@ -11,10 +11,10 @@ use std::{
 
 use image::{
     ExtendedColorType, ImageEncoder,
-    codecs::{bmp::BmpEncoder, jpeg::JpegEncoder, png::PngEncoder, webp::WebPEncoder},
+    codecs::{bmp::BmpEncoder, jpeg::JpegEncoder, png::PngEncoder, tiff::TiffEncoder, webp::WebPEncoder},
 };
 use impasto::{
-    picture::{Picture, PictureError, check_output},
+    picture::{self, Bits, Encoding, Picture, PictureError, check_output},
     tensor::{from_tensor, to_tensor},
 };
 use tempfile::TempDir;
@@ -195,20 +195,16 @@ fn sixteen_bits_keep_what_eight_would_round_away() {
 }
 
 #[test]
-fn what_is_transparent_is_composited_on_white() {
-    let data = [10, 20, 30, 255, 10, 20, 30, 0, 0, 100, 255, 51];
+fn transparency_is_kept_and_what_is_visible_keeps_its_colour() {
+    let data = [10, 20, 30, 255, 40, 50, 60, 128, 0, 100, 255, 1];
     let picture = load(&png(3, 1, &data, png::ColorType::Rgba, png::BitDepth::Eight)).unwrap();
-    assert_eq!(picture.pixel(0, 0), [10.0, 20.0, 30.0]);
-    assert_eq!(picture.pixel(1, 0), [255.0; 3]);
-    // A fifth of the colour, four fifths of white.
-    for (value, wanted) in picture.pixel(2, 0).into_iter().zip([204.0, 224.0, 255.0]) {
-        assert!((value - wanted).abs() < 1e-4, "{value} instead of {wanted}");
-    }
+    assert_eq!(bytes(&picture), [10, 20, 30, 40, 50, 60, 0, 100, 255]);
+    assert_eq!(picture.alpha(), Some(&[255.0, 128.0, 1.0][..]));
 }
 
 #[test]
-fn grey_with_alpha_is_composited_too() {
-    let data = [100, 255, 100, 0];
+fn grey_with_alpha_has_alpha_too_and_a_palette_s_transparent_colour_as_well() {
+    let data = [100, 255, 100, 7];
     let picture = load(&png(
         2,
         1,
@@ -217,7 +213,248 @@ fn grey_with_alpha_is_composited_too() {
         png::BitDepth::Eight,
     ))
     .unwrap();
-    assert_eq!(picture.rgb(), [100.0, 100.0, 100.0, 255.0, 255.0, 255.0]);
+    assert_eq!(
+        (bytes(&picture), picture.alpha()),
+        (vec![100; 6], Some(&[255.0, 7.0][..]))
+    );
+    let content = png_with(
+        2,
+        1,
+        &[1, 0],
+        png::ColorType::Indexed,
+        png::BitDepth::Eight,
+        |encoder| {
+            encoder.set_palette(vec![1, 2, 3, 40, 50, 60]);
+            encoder.set_trns(vec![9_u8]);
+        },
+    );
+    let picture = load(&content).unwrap();
+    assert_eq!(
+        (bytes(&picture), picture.alpha()),
+        (vec![40, 50, 60, 1, 2, 3], Some(&[255.0, 9.0][..]))
+    );
+}
+
+#[test]
+fn what_cannot_be_seen_takes_the_colour_of_what_is_beside_it() {
+    let data = [10, 20, 30, 255, 255, 0, 255, 0];
+    let picture = load(&png(2, 1, &data, png::ColorType::Rgba, png::BitDepth::Eight)).unwrap();
+    assert_eq!(bytes(&picture), [10, 20, 30, 10, 20, 30]);
+}
+
+#[test]
+fn alpha_of_255_everywhere_makes_an_opaque_picture() {
+    let data = [10, 20, 30, 255];
+    let picture = load(&png(1, 1, &data, png::ColorType::Rgba, png::BitDepth::Eight)).unwrap();
+    assert_eq!(picture.alpha(), None);
+}
+
+// Colour profiles and inks.
+
+#[test]
+fn a_colour_profile_in_any_format_is_applied() {
+    let profile = moxcms::ColorProfile::new_display_p3().encode().unwrap();
+    let rgb = [200, 100, 50].repeat(8 * 8);
+    let color = ExtendedColorType::Rgb8;
+    let [mut png, mut webp, mut tiff, mut jpeg] = [const { Vec::new() }; 4];
+    let mut encoder = PngEncoder::new(&mut png);
+    encoder.set_icc_profile(profile.clone()).unwrap();
+    encoder.write_image(&rgb, 8, 8, color).unwrap();
+    let mut encoder = WebPEncoder::new_lossless(&mut webp);
+    encoder.set_icc_profile(profile.clone()).unwrap();
+    encoder.write_image(&rgb, 8, 8, color).unwrap();
+    let mut encoder = TiffEncoder::new(Cursor::new(&mut tiff));
+    encoder.set_icc_profile(profile.clone()).unwrap();
+    encoder.write_image(&rgb, 8, 8, color).unwrap();
+    let mut encoder = JpegEncoder::new_with_quality(&mut jpeg, 100);
+    encoder.set_icc_profile(profile).unwrap();
+    encoder.write_image(&rgb, 8, 8, color).unwrap();
+    for (format, content) in [("png", png), ("webp", webp), ("tiff", tiff), ("jpeg", jpeg)] {
+        let picture = load(&content).unwrap();
+        // By the matrices of the standards.
+        for (value, wanted) in picture.pixel(4, 4).into_iter().zip([214.90, 92.61, 30.95]) {
+            assert!(
+                (value - wanted).abs() < 1.5,
+                "{format}: {:?}",
+                picture.pixel(4, 4)
+            );
+        }
+    }
+}
+
+#[test]
+fn a_broken_colour_profile_is_a_warning_that_names_the_file() {
+    let mut content = Vec::new();
+    let mut encoder = PngEncoder::new(&mut content);
+    encoder.set_icc_profile(b"nonsense".to_vec()).unwrap();
+    encoder
+        .write_image(&[1, 2, 3], 1, 1, ExtendedColorType::Rgb8)
+        .unwrap();
+    let (_folder, path) = file(&content);
+    let loaded = picture::load(&path).unwrap();
+    assert_eq!(bytes(&loaded.picture), [1, 2, 3]);
+    let [warning] = loaded.warnings.as_slice() else {
+        panic!("{:?}", loaded.warnings)
+    };
+    assert!(
+        warning.starts_with(&path.display().to_string()) && warning.contains("colour profile"),
+        "{warning}"
+    );
+}
+
+/// A JPEG file of one colour in cyan, magenta, yellow and black: 255 is full ink.
+fn cmyk_jpeg(inks: [u8; 4], color: jpeg_encoder::ColorType, profile: Option<&[u8]>) -> Vec<u8> {
+    let mut content = Vec::new();
+    let mut encoder = jpeg_encoder::Encoder::new(&mut content, 100);
+    if let Some(profile) = profile {
+        encoder.add_icc_profile(profile).unwrap();
+    }
+    encoder.encode(&inks.repeat(16 * 8), 16, 8, color).unwrap();
+    content
+}
+
+#[test]
+fn cmyk_and_ycck_jpegs_are_accepted() {
+    for (inks, wanted) in [
+        ([0, 0, 0, 0], [255.0, 255.0, 255.0]),
+        ([0, 0, 0, 255], [0.0, 0.0, 0.0]),
+        ([255, 0, 0, 0], [0.0, 255.0, 255.0]),
+        ([0, 55, 155, 51], [204.0, 160.0, 80.0]),
+    ] {
+        for color in [jpeg_encoder::ColorType::Cmyk, jpeg_encoder::ColorType::CmykAsYcck] {
+            let picture = load(&cmyk_jpeg(inks, color, None)).unwrap();
+            assert_eq!(picture.size(), (16, 8));
+            for (value, wanted) in picture.pixel(9, 5).into_iter().zip(wanted) {
+                assert!(
+                    (value - wanted).abs() <= 3.0,
+                    "{color:?} {inks:?}: {:?}",
+                    picture.pixel(9, 5)
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn inks_without_adobe_s_mark_are_not_inverted() {
+    let mut content = cmyk_jpeg([245, 55, 155, 255], jpeg_encoder::ColorType::Cmyk, None);
+    let mark = content.windows(5).position(|bytes| bytes == b"Adobe").unwrap();
+    content[mark..mark + 5].copy_from_slice(b"Other");
+    for (value, wanted) in load(&content)
+        .unwrap()
+        .pixel(3, 3)
+        .into_iter()
+        .zip([245.0, 55.0, 155.0])
+    {
+        assert!((value - wanted).abs() <= 3.0, "{value} instead of {wanted}");
+    }
+}
+
+#[test]
+fn a_cmyk_jpeg_with_a_profile_for_something_else_is_read_with_a_warning() {
+    let profile = moxcms::ColorProfile::new_srgb().encode().unwrap();
+    let (_folder, path) = file(&cmyk_jpeg(
+        [255, 0, 0, 0],
+        jpeg_encoder::ColorType::Cmyk,
+        Some(&profile),
+    ));
+    let loaded = picture::load(path).unwrap();
+    assert!(loaded.picture.pixel(0, 0)[0] < 3.0);
+    assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
+}
+
+// Animations and pages.
+
+/// The first frame, after checking that the only warning says `what`.
+fn first_of(content: &[u8], what: &str) -> Picture {
+    let (_folder, path) = file(content);
+    let loaded = picture::load(&path).unwrap();
+    let [warning] = loaded.warnings.as_slice() else {
+        panic!("{:?}", loaded.warnings)
+    };
+    assert!(
+        warning.starts_with(&path.display().to_string()) && warning.contains(what),
+        "{warning}"
+    );
+    loaded.picture
+}
+
+fn gif(frames: &[[u8; 4]]) -> Vec<u8> {
+    let mut content = Vec::new();
+    let mut encoder = image::codecs::gif::GifEncoder::new(&mut content);
+    for &color in frames {
+        encoder
+            .encode(&color.repeat(6), 3, 2, ExtendedColorType::Rgba8)
+            .unwrap();
+    }
+    drop(encoder);
+    content
+}
+
+#[test]
+fn an_animated_gif_gives_its_first_frame_with_a_warning() {
+    let picture = first_of(&gif(&[[200, 0, 0, 255], [0, 0, 200, 255]]), "animated");
+    assert_eq!(picture, Picture::filled(3, 2, [200.0, 0.0, 0.0]));
+}
+
+#[test]
+fn a_gif_of_one_frame_is_a_picture_like_any_other() {
+    let (_folder, path) = file(&gif(&[[200, 0, 0, 255]]));
+    let loaded = picture::load(path).unwrap();
+    assert_eq!(
+        (loaded.picture, loaded.warnings),
+        (Picture::filled(3, 2, [200.0, 0.0, 0.0]), vec![])
+    );
+}
+
+#[test]
+fn an_animated_png_gives_its_first_frame_with_a_warning() {
+    let mut content = Vec::new();
+    let mut encoder = png::Encoder::new(&mut content, 1, 1);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_animated(2, 0).unwrap();
+    let mut writer = encoder.write_header().unwrap();
+    writer.write_image_data(&[1, 2, 3]).unwrap();
+    writer.write_image_data(&[7, 8, 9]).unwrap();
+    writer.finish().unwrap();
+    assert_eq!(bytes(&first_of(&content, "animated")), [1, 2, 3]);
+}
+
+#[test]
+fn an_animated_webp_gives_its_first_frame_with_a_warning() {
+    let still = |color: [u8; 3]| {
+        let mut content = Vec::new();
+        WebPEncoder::new_lossless(&mut content)
+            .write_image(&color, 1, 1, ExtendedColorType::Rgb8)
+            .unwrap();
+        // The lossless bitstream's chunk, after RIFF, length and WEBP.
+        content.split_off(12)
+    };
+    let chunk = |name: &[u8], body: &[u8]| [name, &(body.len() as u32).to_le_bytes(), body].concat();
+    // At 0, 0; 1 by 1 pixels; 100 ms; not blended with what is below.
+    let frame = |color| chunk(b"ANMF", &[&[0; 12][..], &[100, 0, 0, 2], &still(color)].concat());
+    let body = [
+        b"WEBP".to_vec(),
+        chunk(b"VP8X", &[2, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        chunk(b"ANIM", &[0; 6]),
+        frame([1, 2, 3]),
+        frame([7, 8, 9]),
+    ];
+    let content = chunk(b"RIFF", &body.concat());
+    assert_eq!(bytes(&first_of(&content, "animated")), [1, 2, 3]);
+}
+
+#[test]
+fn a_tiff_of_several_pages_gives_its_first_with_a_warning() {
+    let mut content = Vec::new();
+    let mut encoder = tiff::encoder::TiffEncoder::new(Cursor::new(&mut content)).unwrap();
+    encoder
+        .write_image::<tiff::encoder::colortype::RGB8>(1, 1, &[1, 2, 3])
+        .unwrap();
+    encoder
+        .write_image::<tiff::encoder::colortype::RGB8>(1, 1, &[7, 8, 9])
+        .unwrap();
+    assert_eq!(bytes(&first_of(&content, "pages")), [1, 2, 3]);
 }
 
 // Orientation.
@@ -482,12 +719,126 @@ fn what_is_saved_without_loss_comes_back_the_same() {
     for (width, height) in [(31, 17), (1, 1), (7, 1), (1, 7)] {
         let rgb = speckle((3 * width * height) as usize);
         let picture = Picture::from_rgb(width, height, rgb.iter().map(|&v| f32::from(v)).collect());
-        for extension in ["png", "webp"] {
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join(format!("out.{extension}"));
-            picture.save(&path, false).unwrap();
-            assert_eq!(Picture::load(&path).unwrap(), picture, "{extension}");
+        for extension in ["png", "webp", "tif"] {
+            assert_eq!(
+                saved_and_loaded(&picture, extension, Bits::Eight),
+                picture,
+                "{extension}"
+            );
         }
+    }
+}
+
+/// What comes back from a file of this extension; no warning, and the profile in it says sRGB.
+fn saved_and_loaded(picture: &Picture, extension: &str, bits: Bits) -> Picture {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(format!("out.{extension}"));
+    picture
+        .save_as(
+            &path,
+            false,
+            &Encoding {
+                bits,
+                ..Encoding::default()
+            },
+        )
+        .unwrap();
+    let mut content = fs::read(&path).unwrap();
+    if extension == "png" {
+        // The profile is compressed there.
+        let decoder = png::Decoder::new(Cursor::new(content)).read_info().unwrap();
+        content = decoder.info().icc_profile.clone().unwrap().into_owned();
+    }
+    assert!(
+        content.windows(8).any(|bytes| bytes == b"\0s\0R\0G\0B"),
+        "{extension}"
+    );
+    let loaded = picture::load(path).unwrap();
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    loaded.picture
+}
+
+#[test]
+fn transparency_is_saved_by_every_format_that_can_hold_it() {
+    let alpha: Vec<f32> = (0..15).map(|i| (255 - i * 17) as f32).collect();
+    let rgb = speckle(45).into_iter().map(f32::from).collect();
+    let picture = Picture::from_rgb(5, 3, rgb).with_alpha(alpha);
+    for (extension, bits) in [
+        ("png", Bits::Eight),
+        ("webp", Bits::Eight),
+        ("tif", Bits::Eight),
+        ("png", Bits::Sixteen),
+        ("tif", Bits::Sixteen),
+    ] {
+        let back = saved_and_loaded(&picture, extension, bits);
+        assert_eq!(back.alpha(), picture.alpha(), "{extension}");
+        // The last pixel cannot be seen; its colour is filled in.
+        assert_eq!(back.rgb()[..42], picture.rgb()[..42], "{extension}");
+    }
+}
+
+#[test]
+fn a_jpeg_shows_what_is_transparent_on_white() {
+    let picture = Picture::filled(16, 16, [255.0, 0.0, 0.0]).with_alpha(vec![51.0; 256]);
+    let back = saved_and_loaded(&picture, "jpg", Bits::Eight);
+    assert_eq!(back.alpha(), None);
+    for (value, wanted) in back.pixel(8, 8).into_iter().zip([255.0, 204.0, 204.0]) {
+        assert!((value - wanted).abs() <= 2.0, "{:?}", back.pixel(8, 8));
+    }
+}
+
+#[test]
+fn sixteen_bits_come_back_to_the_last_one() {
+    let values: Vec<f32> = speckle(2 * 45)
+        .chunks(2)
+        .map(|v| f32::from(u16::from_be_bytes([v[0], v[1]])) / 257.0)
+        .collect();
+    let picture = Picture::from_rgb(5, 3, values);
+    for extension in ["png", "tiff"] {
+        assert_eq!(
+            saved_and_loaded(&picture, extension, Bits::Sixteen),
+            picture,
+            "{extension}"
+        );
+        assert_ne!(
+            saved_and_loaded(&picture, extension, Bits::Eight),
+            picture,
+            "{extension}"
+        );
+    }
+}
+
+#[test]
+fn a_lower_jpeg_quality_makes_a_smaller_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = Picture::from_rgb(64, 64, speckle(3 * 64 * 64).into_iter().map(f32::from).collect());
+    let size = |jpeg_quality| {
+        let path = folder.path().join(format!("{jpeg_quality}.jpg"));
+        picture
+            .save_as(
+                &path,
+                false,
+                &Encoding {
+                    jpeg_quality,
+                    ..Encoding::default()
+                },
+            )
+            .unwrap();
+        fs::metadata(path).unwrap().len()
+    };
+    assert!(size(30) * 2 < size(95), "{} {}", size(31), size(94));
+}
+
+#[test]
+fn the_same_picture_is_saved_as_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    for extension in ["png", "jpg", "webp", "tif"] {
+        let save = |name: &str| {
+            let path = folder.path().join(name).with_extension(extension);
+            Picture::filled(9, 9, [1.0, 2.0, 3.0]).save(&path, false).unwrap();
+            fs::read(path).unwrap()
+        };
+        assert_eq!(save("one"), save("two"));
     }
 }
 
