@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Compare exported graphs with PyTorch's automatic differentiation. For developers; not part of the tests.
 
-Export first, then name the same weights. Needs torch and onnxruntime. The pictures are noise and rectangles of
-one colour (ties in the max pools), of even and odd sizes; PyTorch computes in float64. Fails when a term is off
-by more than 5e-6 (relative) or a gradient by more than 1e-4 (relative L2).
+Export first, then name the same weights. Needs torch and onnxruntime. The pictures are noise and rectangles
+of one colour (ties in the max pools), of even and odd sizes; PyTorch computes in float64. Fails when a term
+is off by more than 5e-6 (relative) or a gradient by more than 1e-4 (relative L2).
 """
 
 from __future__ import annotations
@@ -36,17 +36,13 @@ def main() -> int:
     failures = 0
     for preset, pooling in itertools.product(PRESETS.values(), POOLINGS):
         for name, image, content, style in pictures():
-            actual = evaluate_graphs(
-                options.graphs, preset, pooling, image, content, style
-            )
+            actual = evaluate_graphs(options.graphs, preset, pooling, image, content, style)
             expected = evaluate_torch(weights, preset, pooling, image, content, style)
             term, gradient = deviations(actual, expected)
             within = term <= TERM_BAR and gradient <= GRADIENT_BAR
             failures += not within
             verdict = "ok" if within else "FAILED"
-            print(
-                f"{preset.name:6}{pooling:4}{name:16} terms {term:.1e}  gradient {gradient:.1e}  {verdict}"
-            )
+            print(f"{preset.name:6}{pooling:4}{name:16} terms {term:.1e}  gradient {gradient:.1e}  {verdict}")
     return 1 if failures else 0
 
 
@@ -76,33 +72,22 @@ def evaluate_graphs(
         graphs / contract.file_name(preset, pooling, graph)
         for graph in (contract.FEATURES, contract.LOSS_GRAD)
     )
-    style_targets, content_targets = (
-        run(features, {contract.IMAGE: x}) for x in (style, content)
-    )
+    style_targets, content_targets = (run(features, {contract.IMAGE: x}) for x in (style, content))
     targets = {
-        contract.gram_name(layer): style_targets[contract.gram_name(layer)]
-        for layer in preset.style_layers
+        contract.gram_name(layer): style_targets[contract.gram_name(layer)] for layer in preset.style_layers
     }
     for layer in preset.content_layers:
-        targets[contract.content_name(layer)] = content_targets[
-            contract.content_name(layer)
-        ]
-    channels = [
-        len(targets[contract.gram_name(layer)]) for layer in preset.style_layers
-    ]
+        targets[contract.content_name(layer)] = content_targets[contract.content_name(layer)]
+    channels = [len(targets[contract.gram_name(layer)]) for layer in preset.style_layers]
     weights = {
-        contract.STYLE_WEIGHT: np.array(
-            [style_weight(c) for c in channels], np.float32
-        ),
+        contract.STYLE_WEIGHT: np.array([style_weight(c) for c in channels], np.float32),
         contract.CONTENT_WEIGHT: np.ones(len(preset.content_layers), np.float32),
     }
     return run(loss_grad, {contract.IMAGE: image} | targets | weights)
 
 
 def run(graph: Path, feed: Arrays) -> Arrays:
-    session = onnxruntime.InferenceSession(
-        str(graph), providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, feed), strict=True))
 
@@ -125,9 +110,7 @@ def evaluate_torch(
     style_losses = torch.stack(
         [
             style_weight(activations[layer].shape[1])
-            * functional.mse_loss(
-                gram(activations[layer]), gram(style_activations[layer])
-            )
+            * functional.mse_loss(gram(activations[layer]), gram(style_activations[layer]))
             for layer in preset.style_layers
         ]
     )
@@ -146,20 +129,14 @@ def evaluate_torch(
         contract.CONTENT_LOSSES,
         contract.GRADIENT,
     )
-    return {
-        name: output.detach().numpy()
-        for name, output in zip(names, outputs, strict=True)
-    }
+    return {name: output.detach().numpy() for name, output in zip(names, outputs, strict=True)}
 
 
-def activate(
-    weights: Vgg19Weights, pooling: str, x: torch.Tensor
-) -> dict[str, torch.Tensor]:
+def activate(weights: Vgg19Weights, pooling: str, x: torch.Tensor) -> dict[str, torch.Tensor]:
     """All of VGG19, by ReLU."""
     if affine := weights.input_affine:
         scale, offset = (
-            torch.tensor(part, dtype=x.dtype)[:, None, None]
-            for part in (affine.scale, affine.offset)
+            torch.tensor(part, dtype=x.dtype)[:, None, None] for part in (affine.scale, affine.offset)
         )
         x = x[:, list(affine.order)] * scale + offset
     activations: dict[str, torch.Tensor] = {}
@@ -167,13 +144,8 @@ def activate(
         if activations and layer.endswith("_1"):
             x = POOLS[pooling](x, 2)
         convolution = weights.convolutions[convolution_of(layer)]
-        weight, bias = (
-            torch.from_numpy(dense(part)).double()
-            for part in (convolution.weight, convolution.bias)
-        )
-        x = activations[layer] = functional.relu(
-            functional.conv2d(x, weight, bias, padding=1)
-        )
+        weight, bias = (torch.tensor(dense(part)).double() for part in (convolution.weight, convolution.bias))
+        x = activations[layer] = functional.relu(functional.conv2d(x, weight, bias, padding=1))
     return activations
 
 
@@ -197,9 +169,7 @@ def deviations(actual: Arrays, expected: Arrays) -> tuple[float, float]:
         for name in (contract.LOSS, contract.STYLE_LOSSES, contract.CONTENT_LOSSES)
     ]
     gradient = expected[contract.GRADIENT]
-    distance = np.linalg.norm(actual[contract.GRADIENT] - gradient) / np.linalg.norm(
-        gradient
-    )
+    distance = np.linalg.norm(actual[contract.GRADIENT] - gradient) / np.linalg.norm(gradient)
     return float(max(terms)), float(distance)
 
 
@@ -220,12 +190,8 @@ def parse_arguments() -> argparse.Namespace:
         metavar="N",
         help="as given to the export",
     )
-    parser.add_argument(
-        "--convention", choices=sources.CONVENTIONS, help="as given to the export"
-    )
-    parser.add_argument(
-        "--graphs", type=Path, default=Path("onnx"), metavar="DIR", help="default onnx/"
-    )
+    parser.add_argument("--convention", choices=sources.CONVENTIONS, help="as given to the export")
+    parser.add_argument("--graphs", type=Path, default=Path("onnx"), metavar="DIR", help="default onnx/")
     return parser.parse_args()
 
 

@@ -12,23 +12,14 @@ from exporter.graph import GraphError
 from exporter.presets import GATYS, PRESETS, Preset, PresetError, custom
 from exporter.vgg19 import POOLINGS, deepest
 
-BUILDERS = {
-    contract.FEATURES: models.features,
-    contract.LOSS_GRAD: models.loss_gradient,
-}
+BUILDERS = {contract.FEATURES: models.features, contract.LOSS_GRAD: models.loss_gradient}
 
 
 def main() -> int:
     options = parse_arguments()
     try:
         export(options)
-    except (
-        sources.WeightsError,
-        PresetError,
-        GraphError,
-        storage.CheckFailed,
-        OSError,
-    ) as error:
+    except (sources.WeightsError, PresetError, GraphError, storage.CheckFailed, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
@@ -43,9 +34,7 @@ def export(options: argparse.Namespace) -> None:
     for preset in presets:
         for pooling in options.pooling or POOLINGS:
             for graph, build in BUILDERS.items():
-                metadata = contract.metadata(
-                    preset, pooling, graph, weights, weights_file.sha256
-                )
+                metadata = contract.metadata(preset, pooling, graph, weights, weights_file.sha256)
                 model = build(preset, weights, pooling)
                 files[contract.file_name(preset, pooling, graph)] = storage.finish(
                     model, metadata, weights_file
@@ -57,14 +46,9 @@ def export(options: argparse.Namespace) -> None:
 def chosen_presets(options: argparse.Namespace) -> list[Preset]:
     if options.style_layers or options.content_layers or options.name:
         if not (options.style_layers and options.content_layers and options.name):
-            raise PresetError(
-                "a preset of your own needs --style-layers, --content-layers and --name"
-            )
+            raise PresetError("a preset of your own needs --style-layers, --content-layers and --name")
         layers = (options.style_layers.split(","), options.content_layers.split(","))
-        return [
-            custom(options.name, *layers),
-            *(PRESETS[name] for name in options.preset or []),
-        ]
+        return [custom(options.name, *layers), *(PRESETS[name] for name in options.preset or [])]
     return [PRESETS[name] for name in options.preset or PRESETS]
 
 
@@ -72,10 +56,7 @@ def report(out: Path, files: dict[str, bytes], stale: list[str]) -> None:
     for name, data in files.items():
         print(f"{out / name} ({len(data):,} bytes)")
     if stale:
-        print(
-            f"warning: made for other weights, export again: {', '.join(stale)}",
-            file=sys.stderr,
-        )
+        print(f"warning: made for other weights, export again: {', '.join(stale)}", file=sys.stderr)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -103,30 +84,11 @@ def parse_arguments() -> argparse.Namespace:
         help="divide all channel counts by N; with random:SEED only (default 1)",
     )
     add("--preset", action="append", choices=PRESETS, help="repeatable (default: all)")
-    add(
-        "--pooling",
-        action="append",
-        choices=POOLINGS,
-        help="repeatable (default: both)",
-    )
-    add(
-        "--style-layers",
-        metavar="A,B",
-        help="for a preset of your own, for instance relu1_1,relu2_1",
-    )
-    add(
-        "--content-layers",
-        metavar="C",
-        help="for a preset of your own, for instance relu4_2",
-    )
+    add("--pooling", action="append", choices=POOLINGS, help="repeatable (default: both)")
+    add("--style-layers", metavar="A,B", help="for a preset of your own, for instance relu1_1,relu2_1")
+    add("--content-layers", metavar="C", help="for a preset of your own, for instance relu4_2")
     add("--name", help="name of a preset of your own; its files begin with it")
-    add(
-        "--out",
-        type=Path,
-        default=Path("onnx"),
-        metavar="DIR",
-        help="folder to write to (default onnx/)",
-    )
+    add("--out", type=Path, default=Path("onnx"), metavar="DIR", help="folder to write to (default onnx/)")
     return parser.parse_args()  # fmt: skip
 
 

@@ -90,7 +90,7 @@ fn outputs_that_cannot_be_written() {
     let workshop = Workshop::new();
     fs::write(workshop.path("there.png"), "kept").unwrap();
     for (output, parts) in [
-        ("missing/out.png", ["missing", "does not exist"]),
+        ("missing/out.png", ["missing/out.png", "create it first"]),
         ("out.xyz", ["out.xyz", "png"]),
         ("out", ["out", "png"]),
         ("there.png", ["there.png", "--force"]),
@@ -167,7 +167,7 @@ fn names_that_are_not_known() {
     refuse(
         &workshop,
         &["--init", "nowhere.png"],
-        &["nowhere.png", "does not exist"],
+        &["nowhere.png", "no such file"],
     );
     refuse(&workshop, &["--init", "chaos"], &["chaos", "content", "random"]);
     refuse(&workshop, &["--no-such-flag"], &["--no-such-flag"]);
@@ -305,7 +305,7 @@ fn evaluate_refuses_what_it_cannot_use() {
     let workshop = Workshop::new();
     fail(
         &mut workshop.evaluate("missing.png"),
-        &["missing.png", "does not exist"],
+        &["missing.png", "no such file"],
     );
     fs::write(workshop.path("gradient.npy"), "kept").unwrap();
     fail(

@@ -24,9 +24,7 @@ class MissingRule(NotImplementedError):
     """The trunk holds a node that cannot be differentiated."""
 
 
-def backward(
-    g: Graph, trunk: Iterable[Node], seeds: Mapping[Value, Value], image: Value
-) -> Value:
+def backward(g: Graph, trunk: Iterable[Node], seeds: Mapping[Value, Value], image: Value) -> Value:
     """The gradient at `image` of a loss whose direct gradients at some of the trunk's values are `seeds`.
 
     `trunk` holds the nodes that lead from the image to those values, in topological order.
@@ -42,9 +40,7 @@ def backward(
         x = node.inputs[0]
         with g.scope(f"backward/{node.name}"):
             dx = pullback(gradients[node.output])
-            gradients[x] = (
-                g.op("Add", gradients[x], dx, name="sum") if x in gradients else dx
-            )
+            gradients[x] = g.op("Add", gradients[x], dx, name="sum") if x in gradients else dx
     return gradients[image]
 
 
@@ -61,9 +57,7 @@ def _path(trunk: Iterable[Node], image: Value) -> list[Node]:
 def _pullback(g: Graph, node: Node) -> Pullback:
     rule = RULES.get(node.op_type)
     if rule is None:
-        raise MissingRule(
-            f"no backward rule for operator {node.op_type} (node '{node.name}')"
-        )
+        raise MissingRule(f"no backward rule for operator {node.op_type} (node '{node.name}')")
     with g.scope(f"backward/{node.name}"):
         return rule(g, node)
 
@@ -76,15 +70,7 @@ def conv(g: Graph, node: Node) -> Pullback:
     kernel, pads = _stride_one_kernel(node)
     swapped = g.op("Transpose", node.inputs[1], perm=[1, 0, 2, 3], name="swap_in_out")
     ends = g.ints(INT64_MIN, INT64_MIN)
-    turned = g.op(
-        "Slice",
-        swapped,
-        g.ints(-1, -1),
-        ends,
-        g.ints(2, 3),
-        g.ints(-1, -1),
-        name="reverse",
-    )
+    turned = g.op("Slice", swapped, g.ints(-1, -1), ends, g.ints(2, 3), g.ints(-1, -1), name="reverse")
     opposite_pads = [k - 1 - p for k, p in zip(kernel * 2, pads, strict=True)]
     return lambda dy: g.op("Conv", dy, turned, kernel_shape=kernel, pads=opposite_pads)
 
@@ -104,11 +90,7 @@ def average_pool(g: Graph, node: Node) -> Pullback:
     _require_two_by_two(node)
     quarter = g.real(0.25, "quarter")
     scales = g.constant(np.array([1, 1, 2, 2], np.float32), "scales")
-    nearest = {
-        "mode": "nearest",
-        "nearest_mode": "floor",
-        "coordinate_transformation_mode": "asymmetric",
-    }
+    nearest = {"mode": "nearest", "nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
 
     def pullback(dy: Value) -> Value:
         spread = g.op("Resize", g.op("Mul", dy, quarter), None, scales, **nearest)
@@ -147,15 +129,7 @@ def _phase(g: Graph, x: Value, row: int, column: int) -> Value:
     elements, for even and for odd sizes.
     """
     ends = [INT64_MAX if offset else -1 for offset in (row, column)]
-    return g.op(
-        "Slice",
-        x,
-        g.ints(row, column),
-        g.ints(*ends),
-        g.ints(2, 3),
-        g.ints(2, 2),
-        name="phase",
-    )
+    return g.op("Slice", x, g.ints(row, column), g.ints(*ends), g.ints(2, 3), g.ints(2, 2), name="phase")
 
 
 def _interleave(
@@ -174,10 +148,7 @@ def _interleave(
 
 def _interleave_columns(g: Graph, left: Value, right: Value) -> Value:
     """[1, C, h, w] twice -> [1, C, h, 2w]."""
-    columns = [
-        g.op("Reshape", side, g.ints(0, 0, 0, -1, 1), name="column")
-        for side in (left, right)
-    ]
+    columns = [g.op("Reshape", side, g.ints(0, 0, 0, -1, 1), name="column") for side in (left, right)]
     pairs = g.op("Concat", *columns, axis=4, name="columns")
     return g.op("Reshape", pairs, g.ints(0, 0, 0, -1), name="columns")
 
@@ -197,9 +168,7 @@ def _as_number(g: Graph, mask: Value) -> Value:
 def _stride_one_kernel(node: Node) -> tuple[list[int], list[int]]:
     kernel = list(node.attributes["kernel_shape"])
     strides = node.attributes.get("strides", [1, 1])
-    if list(strides) != [1, 1] or {"dilations", "group", "auto_pad"} & set(
-        node.attributes
-    ):
+    if list(strides) != [1, 1] or {"dilations", "group", "auto_pad"} & set(node.attributes):
         raise MissingRule(
             f"the backward rule of Conv is for stride 1, one group, undilated (node '{node.name}')"
         )
@@ -208,9 +177,7 @@ def _stride_one_kernel(node: Node) -> tuple[list[int], list[int]]:
 
 def _require_two_by_two(node: Node) -> None:
     if node.attributes != {"kernel_shape": [2, 2], "strides": [2, 2]}:
-        raise MissingRule(
-            f"the backward rule of {node.op_type} is for 2x2, stride 2 (node '{node.name}')"
-        )
+        raise MissingRule(f"the backward rule of {node.op_type} is for 2x2, stride 2 (node '{node.name}')")
 
 
 RULES: dict[str, Rule] = {

@@ -12,12 +12,7 @@ VERSION = "1"
 FEATURES, LOSS_GRAD = "features", "loss_grad"
 
 IMAGE, STYLE_WEIGHT, CONTENT_WEIGHT = "image", "style_weight", "content_weight"
-LOSS, STYLE_LOSSES, CONTENT_LOSSES, GRADIENT = (
-    "loss",
-    "style_losses",
-    "content_losses",
-    "gradient",
-)
+LOSS, STYLE_LOSSES, CONTENT_LOSSES, GRADIENT = "loss", "style_losses", "content_losses", "gradient"
 
 IMAGE_SHAPE = (1, 3, "height", "width")
 INPUT_CONVENTION = "BGR, 0..255, minus mean 103.939,116.779,123.68, NCHW float32"
@@ -55,11 +50,7 @@ def file_name(preset: Preset, pooling: str, graph: str) -> str:
 
 
 def metadata(
-    preset: Preset,
-    pooling: str,
-    graph: str,
-    weights: Vgg19Weights,
-    external_data_sha256: str,
+    preset: Preset, pooling: str, graph: str, weights: Vgg19Weights, external_data_sha256: str
 ) -> dict[str, str]:
     return {
         "impasto.contract": VERSION,

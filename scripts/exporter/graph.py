@@ -105,18 +105,10 @@ class Graph:
         self.frozen[name] = array
         return value
 
-    def op(
-        self,
-        op_type: str,
-        *inputs: Value | None,
-        name: str | None = None,
-        **attributes: object,
-    ) -> Value:
+    def op(self, op_type: str, *inputs: Value | None, name: str | None = None, **attributes: object) -> Value:
         """Append a node with one output and return that output, its type and shape inferred."""
         name = self._unique(name or op_type.lower())
-        proto = helper.make_node(
-            op_type, [v.name if v else "" for v in inputs], [name], name, **attributes
-        )
+        proto = helper.make_node(op_type, [v.name if v else "" for v in inputs], [name], name, **attributes)
         output = self._infer(proto, inputs)
         self.nodes.append(Node(name, op_type, inputs, output, attributes))
         return output
@@ -136,9 +128,7 @@ class Graph:
                 for name, array in (self.initializers | self.frozen).items()
             ],
         )
-        return helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
-        )
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
 
     def _infer(self, proto: onnx.NodeProto, inputs: Sequence[Value | None]) -> Value:
         present = [value for value in inputs if value]
@@ -158,9 +148,7 @@ class Graph:
             )
         except (onnx.defs.SchemaError, onnx.shape_inference.InferenceError) as error:
             shapes = ", ".join(str(list(value.shape)) for value in present)
-            raise GraphError(
-                f"node '{proto.name}' ({proto.op_type} of {shapes}): {error}"
-            ) from error
+            raise GraphError(f"node '{proto.name}' ({proto.op_type} of {shapes}): {error}") from error
         return _from_type_proto(proto.output[0], types[proto.output[0]])
 
     def _node_proto(self, node: Node, public: Mapping[str, str]) -> onnx.NodeProto:
@@ -168,9 +156,7 @@ class Graph:
             return public.get(value.name, value.name) if value else ""
 
         inputs = [rename(value) for value in node.inputs]
-        return helper.make_node(
-            node.op_type, inputs, [rename(node.output)], node.name, **node.attributes
-        )
+        return helper.make_node(node.op_type, inputs, [rename(node.output)], node.name, **node.attributes)
 
     def _unique(self, name: str) -> str:
         """`name` in the current scope, numbered if it is taken."""
@@ -206,8 +192,5 @@ def _value_info(value: Value, name: str) -> onnx.ValueInfoProto:
 
 def _from_type_proto(name: str, proto: onnx.TypeProto) -> Value:
     tensor = proto.tensor_type
-    dims = [
-        d.dim_value if d.HasField("dim_value") else d.dim_param or None
-        for d in tensor.shape.dim
-    ]
+    dims = [d.dim_value if d.HasField("dim_value") else d.dim_param or None for d in tensor.shape.dim]
     return Value(name, tensor.elem_type, tuple(dims))

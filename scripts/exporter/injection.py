@@ -12,9 +12,7 @@ def deviation_gradient(g: Graph, deviation: Deviation, weight: Value) -> Value:
     return g.op("Mul", deviation.difference, factor, name="gradient")
 
 
-def gram_injection(
-    g: Graph, gram: Gram, gram_gradient: Value, activation: Value
-) -> Value:
+def gram_injection(g: Graph, gram: Gram, gram_gradient: Value, activation: Value) -> Value:
     """The gradient at an activation [1, C, h, w] whose Gram matrix has the gradient D [C, C].
 
     G = F F^T / area, so dF = (D + D^T) F / area. D is symmetric whenever the target is, but the transpose

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -48,9 +47,7 @@ def pack(weights: Vgg19Weights, last: str) -> WeightsFile:
     return WeightsFile(bytes(data), places)
 
 
-def finish(
-    model: onnx.ModelProto, metadata: Mapping[str, str], weights: WeightsFile
-) -> bytes:
+def finish(model: onnx.ModelProto, metadata: Mapping[str, str], weights: WeightsFile) -> bytes:
     """Check `model`, which still has its tensors inside, move the weights out, and serialise it."""
     onnx.helper.set_model_props(model, dict(metadata))
     check(model)
@@ -64,42 +61,29 @@ def check(model: onnx.ModelProto) -> None:
     """ONNX's own full check, strict shape inference, and the contract's list of operators."""
     try:
         onnx.checker.check_model(model, full_check=True)
-        onnx.shape_inference.infer_shapes(
-            model, check_type=True, strict_mode=True, data_prop=True
-        )
+        onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise CheckFailed(f"the graph is not valid ONNX: {error}") from error
     for node in model.graph.node:
         if node.op_type not in contract.IMAGE_OPERATORS | contract.FOLDED_OPERATORS:
-            raise CheckFailed(
-                f"node '{node.name}': {node.op_type} is no operator that every provider runs"
-            )
+            raise CheckFailed(f"node '{node.name}': {node.op_type} is no operator that every provider runs")
 
 
 def write(directory: Path, files: Mapping[str, bytes]) -> None:
     """Write all of `files` or none: under temporary names first, then renamed in order."""
     directory.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        staging = Path(
-            stack.enter_context(
-                tempfile.TemporaryDirectory(prefix=".export-", dir=directory)
-            )
-        )
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=directory) as staging:
         for name, data in files.items():
-            (staging / name).write_bytes(data)
+            Path(staging, name).write_bytes(data)
         for name in files:
-            os.replace(staging / name, directory / name)
+            os.replace(Path(staging, name), directory / name)
 
 
-def stale_graphs(
-    directory: Path, weights: WeightsFile, written: Iterable[str]
-) -> list[str]:
+def stale_graphs(directory: Path, weights: WeightsFile, written: Iterable[str]) -> list[str]:
     """Graphs of ours in `directory` that refer to another weights file than the one now there."""
     others = sorted({path.name for path in directory.glob("*.onnx")} - set(written))
     digests = {name: _weights_digest(directory / name) for name in others}
-    return [
-        name for name, digest in digests.items() if digest not in (None, weights.sha256)
-    ]
+    return [name for name, digest in digests.items() if digest not in (None, weights.sha256)]
 
 
 def _weights_digest(path: Path) -> str | None:
@@ -114,9 +98,5 @@ def _weights_digest(path: Path) -> str | None:
 def _move_outside(tensor: onnx.TensorProto, offset: int, length: int) -> None:
     tensor.ClearField("raw_data")
     tensor.data_location = onnx.TensorProto.EXTERNAL
-    for key, value in (
-        ("location", contract.WEIGHTS_FILE),
-        ("offset", offset),
-        ("length", length),
-    ):
+    for key, value in (("location", contract.WEIGHTS_FILE), ("offset", offset), ("length", length)):
         tensor.external_data.add(key=key, value=str(value))

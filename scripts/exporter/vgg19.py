@@ -48,10 +48,7 @@ class Convolution:
     def tensors(self, name: str) -> dict[str, np.ndarray]:
         """What the weights file stores, by the names that the graphs use."""
         if isinstance(self.weight, Codebook):
-            weight = {
-                f"{name}.indices": self.weight.indices,
-                f"{name}.codebook": self.weight.entries,
-            }
+            weight = {f"{name}.indices": self.weight.indices, f"{name}.codebook": self.weight.entries}
         else:
             weight = {f"{name}.weight": self.weight}
         return {**weight, f"{name}.bias": self.bias}
@@ -94,9 +91,7 @@ def minimum_size(layers: Collection[str]) -> int:
     return 2 ** (block_of(deepest(layers)) - 1)
 
 
-def trunk(
-    g: Graph, image: Value, weights: Vgg19Weights, last: str, pooling: str
-) -> dict[str, Value]:
+def trunk(g: Graph, image: Value, weights: Vgg19Weights, last: str, pooling: str) -> dict[str, Value]:
     """Run `image` [1, 3, height, width] (BGR, mean subtracted, 0..255) up to the layer `last`.
 
     Returns the activations [1, channels, h, w] by layer.
@@ -106,23 +101,17 @@ def trunk(
     for layer in LAYERS[: LAYERS.index(last) + 1]:
         if layer.endswith("_1") and activations:
             x = pool(g, x, pooling, f"pool{block_of(layer) - 1}")
-        x = convolve(
-            g, x, weights.convolutions[convolution_of(layer)], convolution_of(layer)
-        )
+        x = convolve(g, x, weights.convolutions[convolution_of(layer)], convolution_of(layer))
         x = activations[layer] = g.op("Relu", x, name=layer)
     return activations
 
 
 def convolve(g: Graph, x: Value, convolution: Convolution, name: str) -> Value:
     """3x3, stride 1, zero padding 1: height and width stay."""
-    *weight, bias = (
-        g.frozen_tensor(array, key) for key, array in convolution.tensors(name).items()
-    )
+    *weight, bias = (g.frozen_tensor(array, key) for key, array in convolution.tensors(name).items())
     with g.scope("weights"):
         weight = _look_up(g, *weight, name) if len(weight) == 2 else weight[0]
-    return g.op(
-        "Conv", x, weight, bias, name=name, kernel_shape=[3, 3], pads=[1, 1, 1, 1]
-    )
+    return g.op("Conv", x, weight, bias, name=name, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
 
 
 def pool(g: Graph, x: Value, pooling: str, name: str) -> Value:

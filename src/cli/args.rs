@@ -46,7 +46,7 @@ pub enum Command {
 ///
 /// Ctrl-C stops at the next evaluation and saves the best picture so far (exit code 130).
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(verbatim_doc_comment, args_override_self = true)]
 pub struct Stylize {
     /// The photo: PNG, JPEG, WebP, TIFF or BMP
     pub content: PathBuf,
@@ -114,6 +114,7 @@ pub struct Stylize {
 /// IMAGE is taken at its own size, the content picture is resized to it when it differs, the style picture keeps
 /// its own size unless --style-size is given.
 #[derive(Debug, Args)]
+#[command(args_override_self = true)]
 pub struct Evaluate {
     /// The picture to judge
     pub image: PathBuf,

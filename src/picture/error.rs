@@ -45,7 +45,7 @@ pub enum PictureError {
         cause: io::Error,
     },
     /// The content is of no known format.
-    #[error("{}: not a picture this program knows; use a PNG, JPEG, WebP, TIFF or BMP file", path.display())]
+    #[error("{}: not a picture this program knows; use a PNG, JPEG, WebP, TIFF, BMP or GIF file", path.display())]
     NotAPicture {
         /// The file.
         path: PathBuf,
@@ -130,6 +130,14 @@ pub enum PictureError {
         width: u32,
         /// Rows.
         height: u32,
+    },
+    /// The format holds 8 bits a channel, and 16 were asked for.
+    #[error("{}: a {format} file holds 8 bits a channel, not 16; write a PNG or TIFF", path.display())]
+    NotInThisFormat {
+        /// The output.
+        path: PathBuf,
+        /// The format its extension names.
+        format: OutputFormat,
     },
     /// Writing failed.
     #[error("{}: cannot be written ({cause}); check the folder's permissions and the free space", path.display())]

@@ -1,15 +1,14 @@
-//! From a file to a [`Picture`]: read, decode within limits, turn upright, composite on white.
+//! From a file to a [`Picture`]: read, decode, turn upright, bring to sRGB.
 
 use std::{
-    error::Error as StdError,
     fs::{self, File},
-    io::{self, Cursor, Read},
+    io::{self, Read},
     path::Path,
 };
 
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+use image::DynamicImage;
 
-use super::{Picture, PictureError};
+use super::{Picture, PictureError, decode::decode, profile::to_srgb};
 
 /// The longest side, in pixels, of a picture that is read.
 pub const MAX_SIDE: u32 = 32_768;
@@ -18,28 +17,59 @@ pub const MAX_PIXELS: u64 = 1 << 27;
 /// The most bytes of a file that is read, and the most memory that decoding it may take.
 pub const MAX_FILE_BYTES: u64 = 2 << 30;
 
+/// A picture from a file, and what its owner may want to know about how it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The picture.
+    pub picture: Picture,
+    /// A line each, with the file's name: of an animation only the first frame is used, a colour profile is broken.
+    pub warnings: Vec<String>,
+}
+
+/// Reads a PNG, JPEG, WebP, TIFF, BMP or GIF file; the content tells the format, whatever the file is called.
+///
+/// Grey, palette, 16-bit and CMYK pictures are accepted. EXIF orientation is applied, so the picture stands upright;
+/// a colour profile (ICC) is applied, so the values are sRGB; transparency is kept. Of an animation the first frame
+/// is read, of a file with several pages the first. The file's limits ([`MAX_SIDE`], [`MAX_PIXELS`],
+/// [`MAX_FILE_BYTES`]) are checked against its header before memory is taken for the pixels.
+///
+/// # Errors
+/// When the file cannot be read, is no picture, is damaged, too large, or uses what the decoders do not know.
+pub fn load(path: impl AsRef<Path>) -> Result<Loaded, PictureError> {
+    let path = path.as_ref();
+    let bytes = read(path)?;
+    let mut decoded = decode(path, &bytes)?;
+    drop(bytes);
+    decoded.image.apply_orientation(decoded.orientation);
+    let (width, height) = (decoded.image.width(), decoded.image.height());
+    let channels = usize::from(decoded.image.color().channel_count());
+    let samples = samples(&decoded.image);
+    drop(decoded.image);
+    let (color, alpha) = match decoded.inks {
+        Some(inks) => (inks.amounts(samples), None),
+        None => split_alpha(samples, channels),
+    };
+    let channels = color.len() / super::pixel_count(width, height);
+    let (rgb, unused_profile) = to_srgb(color, channels, decoded.profile.as_deref());
+    let picture = Picture::new(width, height, rgb, alpha).fill_transparent();
+    let notes = decoded
+        .left_out
+        .map(String::from)
+        .into_iter()
+        .chain(unused_profile);
+    Ok(Loaded {
+        picture,
+        warnings: notes.map(|note| format!("{}: {note}", path.display())).collect(),
+    })
+}
+
 impl Picture {
-    /// Reads a PNG, JPEG, WebP, TIFF or BMP file; the content tells the format, whatever the file is called.
-    ///
-    /// Grey, palette and 16-bit pictures are accepted; EXIF orientation is applied, so the picture stands upright;
-    /// transparent parts are composited on white. The file's limits ([`MAX_SIDE`], [`MAX_PIXELS`],
-    /// [`MAX_FILE_BYTES`]) are checked against its header before memory is taken for the pixels.
+    /// Reads a file as [`load`] does, and leaves its warnings out.
     ///
     /// # Errors
-    /// When the file cannot be read, is no picture, is damaged, too large, or uses what the decoders do not know.
+    /// As [`load`].
     pub fn load(path: impl AsRef<Path>) -> Result<Self, PictureError> {
-        let path = path.as_ref();
-        let bytes = read(path)?;
-        let format =
-            image::guess_format(&bytes).map_err(|_| PictureError::NotAPicture { path: path.into() })?;
-        if format == ImageFormat::Jpeg && !jpeg_is_complete(&bytes) {
-            return Err(damaged(path, "the end of the JPEG data is missing"));
-        }
-        let mut decoder = open(path, &bytes, format)?;
-        let orientation = decoder.orientation().map_err(|error| from_decoder(path, error))?;
-        let mut image = DynamicImage::from_decoder(decoder).map_err(|error| from_decoder(path, error))?;
-        image.apply_orientation(orientation);
-        Ok(on_white(&image))
+        load(path).map(|loaded| loaded.picture)
     }
 }
 
@@ -67,92 +97,6 @@ fn read(path: &Path) -> Result<Vec<u8>, PictureError> {
     }
 }
 
-/// Reads the header and checks the size; no memory is taken for pixels yet.
-fn open<'a>(
-    path: &Path,
-    bytes: &'a [u8],
-    format: ImageFormat,
-) -> Result<impl ImageDecoder + use<'a>, PictureError> {
-    let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(MAX_FILE_BYTES);
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    reader.limits(limits);
-    let decoder = reader.into_decoder().map_err(|error| from_decoder(path, error))?;
-    let (width, height) = decoder.dimensions();
-    if width.max(height) > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(PictureError::TooLarge {
-            path: path.into(),
-            width,
-            height,
-        });
-    }
-    if width.min(height) == 0 {
-        return Err(damaged(path, "it has no pixels"));
-    }
-    Ok(decoder)
-}
-
-/// Whether the JPEG data goes on to its end marker.
-///
-/// The decoder fills what is missing with grey and says nothing. So the markers are walked through here: segments by
-/// their length (a thumbnail inside one has an end marker of its own), scans up to the next marker. Bytes after the
-/// end are common (phones append videos) and do no harm.
-fn jpeg_is_complete(bytes: &[u8]) -> bool {
-    const START: u8 = 0xD8;
-    const END: u8 = 0xD9;
-    const TEMPORARY: u8 = 0x01;
-    let mut at = 0;
-    // Scan data and fill bytes lie between the markers; in a scan, 0xFF is followed by 0 or by a restart marker.
-    while let Some(found) = bytes
-        .get(at..)
-        .and_then(|rest| rest.iter().position(|&byte| byte == 0xFF))
-    {
-        at += found + 1;
-        match bytes.get(at) {
-            None => return false,
-            Some(&END) => return true,
-            Some(0x00 | 0xD0..=0xD7 | &START | &TEMPORARY) => at += 1,
-            Some(0xFF) => {}
-            Some(_) => {
-                let Some(&[high, low]) = bytes.get(at + 1..at + 3) else {
-                    return false;
-                };
-                at += 1 + usize::from(u16::from_be_bytes([high, low]));
-            }
-        }
-    }
-    false
-}
-
-/// The picture's values on the scale of 0 to 255, with white where it is transparent.
-fn on_white(image: &DynamicImage) -> Picture {
-    let channels = usize::from(image.color().channel_count());
-    let samples = samples(image);
-    let rgb = samples
-        .chunks_exact(channels)
-        .flat_map(|pixel| {
-            let (color, alpha) = match *pixel {
-                [grey] => ([grey; 3], 255.0),
-                [grey, alpha] => ([grey; 3], alpha),
-                [red, green, blue] => ([red, green, blue], 255.0),
-                [red, green, blue, alpha] => ([red, green, blue], alpha),
-                _ => unreachable!("a decoder gives one to four channels"),
-            };
-            color.map(|value| over_white(value, alpha))
-        })
-        .collect();
-    Picture::from_rgb(image.width(), image.height(), rgb)
-}
-
-/// One value composited on white. Opaque values pass unchanged, to the bit.
-fn over_white(value: f32, alpha: f32) -> f32 {
-    if alpha >= 255.0 {
-        value
-    } else {
-        255.0 + (value - 255.0) * (alpha / 255.0)
-    }
-}
-
 /// The samples, channels interleaved, on the scale of 0 to 255.
 fn samples(image: &DynamicImage) -> Vec<f32> {
     let from_8 = |values: &[u8]| values.iter().map(|&value| f32::from(value)).collect();
@@ -174,26 +118,15 @@ fn samples(image: &DynamicImage) -> Vec<f32> {
     }
 }
 
-fn damaged(path: &Path, reason: impl ToString) -> PictureError {
-    PictureError::Damaged {
-        path: path.into(),
-        reason: reason.to_string(),
+/// Grey or RGB samples, and alpha when there is a channel of it: the second of two or the fourth of four.
+fn split_alpha(samples: Vec<f32>, channels: usize) -> (Vec<f32>, Option<Vec<f32>>) {
+    if channels % 2 == 1 {
+        return (samples, None);
     }
-}
-
-/// Sorts a decoder's error into ours: too large, not supported, or damaged.
-fn from_decoder(path: &Path, error: ImageError) -> PictureError {
-    match error {
-        ImageError::Limits(_) => PictureError::TooManyBytes { path: path.into() },
-        ImageError::Unsupported(error) => PictureError::Unsupported {
-            path: path.into(),
-            feature: one_line(&error),
-        },
-        error => damaged(path, one_line(&error)),
-    }
-}
-
-/// The error's message without line breaks.
-fn one_line(error: &dyn StdError) -> String {
-    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    let pixels = samples.chunks_exact(channels);
+    let alpha = pixels.clone().map(|pixel| pixel[channels - 1]).collect();
+    (
+        pixels.flat_map(|pixel| &pixel[..channels - 1]).copied().collect(),
+        Some(alpha),
+    )
 }

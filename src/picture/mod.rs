@@ -3,36 +3,58 @@
 //! A [`Picture`] holds 32-bit floats on the scale of 8-bit values, so that nothing is rounded between the file that
 //! is read and the file that is written: an 8-bit value is an integer, a 16-bit value `v` is `v / 257`.
 
+mod alpha;
+mod decode;
 mod error;
+mod jpeg;
 mod load;
+mod profile;
 mod resize;
 mod save;
 
 pub use error::PictureError;
-pub use load::{MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE};
+pub use load::{Loaded, MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, load};
 pub use resize::{Fit, fit};
-pub use save::{JPEG_QUALITY, OutputFormat, check_output};
+pub use save::{Bits, Encoding, OutputFormat, check_output, check_output_as};
 
 /// A picture in sRGB: red, green and blue interleaved, row by row from the top left, each from 0 to 255.
+///
+/// It may have transparency: alpha, one value a pixel, 0 for transparent to 255 for opaque. Colours are not
+/// multiplied by it. Where a picture that was loaded or resized cannot be seen, it has the colours of its
+/// surroundings, so that the network, which knows no alpha, sees nothing strange there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Picture {
     width: u32,
     height: u32,
     rgb: Vec<f32>,
+    alpha: Option<Vec<f32>>,
 }
 
 impl Picture {
-    /// Makes a picture of `width` times `height` pixels from interleaved red, green and blue, row by row.
+    /// Makes an opaque picture of `width` times `height` pixels from interleaved red, green and blue, row by row.
     ///
     /// Values beyond 0 to 255 are clamped; what is not a number becomes 0.
     ///
     /// # Panics
     /// When a side is 0 or `rgb` does not hold `3 * width * height` values.
-    pub fn from_rgb(width: u32, height: u32, mut rgb: Vec<f32>) -> Self {
+    pub fn from_rgb(width: u32, height: u32, rgb: Vec<f32>) -> Self {
+        Self::new(width, height, rgb, None)
+    }
+
+    fn new(width: u32, height: u32, mut rgb: Vec<f32>, alpha: Option<Vec<f32>>) -> Self {
         assert!(width > 0 && height > 0, "a picture has at least one pixel");
         assert_eq!(rgb.len(), 3 * pixel_count(width, height), "three values a pixel");
         clamp(&mut rgb);
-        Self { width, height, rgb }
+        let picture = Self {
+            width,
+            height,
+            rgb,
+            alpha: None,
+        };
+        match alpha {
+            Some(alpha) => picture.with_alpha(alpha),
+            None => picture,
+        }
     }
 
     /// A picture of one colour: red, green and blue from 0 to 255.
@@ -41,6 +63,31 @@ impl Picture {
     /// When a side is 0.
     pub fn filled(width: u32, height: u32, color: [f32; 3]) -> Self {
         Self::from_rgb(width, height, color.repeat(pixel_count(width, height)))
+    }
+
+    /// The picture with this alpha, one value a pixel from 0 to 255, row by row. All 255 is the same as none.
+    ///
+    /// # Panics
+    /// When `alpha` does not hold `width * height` values.
+    pub fn with_alpha(mut self, mut alpha: Vec<f32>) -> Self {
+        assert_eq!(
+            alpha.len(),
+            pixel_count(self.width, self.height),
+            "one alpha a pixel"
+        );
+        clamp(&mut alpha);
+        self.alpha = Some(alpha).filter(|alpha| alpha.iter().any(|&value| value < 255.0));
+        self
+    }
+
+    /// The picture with the alpha of another one of the same size: opaque, if that is.
+    ///
+    /// # Panics
+    /// When the sizes differ.
+    pub fn with_alpha_of(mut self, other: &Self) -> Self {
+        assert_eq!(self.size(), other.size(), "both pictures have the same size");
+        self.alpha.clone_from(&other.alpha);
+        self
     }
 
     /// Columns: at least 1.
@@ -61,6 +108,11 @@ impl Picture {
     /// All values, red, green and blue interleaved, row by row from the top left, each from 0 to 255.
     pub fn rgb(&self) -> &[f32] {
         &self.rgb
+    }
+
+    /// Alpha, one value a pixel from 0 to 255, row by row; none when the picture is opaque.
+    pub fn alpha(&self) -> Option<&[f32]> {
+        self.alpha.as_deref()
     }
 
     /// Red, green and blue at column `x` of row `y`, counted from the top left.
@@ -87,8 +139,11 @@ fn pixel_count(width: u32, height: u32) -> usize {
 /// Brings every value into 0 to 255; what is not a number becomes 0.
 fn clamp(values: &mut [f32]) {
     for value in values {
-        // `max` answers with its other argument where one is not a number.
-        *value = value.max(0.0).min(255.0);
+        *value = if value.is_nan() {
+            0.0
+        } else {
+            value.clamp(0.0, 255.0)
+        };
     }
 }
 
@@ -104,6 +159,29 @@ mod tests {
             vec![-1.0, 256.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 7.5],
         );
         assert_eq!(picture.rgb(), [0.0, 255.0, 0.0, 255.0, 0.0, 7.5]);
+    }
+
+    #[test]
+    fn alpha_of_255_everywhere_is_none() {
+        assert_eq!(
+            Picture::filled(2, 1, [1.0; 3])
+                .with_alpha(vec![255.0, 300.0])
+                .alpha(),
+            None
+        );
+        assert_eq!(
+            Picture::filled(2, 1, [1.0; 3])
+                .with_alpha(vec![-5.0, 300.0])
+                .alpha(),
+            Some(&[0.0, 255.0][..])
+        );
+    }
+
+    #[test]
+    fn alpha_can_be_taken_from_another_picture() {
+        let other = Picture::filled(2, 1, [0.0; 3]).with_alpha(vec![7.0, 255.0]);
+        let picture = Picture::filled(2, 1, [9.0; 3]).with_alpha_of(&other);
+        assert_eq!((picture.alpha(), picture.pixel(0, 0)), (other.alpha(), [9.0; 3]));
     }
 
     #[test]

@@ -7,10 +7,17 @@ use fast_image_resize::{
     images::{Image, ImageRef},
 };
 
-use super::{Picture, pixel_count};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Picture,
+    alpha::{premultiplied, separated},
+    pixel_count,
+};
 
 /// Which side of a picture a wanted length is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Fit {
     /// The longer side gets the length: the picture fits into a square.
     #[default]
@@ -72,16 +79,27 @@ impl Picture {
     /// The filter is Catmull-Rom's cubic, widened when it shrinks, so that nothing aliases. It is nearly as sharp as
     /// Lanczos 3 and rings less: a halo along an edge is something that the network sees and paints. Values are
     /// taken as they are coded, not linearised: what the networks were trained on was resized like that, too.
+    /// Colours weigh as much as they are seen, so what is transparent does not bleed into an edge.
     pub fn resize(&self, width: u32, height: u32) -> Self {
-        let (width, height) = (width.max(1), height.max(1));
-        if self.size() == (width, height) {
+        let size = (width.max(1), height.max(1));
+        if self.size() == size {
             return self.clone();
         }
-        Self::from_rgb(
-            width,
-            height,
-            resample(&self.rgb, self.size(), (width, height), PixelType::F32x3),
-        )
+        let Some(alpha) = &self.alpha else {
+            return Self::from_rgb(
+                size.0,
+                size.1,
+                resample(&self.rgb, self.size(), size, PixelType::F32x3),
+            );
+        };
+        let resized = resample(
+            &premultiplied(&self.rgb, alpha),
+            self.size(),
+            size,
+            PixelType::F32x4,
+        );
+        let (rgb, alpha) = separated(&resized);
+        Self::new(size.0, size.1, rgb, Some(alpha)).fill_transparent()
     }
 }
 

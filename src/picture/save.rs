@@ -1,36 +1,38 @@
 //! From a [`Picture`] to a file, all or nothing.
 
 use std::{
+    borrow::Cow,
     fmt, fs,
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter, Seek, Write},
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 use image::{
     ExtendedColorType, ImageEncoder, ImageError,
-    codecs::{jpeg::JpegEncoder, png::PngEncoder, webp::WebPEncoder},
+    codecs::{jpeg::JpegEncoder, png::PngEncoder, tiff::TiffEncoder, webp::WebPEncoder},
 };
+use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use super::{Picture, PictureError};
-
-/// The quality of JPEG files, from 1 to 100: at 95 no block is seen in brush strokes. Colour is not subsampled.
-pub const JPEG_QUALITY: u8 = 95;
+use super::{Picture, PictureError, profile};
 
 /// A format that pictures are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputFormat {
-    /// PNG, lossless.
+    /// PNG, lossless, with alpha.
     Png,
-    /// JPEG, at [`JPEG_QUALITY`].
+    /// JPEG, without alpha. Colour is not subsampled.
     Jpeg,
-    /// WebP, lossless.
+    /// WebP, lossless, with alpha.
     WebP,
+    /// TIFF, uncompressed, with alpha.
+    Tiff,
 }
 
 impl OutputFormat {
     /// The file name extensions that name a format, in lower case; upper case does as well.
-    pub const EXTENSIONS: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
+    pub const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "webp", "tif", "tiff"];
 
     /// The format that the extension of `path` names.
     ///
@@ -47,6 +49,7 @@ impl OutputFormat {
             "png" => Ok(Self::Png),
             "jpg" | "jpeg" => Ok(Self::Jpeg),
             "webp" => Ok(Self::WebP),
+            "tif" | "tiff" => Ok(Self::Tiff),
             _ => Err(PictureError::UnknownExtension { path: path.into() }),
         }
     }
@@ -54,10 +57,20 @@ impl OutputFormat {
     /// The longest side, in pixels, that a file of this format can have.
     pub fn max_side(self) -> u32 {
         match self {
-            Self::Png => i32::MAX as u32,
+            Self::Png | Self::Tiff => i32::MAX as u32,
             Self::Jpeg => 65_535,
             Self::WebP => 16_384,
         }
+    }
+
+    /// Whether files of this format can hold transparency. In others, pictures are composited on white.
+    pub fn has_alpha(self) -> bool {
+        self != Self::Jpeg
+    }
+
+    /// Whether files of this format can hold 16 bits a channel.
+    pub fn has_16_bits(self) -> bool {
+        matches!(self, Self::Png | Self::Tiff)
     }
 }
 
@@ -67,41 +80,148 @@ impl fmt::Display for OutputFormat {
             Self::Png => "PNG",
             Self::Jpeg => "JPEG",
             Self::WebP => "WebP",
+            Self::Tiff => "TIFF",
         })
     }
+}
+
+/// Bits a channel of an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub enum Bits {
+    /// 8: what screens show.
+    #[default]
+    Eight,
+    /// 16: for further editing. PNG and TIFF only.
+    Sixteen,
+}
+
+impl TryFrom<u8> for Bits {
+    type Error = String;
+
+    fn try_from(bits: u8) -> Result<Self, String> {
+        match bits {
+            8 => Ok(Self::Eight),
+            16 => Ok(Self::Sixteen),
+            _ => Err(format!("{bits} bits a channel cannot be written; use 8 or 16")),
+        }
+    }
+}
+
+impl From<Bits> for u8 {
+    fn from(bits: Bits) -> Self {
+        match bits {
+            Bits::Eight => 8,
+            Bits::Sixteen => 16,
+        }
+    }
+}
+
+impl FromStr for Bits {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bits: u8 = text
+            .parse()
+            .map_err(|_| format!("\"{text}\" bits a channel cannot be written; use 8 or 16"))?;
+        bits.try_into()
+    }
+}
+
+impl fmt::Display for Bits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        u8::from(*self).fmt(f)
+    }
+}
+
+/// How exactly a picture is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Encoding {
+    /// Bits a channel (default 8).
+    pub bits: Bits,
+    /// The quality of a JPEG file, from 1 to 100 (default 95, at which no block is seen in brush strokes); values
+    /// beyond are clamped, other formats are lossless.
+    pub jpeg_quality: u8,
+}
+
+impl Default for Encoding {
+    fn default() -> Self {
+        Self {
+            bits: Bits::Eight,
+            jpeg_quality: 95,
+        }
+    }
+}
+
+/// As [`check_output_as`] with the default [`Encoding`].
+///
+/// # Errors
+/// As [`check_output_as`].
+pub fn check_output(path: impl AsRef<Path>, overwrite: bool) -> Result<(), PictureError> {
+    check_output_as(path, overwrite, &Encoding::default())
 }
 
 /// Checks, before any expensive work, that a picture can be written to `path`.
 ///
 /// # Errors
-/// When the extension names no format, the folder is missing or not writable, or something stands there already
-/// and `overwrite` does not allow to replace it.
-pub fn check_output(path: impl AsRef<Path>, overwrite: bool) -> Result<(), PictureError> {
+/// When the extension names no format, or one that cannot hold what `encoding` asks for, the folder is missing or not
+/// writable, or something stands there already and `overwrite` does not allow to replace it.
+pub fn check_output_as(
+    path: impl AsRef<Path>,
+    overwrite: bool,
+    encoding: &Encoding,
+) -> Result<(), PictureError> {
     let path = path.as_ref();
-    OutputFormat::from_path(path)?;
+    format_for(path, encoding)?;
     // A file that vanishes at once: nothing else tells for certain whether the folder can be written to.
     temporary_beside(path, overwrite).map(drop)
 }
 
+/// The format that `path` names, when it can hold what `encoding` asks for.
+fn format_for(path: &Path, encoding: &Encoding) -> Result<OutputFormat, PictureError> {
+    let format = OutputFormat::from_path(path)?;
+    if encoding.bits == Bits::Sixteen && !format.has_16_bits() {
+        return Err(PictureError::NotInThisFormat {
+            path: path.into(),
+            format,
+        });
+    }
+    Ok(format)
+}
+
 impl Picture {
-    /// Writes the picture, 8 bits a channel, in the format that the extension of `path` names.
-    ///
-    /// Values are rounded to the nearest integer. The file appears complete or not at all, with the permissions that
-    /// any new file gets.
+    /// Writes the picture as [`Picture::save_as`] does, with the default [`Encoding`]: 8 bits a channel.
     ///
     /// # Errors
-    /// As [`check_output`]; also when the format cannot hold a picture of this size, or writing fails.
+    /// As [`Picture::save_as`].
     pub fn save(&self, path: impl AsRef<Path>, overwrite: bool) -> Result<(), PictureError> {
+        self.save_as(path, overwrite, &Encoding::default())
+    }
+
+    /// Writes the picture in the format that the extension of `path` names, with a profile that says sRGB.
+    ///
+    /// Values are rounded to the nearest that the file can hold. The file appears complete or not at all, with the
+    /// permissions that any new file gets.
+    ///
+    /// # Errors
+    /// As [`check_output_as`]; also when the format cannot hold a picture of this size, or writing fails.
+    pub fn save_as(
+        &self,
+        path: impl AsRef<Path>,
+        overwrite: bool,
+        encoding: &Encoding,
+    ) -> Result<(), PictureError> {
         let path = path.as_ref();
-        let format = OutputFormat::from_path(path)?;
+        let format = format_for(path, encoding)?;
         self.check_size(path, format)?;
         let failed = |cause| PictureError::Write {
             path: path.into(),
             cause,
         };
-        let file = temporary_beside(path, overwrite)?;
-        let mut writer = BufWriter::new(file);
-        self.encode(&mut writer, format).map_err(to_io).map_err(failed)?;
+        let mut writer = BufWriter::new(temporary_beside(path, overwrite)?);
+        self.encode(&mut writer, format, encoding)
+            .map_err(to_io)
+            .map_err(failed)?;
         let file = writer.into_inner().map_err(|error| failed(error.into_error()))?;
         put_in_place(file, path, overwrite)
     }
@@ -122,17 +242,65 @@ impl Picture {
     }
 
     /// The picture as a file of this format.
-    fn encode(&self, writer: impl Write, format: OutputFormat) -> Result<(), ImageError> {
-        let bytes: Vec<u8> = self.rgb.iter().map(|value| value.round() as u8).collect();
-        let (width, height) = self.size();
-        let color = ExtendedColorType::Rgb8;
+    fn encode(
+        &self,
+        writer: impl Write + Seek,
+        format: OutputFormat,
+        encoding: &Encoding,
+    ) -> Result<(), ImageError> {
+        let picture = if format.has_alpha() {
+            Cow::Borrowed(self)
+        } else {
+            Cow::Owned(self.clone().on_white())
+        };
         match format {
-            OutputFormat::Png => PngEncoder::new(writer).write_image(&bytes, width, height, color),
-            OutputFormat::Jpeg => {
-                JpegEncoder::new_with_quality(writer, JPEG_QUALITY).write_image(&bytes, width, height, color)
-            }
-            OutputFormat::WebP => WebPEncoder::new_lossless(writer).write_image(&bytes, width, height, color),
+            OutputFormat::Png => picture.write(PngEncoder::new(writer), encoding.bits),
+            OutputFormat::Jpeg => picture.write(
+                JpegEncoder::new_with_quality(writer, encoding.jpeg_quality),
+                encoding.bits,
+            ),
+            OutputFormat::WebP => picture.write(WebPEncoder::new_lossless(writer), encoding.bits),
+            OutputFormat::Tiff => picture.write(TiffEncoder::new(writer), encoding.bits),
         }
+    }
+
+    /// Hands the rounded samples to an encoder, with alpha if there is any.
+    fn write(&self, mut encoder: impl ImageEncoder, bits: Bits) -> Result<(), ImageError> {
+        encoder
+            .set_icc_profile(profile::srgb())
+            .map_err(ImageError::Unsupported)?;
+        let (width, height) = self.size();
+        match bits {
+            Bits::Eight => {
+                let color = if self.alpha.is_some() {
+                    ExtendedColorType::Rgba8
+                } else {
+                    ExtendedColorType::Rgb8
+                };
+                let samples: Vec<u8> = self.interleaved(|value| value.round() as u8);
+                encoder.write_image(&samples, width, height, color)
+            }
+            Bits::Sixteen => {
+                let color = if self.alpha.is_some() {
+                    ExtendedColorType::Rgba16
+                } else {
+                    ExtendedColorType::Rgb16
+                };
+                let samples: Vec<u16> = self.interleaved(|value| (value * 257.0).round() as u16);
+                encoder.write_image(bytemuck::cast_slice(&samples), width, height, color)
+            }
+        }
+    }
+
+    /// Red, green, blue and, if there is any, alpha of all pixels, each through `sample`.
+    fn interleaved<T>(&self, sample: impl Fn(f32) -> T) -> Vec<T> {
+        let Some(alpha) = &self.alpha else {
+            return self.rgb.iter().map(|&value| sample(value)).collect();
+        };
+        let pixels = self.rgb.chunks_exact(3).zip(alpha);
+        pixels
+            .flat_map(|(rgb, alpha)| rgb.iter().chain([alpha]).map(|&value| sample(value)))
+            .collect()
     }
 }
 
@@ -214,6 +382,7 @@ mod tests {
         assert_eq!(OutputFormat::from_path("b.jpg").unwrap(), OutputFormat::Jpeg);
         assert_eq!(OutputFormat::from_path("b.png.Jpeg").unwrap(), OutputFormat::Jpeg);
         assert_eq!(OutputFormat::from_path("b.webp").unwrap(), OutputFormat::WebP);
+        assert_eq!(OutputFormat::from_path("b.TIF").unwrap(), OutputFormat::Tiff);
     }
 
     #[test]
@@ -228,10 +397,38 @@ mod tests {
         for name in ["out.xyz", "out", ".png", "out."] {
             let message = OutputFormat::from_path(name).unwrap_err().to_string();
             assert!(
-                message.contains(name) && message.contains("png, jpg, jpeg, webp"),
+                message.contains(name) && message.contains("png, jpg, jpeg, webp, tif, tiff"),
                 "{message}"
             );
         }
+    }
+
+    #[test]
+    fn bits_are_8_or_16() {
+        assert_eq!("8".parse(), Ok(Bits::Eight));
+        assert_eq!("16".parse(), Ok(Bits::Sixteen));
+        for text in ["7", "-8", "many"] {
+            let message = text.parse::<Bits>().unwrap_err();
+            assert!(message.contains(text) && message.contains("8 or 16"), "{message}");
+        }
+        assert_eq!(serde_json::to_string(&Bits::Sixteen).unwrap(), "16");
+        assert_eq!(serde_json::from_str::<Bits>("8").unwrap(), Bits::Eight);
+    }
+
+    #[test]
+    fn sixteen_bits_are_refused_before_any_work_by_formats_of_8() {
+        let sixteen = Encoding {
+            bits: Bits::Sixteen,
+            ..Encoding::default()
+        };
+        for name in ["out.jpg", "out.webp"] {
+            let message = check_output_as(name, false, &sixteen).unwrap_err().to_string();
+            assert!(
+                message.contains(name) && message.contains("PNG or TIFF"),
+                "{message}"
+            );
+        }
+        check_output_as("surely-not-there.tiff", false, &sixteen).unwrap();
     }
 
     #[test]

@@ -55,10 +55,7 @@ def main() -> None:
         for name in ("image", "flat"):
             evaluation = evaluate(problem, to_tensor(pictures[name]), content, style)
             expected[graph][f"{name}.png"] = summary(problem, evaluation)
-            np.save(
-                HERE / f"{graph}.{name}.gradient.npy",
-                evaluation.gradient.astype(np.float32),
-            )
+            np.save(HERE / f"{graph}.{name}.gradient.npy", evaluation.gradient.astype(np.float32))
     (HERE / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
 
 
@@ -70,14 +67,10 @@ def export() -> None:
         subprocess.run([sys.executable, str(EXPORT), *WEIGHTS, *options], check=True)
 
 
-def make_problem(
-    preset: Preset, pooling: str, weights: Weights | None = None
-) -> Problem:
+def make_problem(preset: Preset, pooling: str, weights: Weights | None = None) -> Problem:
     """With the loss weights that the presets have: 1000 / channels^2 for style, 1 for content."""
     weights = weights or seeded_weights()
-    channels = [
-        len(weights[layer.replace("relu", "conv")][1]) for layer in preset.style_layers
-    ]
+    channels = [len(weights[layer.replace("relu", "conv")][1]) for layer in preset.style_layers]
     return Problem(
         weights,
         pooling,
@@ -90,10 +83,7 @@ def make_problem(
 
 def seeded_weights() -> Weights:
     convolutions = sources.load(f"random:{SEED}", WIDTH_DIVISOR).convolutions
-    return {
-        name: (convolution.weight, convolution.bias)
-        for name, convolution in convolutions.items()
-    }
+    return {name: (convolution.weight, convolution.bias) for name, convolution in convolutions.items()}
 
 
 def make_pictures() -> dict[str, np.ndarray]:
@@ -146,12 +136,7 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
-    return (
-        struct.pack(">I", len(data))
-        + kind
-        + data
-        + struct.pack(">I", zlib.crc32(kind + data))
-    )
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 if __name__ == "__main__":

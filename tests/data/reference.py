@@ -41,9 +41,7 @@ class Evaluation:
         return float(self.style_losses.sum() + self.content_losses.sum())
 
 
-def evaluate(
-    problem: Problem, image: np.ndarray, content: np.ndarray, style: np.ndarray
-) -> Evaluation:
+def evaluate(problem: Problem, image: np.ndarray, content: np.ndarray, style: np.ndarray) -> Evaluation:
     """Loss and gradient at `image`. Images are float64 [3, h, w], BGR, mean subtracted; `content` has the
     size of `image`, `style` any."""
     style_activations, _ = forward(problem, style)
@@ -57,17 +55,11 @@ def evaluate(
         style_losses.append(weight * np.mean(difference**2))
         slope = 4 * weight / difference.size / features.shape[1] * difference @ features
         seeds[layer] = seeds.get(layer, 0) + slope.reshape(activations[layer].shape)
-    for layer, weight in zip(
-        problem.content_layers, problem.content_weights, strict=True
-    ):
+    for layer, weight in zip(problem.content_layers, problem.content_weights, strict=True):
         difference = activations[layer] - content_activations[layer]
         content_losses.append(weight * np.mean(difference**2))
         seeds[layer] = seeds.get(layer, 0) + 2 * weight / difference.size * difference
-    return Evaluation(
-        np.array(style_losses),
-        np.array(content_losses),
-        backward(problem, steps, seeds),
-    )
+    return Evaluation(np.array(style_losses), np.array(content_losses), backward(problem, steps, seeds))
 
 
 def flat(activation: np.ndarray) -> np.ndarray:
@@ -79,9 +71,7 @@ def gram(activation: np.ndarray) -> np.ndarray:
     return features @ features.T / features.shape[1]
 
 
-def forward(
-    problem: Problem, image: np.ndarray
-) -> tuple[Layers, list[tuple[str, np.ndarray]]]:
+def forward(problem: Problem, image: np.ndarray) -> tuple[Layers, list[tuple[str, np.ndarray]]]:
     """Activations by ReLU, and every step as (name, its input) in order."""
     needed = set(problem.style_layers + problem.content_layers)
     activations, steps, x = {}, [], image
@@ -99,9 +89,7 @@ def forward(
     raise ValueError(f"unknown layers {sorted(needed - activations.keys())}")
 
 
-def backward(
-    problem: Problem, steps: list[tuple[str, np.ndarray]], seeds: Layers
-) -> np.ndarray:
+def backward(problem: Problem, steps: list[tuple[str, np.ndarray]], seeds: Layers) -> np.ndarray:
     slope: np.ndarray | float = 0.0
     for name, x in reversed(steps):
         if name.startswith("relu"):
@@ -131,9 +119,7 @@ def convolve_transposed(dy: np.ndarray, weight: np.ndarray) -> np.ndarray:
     padded = np.zeros((weight.shape[1], height + 2, width + 2))
     for row, column in np.ndindex(3, 3):
         taps = weight[:, :, row, column].astype(np.float64)
-        padded[:, row : row + height, column : column + width] += np.einsum(
-            "oi,ohw->ihw", taps, dy
-        )
+        padded[:, row : row + height, column : column + width] += np.einsum("oi,ohw->ihw", taps, dy)
     return padded[:, 1:-1, 1:-1]
 
 

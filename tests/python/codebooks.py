@@ -19,9 +19,7 @@ def weights(width_divisor: int) -> Vgg19Weights:
     """Seeded weights, each rounded to one of the 256 entries."""
     seeded = sources.load("random:1", width_divisor)
     rounded = {
-        name: Convolution(
-            Codebook(_nearest(convolution.weight), ENTRIES), convolution.bias
-        )
+        name: Convolution(Codebook(_nearest(convolution.weight), ENTRIES), convolution.bias)
         for name, convolution in seeded.convolutions.items()
     }
     return dataclasses.replace(seeded, convolutions=rounded)
@@ -41,29 +39,20 @@ def file_tensors(convolutions: dict[str, Convolution]) -> dict[str, np.ndarray]:
 def legacy_save(tensors: dict[str, np.ndarray]) -> bytes:
     """What torch wrote before its zip format."""
     items = b"".join(
-        _text(name) + _tensor(str(key), array)
-        for key, (name, array) in enumerate(tensors.items())
+        _text(name) + _tensor(str(key), array) for key, (name, array) in enumerate(tensors.items())
     )
     saved = b"\x80\x02}(" + items + b"u."
     head = b"".join(
-        pickle.dumps(part, 2)
-        for part in (MAGIC_NUMBER, PROTOCOL_VERSION, {"little_endian": True})
+        pickle.dumps(part, 2) for part in (MAGIC_NUMBER, PROTOCOL_VERSION, {"little_endian": True})
     )
     keys = pickle.dumps([str(key) for key in range(len(tensors))], 2)
-    storages = b"".join(
-        array.size.to_bytes(8, "little") + array.tobytes() for array in tensors.values()
-    )
+    storages = b"".join(array.size.to_bytes(8, "little") + array.tobytes() for array in tensors.values())
     return head + saved + keys + storages
 
 
 def with_object(opcodes: bytes) -> bytes:
     """A legacy file whose saved object is a pickle of these opcodes."""
-    return (
-        pickle.dumps(MAGIC_NUMBER, 2)
-        + pickle.dumps(PROTOCOL_VERSION, 2)
-        + pickle.dumps({}, 2)
-        + opcodes
-    )
+    return pickle.dumps(MAGIC_NUMBER, 2) + pickle.dumps(PROTOCOL_VERSION, 2) + pickle.dumps({}, 2) + opcodes
 
 
 def _tensor(key: str, array: np.ndarray) -> bytes:

@@ -16,9 +16,7 @@ def separated(shape: tuple[int, ...], seed: int) -> np.ndarray:
     return np.random.default_rng(seed).permutation(numbers).reshape(shape)
 
 
-def central_differences(
-    function: Callable[[np.ndarray], float], x: np.ndarray
-) -> np.ndarray:
+def central_differences(function: Callable[[np.ndarray], float], x: np.ndarray) -> np.ndarray:
     """The slope of `function` at `x`, one element at a time."""
     slopes = np.zeros_like(x)
     for index in np.ndindex(*x.shape):

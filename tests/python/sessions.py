@@ -21,14 +21,10 @@ def session(graph: Path | bytes, size: tuple[int, int], optimized: Path | None =
     for name, extent in zip(("height", "width"), size, strict=True):
         options.add_free_dimension_override_by_name(name, extent)
     if optimized:
-        options.graph_optimization_level = (
-            onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        )
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(optimized)
     source = graph if isinstance(graph, bytes) else str(graph)
-    return onnxruntime.InferenceSession(
-        source, options, providers=["CPUExecutionProvider"]
-    )
+    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
 def run(graph: Path | bytes, feed: Arrays) -> Arrays:
@@ -40,12 +36,7 @@ def run(graph: Path | bytes, feed: Arrays) -> Arrays:
 
 
 def evaluate(
-    features,
-    loss_grad,
-    problem,
-    image: np.ndarray,
-    content: np.ndarray,
-    style: np.ndarray,
+    features, loss_grad, problem, image: np.ndarray, content: np.ndarray, style: np.ndarray
 ) -> Evaluation:
     """What reference.evaluate computes, by a preset's two graphs. Images are [3, h, w]."""
     style_targets = run(features, {contract.IMAGE: style[None]})
@@ -56,22 +47,12 @@ def evaluate(
             contract.IMAGE: image[None],
             contract.STYLE_WEIGHT: np.array(problem.style_weights),
             contract.CONTENT_WEIGHT: np.array(problem.content_weights),
-            **{
-                name: value
-                for name, value in style_targets.items()
-                if name.startswith("gram/")
-            },
-            **{
-                name: value
-                for name, value in content_targets.items()
-                if name.startswith("content/")
-            },
+            **{name: value for name, value in style_targets.items() if name.startswith("gram/")},
+            **{name: value for name, value in content_targets.items() if name.startswith("content/")},
         },
     )
     evaluation = Evaluation(
-        outputs[contract.STYLE_LOSSES],
-        outputs[contract.CONTENT_LOSSES],
-        outputs[contract.GRADIENT][0],
+        outputs[contract.STYLE_LOSSES], outputs[contract.CONTENT_LOSSES], outputs[contract.GRADIENT][0]
     )
     np.testing.assert_allclose(outputs[contract.LOSS], evaluation.loss, rtol=1e-6)
     return evaluation

@@ -15,9 +15,7 @@ def forward_and_pullback(op_type, channels, weights, attributes):
     """x -> Y = op(x, weights), and x, dY -> dX."""
     g = Graph(np.float64)
     x = g.input("x", (1, channels, "height", "width"))
-    y = g.op(
-        op_type, x, *(g.real(weight, "weight") for weight in weights), **attributes
-    )
+    y = g.op(op_type, x, *(g.real(weight, "weight") for weight in weights), **attributes)
     forward = ReferenceEvaluator(g.to_model({"y": y}))
     trunk = list(g.nodes)
     dy = g.input("dy", y.shape)
@@ -38,9 +36,7 @@ def assert_rule_matches_differences(op_type, x_shape, weights=(), **attributes):
 
 def max_pool_gradient(x, dy):
     _, pullback = forward_and_pullback("MaxPool", 1, (), POOL)
-    return pullback(
-        np.array(x, np.float64)[None, None], np.array(dy, np.float64)[None, None]
-    )[0, 0]
+    return pullback(np.array(x, np.float64)[None, None], np.array(dy, np.float64)[None, None])[0, 0]
 
 
 def weights(*shape):
@@ -50,28 +46,20 @@ def weights(*shape):
 @pytest.mark.parametrize("size", [(4, 5), (1, 1), (1, 3)])
 def test_gradient_of_a_padded_3x3_convolution_matches_differences(size):
     parts = weights(4, 2, 3, 3), weights(4)
-    assert_rule_matches_differences(
-        "Conv", (1, 2, *size), parts, kernel_shape=[3, 3], pads=[1, 1, 1, 1]
-    )
+    assert_rule_matches_differences("Conv", (1, 2, *size), parts, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
 
 
 def test_gradient_of_an_unpadded_3x3_convolution_matches_differences():
-    assert_rule_matches_differences(
-        "Conv", (1, 2, 5, 4), [weights(3, 2, 3, 3)], kernel_shape=[3, 3]
-    )
+    assert_rule_matches_differences("Conv", (1, 2, 5, 4), [weights(3, 2, 3, 3)], kernel_shape=[3, 3])
 
 
 def test_gradient_of_an_unevenly_padded_convolution_matches_differences():
     attributes = {"kernel_shape": [3, 2], "pads": [0, 1, 2, 0]}
-    assert_rule_matches_differences(
-        "Conv", (1, 2, 5, 4), [weights(3, 2, 3, 2)], **attributes
-    )
+    assert_rule_matches_differences("Conv", (1, 2, 5, 4), [weights(3, 2, 3, 2)], **attributes)
 
 
 def test_gradient_of_a_1x1_convolution_matches_differences():
-    assert_rule_matches_differences(
-        "Conv", (1, 3, 3, 4), [weights(3, 3, 1, 1)], kernel_shape=[1, 1]
-    )
+    assert_rule_matches_differences("Conv", (1, 3, 3, 4), [weights(3, 3, 1, 1)], kernel_shape=[1, 1])
 
 
 def test_gradient_of_relu_matches_differences():
@@ -109,8 +97,7 @@ def test_max_pool_gives_the_gradient_to_the_first_of_equal_maxima(window, expect
 def test_max_pool_keeps_windows_apart_and_leaves_the_odd_edge_without_gradient():
     x = [[1, 2, 9, 9, 7], [2, 0, 9, 9, 7], [8, 8, 8, 8, 8]]
     np.testing.assert_array_equal(
-        max_pool_gradient(x, [[3, 4]]),
-        [[0, 3, 4, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]],
+        max_pool_gradient(x, [[3, 4]]), [[0, 3, 4, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]]
     )
 
 
@@ -120,16 +107,10 @@ def test_gradients_that_meet_at_one_value_add_up():
     first = g.op("Relu", x)
     second = g.op("AveragePool", first, **POOL)
     trunk = list(g.nodes)
-    seeds = {
-        first: g.input("d_first", first.shape),
-        second: g.input("d_second", second.shape),
-    }
+    seeds = {first: g.input("d_first", first.shape), second: g.input("d_second", second.shape)}
     model = ReferenceEvaluator(g.to_model({"dx": backward(g, trunk, seeds, x)}))
     x = np.array([[1.0, -1.0], [1.0, 1.0]])[None, None]
-    (dx,) = model.run(
-        None,
-        {"x": x, "d_first": np.full_like(x, 10), "d_second": np.array([[[[4.0]]]])},
-    )
+    (dx,) = model.run(None, {"x": x, "d_first": np.full_like(x, 10), "d_second": np.array([[[[4.0]]]])})
     np.testing.assert_array_equal(dx[0, 0], [[11, 0], [11, 11]])
 
 

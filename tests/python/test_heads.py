@@ -37,30 +37,18 @@ def style_term():
     head = gram(g, x)
     deviation = style_deviation(g, head.matrix, target)
     gradient = gram_injection(g, head, deviation_gradient(g, deviation, weight), x)
-    model = g.to_model(
-        {
-            "gram": head.matrix,
-            "mean_square": deviation.mean_square,
-            "gradient": gradient,
-        }
-    )
-    return lambda x, t: ReferenceEvaluator(model).run(
-        None, {"activation": x, "target": t, "weight": WEIGHT}
-    )
+    model = g.to_model({"gram": head.matrix, "mean_square": deviation.mean_square, "gradient": gradient})
+    return lambda x, t: ReferenceEvaluator(model).run(None, {"activation": x, "target": t, "weight": WEIGHT})
 
 
 def content_term():
     """activation, target, weight -> mean square, gradient of the weighted term."""
     g = Graph(np.float64)
-    x, target = (
-        g.input(name, (1, CHANNELS, "h", "w")) for name in ("activation", "target")
-    )
+    x, target = (g.input(name, (1, CHANNELS, "h", "w")) for name in ("activation", "target"))
     deviation = content_deviation(g, x, target)
     gradient = deviation_gradient(g, deviation, g.input("weight", (1,)))
     model = g.to_model({"mean_square": deviation.mean_square, "gradient": gradient})
-    return lambda x, t: ReferenceEvaluator(model).run(
-        None, {"activation": x, "target": t, "weight": WEIGHT}
-    )
+    return lambda x, t: ReferenceEvaluator(model).run(None, {"activation": x, "target": t, "weight": WEIGHT})
 
 
 def test_a_gram_matrix_is_the_mean_of_products_over_the_positions(activation):
@@ -71,36 +59,24 @@ def test_a_gram_matrix_is_the_mean_of_products_over_the_positions(activation):
 
 def test_the_style_term_is_a_mean_square(activation, style_target):
     matrix, mean_square, _ = style_term()(activation, style_target)
-    np.testing.assert_allclose(
-        mean_square, [np.mean((matrix - style_target) ** 2)], rtol=1e-14
-    )
+    np.testing.assert_allclose(mean_square, [np.mean((matrix - style_target) ** 2)], rtol=1e-14)
 
 
 def test_the_content_term_is_a_mean_square(activation, content_target):
     mean_square, _ = content_term()(activation, content_target)
-    np.testing.assert_allclose(
-        mean_square, [np.mean((activation - content_target) ** 2)], rtol=1e-14
-    )
+    np.testing.assert_allclose(mean_square, [np.mean((activation - content_target) ** 2)], rtol=1e-14)
 
 
 def test_the_gradient_of_a_style_term_matches_differences(activation, style_target):
     term = style_term()
-    expected = central_differences(
-        lambda x: WEIGHT[0] * term(x, style_target)[1][0], activation
-    )
-    np.testing.assert_allclose(
-        term(activation, style_target)[2], expected, rtol=1e-6, atol=1e-8
-    )
+    expected = central_differences(lambda x: WEIGHT[0] * term(x, style_target)[1][0], activation)
+    np.testing.assert_allclose(term(activation, style_target)[2], expected, rtol=1e-6, atol=1e-8)
 
 
 def test_the_gradient_of_a_content_term_matches_differences(activation, content_target):
     term = content_term()
-    expected = central_differences(
-        lambda x: WEIGHT[0] * term(x, content_target)[0][0], activation
-    )
-    np.testing.assert_allclose(
-        term(activation, content_target)[1], expected, rtol=1e-6, atol=1e-8
-    )
+    expected = central_differences(lambda x: WEIGHT[0] * term(x, content_target)[0][0], activation)
+    np.testing.assert_allclose(term(activation, content_target)[1], expected, rtol=1e-6, atol=1e-8)
 
 
 def test_at_its_target_a_term_and_its_gradient_are_exactly_zero(activation):

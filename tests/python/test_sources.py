@@ -24,18 +24,14 @@ DIVISOR = make.WIDTH_DIVISOR
 
 @pytest.fixture(scope="module")
 def codebook_file():
-    return codebooks.legacy_save(
-        codebooks.file_tensors(codebooks.weights(DIVISOR).convolutions)
-    )
+    return codebooks.legacy_save(codebooks.file_tensors(codebooks.weights(DIVISOR).convolutions))
 
 
 def seeded_arrays(naming):
     """Float weights by the names of `naming`: a function of a convolution's name and torchvision's index."""
     convolutions = sources.load("random:1", DIVISOR).convolutions
     arrays = {}
-    for index, (name, convolution) in zip(
-        TORCHVISION_INDICES, convolutions.items(), strict=True
-    ):
+    for index, (name, convolution) in zip(TORCHVISION_INDICES, convolutions.items(), strict=True):
         arrays[f"{naming(name, index)}.weight"] = convolution.weight
         arrays[f"{naming(name, index)}.bias"] = convolution.bias
     return arrays
@@ -53,11 +49,7 @@ def safetensors_bytes(arrays):
     header, body = {"__metadata__": {"format": "pt"}}, b""
     for name, array in arrays.items():
         offsets = [len(body), len(body) + array.nbytes]
-        header[name] = {
-            "dtype": "F32",
-            "shape": list(array.shape),
-            "data_offsets": offsets,
-        }
+        header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": offsets}
         body += array.tobytes()
     text = json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + body
@@ -72,9 +64,7 @@ def assert_same(actual: Vgg19Weights, expected: Vgg19Weights):
     assert list(actual.convolutions) == list(expected.convolutions)
     for name, convolution in expected.convolutions.items():
         for key, array in convolution.tensors(name).items():
-            np.testing.assert_array_equal(
-                actual.convolutions[name].tensors(name)[key], array
-            )
+            np.testing.assert_array_equal(actual.convolutions[name].tensors(name)[key], array)
 
 
 def test_a_codebook_file_is_read_as_it_was_written(tmp_path, codebook_file):
@@ -86,10 +76,7 @@ def test_a_codebook_file_is_read_as_it_was_written(tmp_path, codebook_file):
 
 def test_codebook_graphs_compute_with_the_entries_that_the_indices_name():
     weights = codebooks.weights(DIVISOR)
-    by_name = {
-        n: (codebooks.ENTRIES[c.weight.indices], c.bias)
-        for n, c in weights.convolutions.items()
-    }
+    by_name = {n: (codebooks.ENTRIES[c.weight.indices], c.bias) for n, c in weights.convolutions.items()}
     problem = make.make_problem(GATYS, "max", by_name)
     actual = sessions.evaluate(*graphs(weights), problem, *pictures())
     expected = reference.evaluate(problem, *pictures())
@@ -109,9 +96,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
         sources.load(save(tmp_path / "photo.bin", b"\x89PNG\r\n\x1a\n" + bytes(1000)))
 
 
-def test_flipped_bytes_in_the_pickles_never_raise_anything_else(
-    tmp_path, codebook_file
-):
+def test_flipped_bytes_in_the_pickles_never_raise_anything_else(tmp_path, codebook_file):
     generator = np.random.default_rng(0)
     for trial in range(300):
         data = bytearray(codebook_file)
@@ -134,9 +119,7 @@ def test_flipped_bytes_in_the_pickles_never_raise_anything_else(
         (b"ctorch._utils\n_rebuild_parameter\n.", "torch._utils._rebuild_parameter"),
     ],
 )
-def test_a_pickle_that_asks_for_code_is_refused_by_name_and_runs_nothing(
-    tmp_path, opcodes, named
-):
+def test_a_pickle_that_asks_for_code_is_refused_by_name_and_runs_nothing(tmp_path, opcodes, named):
     path = save(tmp_path / "hostile.bin", codebooks.with_object(opcodes))
     with pytest.raises(WeightsError, match=named.replace(".", r"\.")):
         sources.load(path)
@@ -147,9 +130,7 @@ def test_a_tensor_that_reaches_past_its_storage_is_refused(tmp_path, codebook_fi
     larger = codebooks._tuple(*map(codebooks._int, (5, 3, 3, 3)))
     assert shape in codebook_file
     with pytest.raises(WeightsError, match="corrupt"):
-        sources.load(
-            save(tmp_path / "past.bin", codebook_file.replace(shape, larger, 1))
-        )
+        sources.load(save(tmp_path / "past.bin", codebook_file.replace(shape, larger, 1)))
 
 
 def test_a_codebook_file_without_a_layer_is_refused_by_name(tmp_path):
@@ -203,11 +184,7 @@ def test_an_npz_with_pickled_objects_is_refused(tmp_path):
             r"conv2_1 has weights \[8, 3, 3, 3\], expected \[out, 4, 3, 3\]",
         ),
         ("conv3_2.bias", lambda b: b[:-1], r"conv3_2 has bias \[15\], expected \[16\]"),
-        (
-            "conv1_2.weight",
-            lambda w: w * np.nan,
-            "conv1_2 holds numbers that are not finite",
-        ),
+        ("conv1_2.weight", lambda w: w * np.nan, "conv1_2 holds numbers that are not finite"),
         ("conv4_1.weight", lambda w: w.astype(np.int32), r"'conv4_1\.weight' is int32"),
     ],
 )
@@ -219,10 +196,7 @@ def test_arrays_that_are_no_vgg19_are_refused_by_layer(tmp_path, name, change, m
 
 
 def test_a_missing_tensor_is_refused_by_name(tmp_path):
-    np.savez(
-        tmp_path / "few.npz",
-        **{"features.0.weight": np.zeros((4, 3, 3, 3), np.float32)},
-    )
+    np.savez(tmp_path / "few.npz", **{"features.0.weight": np.zeros((4, 3, 3, 3), np.float32)})
     with pytest.raises(WeightsError, match=r"no tensor 'features\.0\.bias'"):
         sources.load(str(tmp_path / "few.npz"))
 
@@ -250,8 +224,7 @@ def test_a_wrong_specification_is_refused(specification, divisor, message):
 
 def test_an_unknown_suffix_is_refused_with_those_known(tmp_path):
     with pytest.raises(
-        WeightsError,
-        match=r"known are \.bin, \.npz, \.safetensors, \.pth, \.pt and random:SEED",
+        WeightsError, match=r"known are \.bin, \.npz, \.safetensors, \.pth, \.pt and random:SEED"
     ):
         sources.load(save(tmp_path / "weights.h5", b"x"))
 
@@ -262,9 +235,7 @@ def test_a_width_divisor_does_not_go_with_a_file(tmp_path, codebook_file):
 
 
 def test_seeded_weights_depend_on_the_seed_alone():
-    first, again, other = (
-        sources.load(f"random:{seed}", DIVISOR) for seed in (7, 7, 8)
-    )
+    first, again, other = (sources.load(f"random:{seed}", DIVISOR) for seed in (7, 7, 8))
     assert_same(first, again)
     assert first.sha256 == again.sha256 != other.sha256
 
@@ -280,27 +251,19 @@ def test_the_torchvision_convention_is_rgb_scaled_and_normalised():
     rgb = np.array([10.0, 128.0, 255.0])
     bgr = rgb[::-1] - make.BGR_MEAN
     expected = (rgb / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
-    np.testing.assert_allclose(
-        bgr[list(affine.order)] * affine.scale + affine.offset, expected, rtol=1e-12
-    )
+    np.testing.assert_allclose(bgr[list(affine.order)] * affine.scale + affine.offset, expected, rtol=1e-12)
 
 
 def test_losses_and_gradient_of_a_torchvision_graph_go_through_its_affine():
     weights = torchvision_weights()
     affine = weights.input_affine
-    scale, offset = (
-        np.array(part)[:, None, None] for part in (affine.scale, affine.offset)
-    )
-    by_name = {
-        name: (part.weight, part.bias) for name, part in weights.convolutions.items()
-    }
+    scale, offset = (np.array(part)[:, None, None] for part in (affine.scale, affine.offset))
+    by_name = {name: (part.weight, part.bias) for name, part in weights.convolutions.items()}
     problem = make.make_problem(GATYS, "max", by_name)
     images = pictures()
 
     actual = sessions.evaluate(*graphs(weights), problem, *images)
-    expected = reference.evaluate(
-        problem, *(image[list(affine.order)] * scale + offset for image in images)
-    )
+    expected = reference.evaluate(problem, *(image[list(affine.order)] * scale + offset for image in images))
     gradient = (expected.gradient * scale)[np.argsort(affine.order)]
     np.testing.assert_allclose(actual.style_losses, expected.style_losses, rtol=5e-6)
     assert np.linalg.norm(actual.gradient - gradient) < 1e-4 * np.linalg.norm(gradient)
@@ -309,18 +272,13 @@ def test_losses_and_gradient_of_a_torchvision_graph_go_through_its_affine():
 def torchvision_weights():
     """Seeded ones, their biases as small beside the normalised input as they were beside grey levels."""
     seeded = sources.load("random:1", DIVISOR)
-    convolutions = {
-        n: Convolution(c.weight, c.bias / 64) for n, c in seeded.convolutions.items()
-    }
-    return dataclasses.replace(
-        seeded, convolutions=convolutions, input_affine=CONVENTIONS["torchvision"]
-    )
+    convolutions = {n: Convolution(c.weight, c.bias / 64) for n, c in seeded.convolutions.items()}
+    return dataclasses.replace(seeded, convolutions=convolutions, input_affine=CONVENTIONS["torchvision"])
 
 
 def graphs(weights):
     return [
-        build(GATYS, weights, "max").SerializeToString()
-        for build in (models.features, models.loss_gradient)
+        build(GATYS, weights, "max").SerializeToString() for build in (models.features, models.loss_gradient)
     ]
 
 
@@ -334,9 +292,7 @@ def test_the_convention_of_a_file_is_caffe_unless_said_or_known(tmp_path, monkey
     path = str(tmp_path / "weights.npz")
     assert sources.load(path).input_affine is None
     assert sources.load(path, convention="torchvision").input_affine is not None
-    monkeypatch.setattr(
-        sources, "TORCHVISION_SHA256_PREFIX", sources.load(path).sha256[:8]
-    )
+    monkeypatch.setattr(sources, "TORCHVISION_SHA256_PREFIX", sources.load(path).sha256[:8])
     assert sources.load(path).input_affine is not None
     assert sources.load(path, convention="caffe").input_affine is None
 

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 /// The folder with the tiny seeded graphs.
 pub fn tiny_graphs() -> PathBuf {
-    repository().join("tests/data/graphs")
+    repository().join("tests/data")
 }
 
 /// The repository's folder.

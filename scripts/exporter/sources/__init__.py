@@ -25,9 +25,7 @@ READERS: dict[str, Callable[[Path], Mapping[str, np.ndarray]]] = {
 }
 
 
-def load(
-    specification: str, width_divisor: int = 1, convention: str | None = None
-) -> Vgg19Weights:
+def load(specification: str, width_divisor: int = 1, convention: str | None = None) -> Vgg19Weights:
     """Read `specification`: a file, or `random:SEED` for seeded weights with channel counts divided.
 
     `convention` says what input float weights were trained for; None chooses by the file.
@@ -47,22 +45,13 @@ def _load_file(path: Path, convention: str | None) -> Vgg19Weights:
         raise WeightsError(f"{path}: no such weights file")
     digest = sha256(path.read_bytes()).hexdigest()
     if path.suffix == ".bin":
-        convolutions, kind, convention = (
-            codebook.read(path),
-            "8-bit codebook",
-            convention or CAFFE,
-        )
+        convolutions, kind, convention = codebook.read(path), "8-bit codebook", convention or CAFFE
     elif path.suffix in READERS:
-        convolutions, kind = (
-            named_convolutions(path, READERS[path.suffix](path)),
-            "float32",
-        )
+        convolutions, kind = named_convolutions(path, READERS[path.suffix](path)), "float32"
         convention = convention or _default_convention(digest)
     else:
         known = ", ".join([".bin", *READERS])
-        raise WeightsError(
-            f"{path}: unknown kind of weights file; known are {known} and random:SEED"
-        )
+        raise WeightsError(f"{path}: unknown kind of weights file; known are {known} and random:SEED")
     source = f"{path.name} ({kind}, {convention} convention)"
     return Vgg19Weights(convolutions, CONVENTIONS[convention], source, digest)
 

@@ -17,9 +17,7 @@ from .layers import CONVOLUTIONS, WeightsError, check
 
 def read(path: Path) -> dict[str, Convolution]:
     tensors = legacy_torch.read(path)
-    return check(
-        path, {name: _convolution(path, tensors, name) for name in CONVOLUTIONS}
-    )
+    return check(path, {name: _convolution(path, tensors, name) for name in CONVOLUTIONS})
 
 
 def _convolution(path: Path, tensors: dict[str, np.ndarray], name: str) -> Convolution:
@@ -36,12 +34,8 @@ def _convolution(path: Path, tensors: dict[str, np.ndarray], name: str) -> Convo
     return Convolution(weight, _tensor(path, tensors, f"{prefix}_b", np.float32))
 
 
-def _tensor(
-    path: Path, tensors: dict[str, np.ndarray], key: str, dtype: type[np.generic]
-) -> np.ndarray:
+def _tensor(path: Path, tensors: dict[str, np.ndarray], key: str, dtype: type[np.generic]) -> np.ndarray:
     tensor = tensors.get(key)
     if tensor is None or tensor.dtype != dtype:
-        raise WeightsError(
-            f"{path}: no {np.dtype(dtype)} tensor '{key}'; is this the codebook file?"
-        )
+        raise WeightsError(f"{path}: no {np.dtype(dtype)} tensor '{key}'; is this the codebook file?")
     return tensor

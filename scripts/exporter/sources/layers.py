@@ -33,23 +33,16 @@ def _torchvision_affine() -> Affine:
     return Affine(order, tuple(1 / (255 * std)), tuple(offset))
 
 
-CONVENTIONS: dict[str, Affine | None] = {
-    CAFFE: None,
-    TORCHVISION: _torchvision_affine(),
-}
+CONVENTIONS: dict[str, Affine | None] = {CAFFE: None, TORCHVISION: _torchvision_affine()}
 """What is done to the program's image before the first convolution, by what the weights were trained for."""
 
 
-def named_convolutions(
-    path: Path, arrays: Mapping[str, np.ndarray]
-) -> dict[str, Convolution]:
+def named_convolutions(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, Convolution]:
     """Float weights named `features.N.weight` and `.bias`, as torchvision counts, or `convB_I.weight`."""
     convolutions = {}
     for name, index in zip(CONVOLUTIONS, TORCHVISION_INDICES, strict=True):
         prefix = name if f"{name}.weight" in arrays else f"features.{index}"
-        weight, bias = (
-            _float32(path, arrays, f"{prefix}.{part}") for part in ("weight", "bias")
-        )
+        weight, bias = (_float32(path, arrays, f"{prefix}.{part}") for part in ("weight", "bias"))
         convolutions[name] = Convolution(weight, bias)
     return check(path, convolutions)
 
@@ -60,9 +53,7 @@ def check(path: Path, convolutions: dict[str, Convolution]) -> dict[str, Convolu
     for name, convolution in convolutions.items():
         shape = convolution.weight.shape
         if len(shape) != 4 or shape[0] == 0 or shape[1:] != (channels, 3, 3):
-            raise WeightsError(
-                f"{path}: {name} has weights {list(shape)}, expected [out, {channels}, 3, 3]"
-            )
+            raise WeightsError(f"{path}: {name} has weights {list(shape)}, expected [out, {channels}, 3, 3]")
         channels = shape[0]
         if convolution.bias.shape != (channels,):
             raise WeightsError(
@@ -78,13 +69,9 @@ def _float32(path: Path, arrays: Mapping[str, np.ndarray], key: str) -> np.ndarr
         raise WeightsError(f"{path}: no tensor '{key}'; is this a VGG19?")
     array = arrays[key]
     if array.dtype.kind != "f":
-        raise WeightsError(
-            f"{path}: tensor '{key}' is {array.dtype}, expected real numbers"
-        )
+        raise WeightsError(f"{path}: tensor '{key}' is {array.dtype}, expected real numbers")
     return np.ascontiguousarray(array, np.float32)
 
 
 def _is_finite(tensor: np.ndarray | Codebook) -> bool:
-    return bool(
-        np.isfinite(tensor.entries if isinstance(tensor, Codebook) else tensor).all()
-    )
+    return bool(np.isfinite(tensor.entries if isinstance(tensor, Codebook) else tensor).all())

@@ -40,24 +40,16 @@ def read(path: Path) -> dict[str, np.ndarray]:
     """The saved dictionary's tensors by name."""
     file = BytesIO(path.read_bytes())
     try:
-        if (
-            _Unpickler(file).load() != MAGIC_NUMBER
-            or _Unpickler(file).load() != PROTOCOL_VERSION
-        ):
+        if _Unpickler(file).load() != MAGIC_NUMBER or _Unpickler(file).load() != PROTOCOL_VERSION:
             raise ValueError("not in torch's legacy save format")
         _Unpickler(file).load()
         saved, keys = _Unpickler(file).load(), _Unpickler(file).load()
         dtypes = {tensor.storage.key: tensor.storage.dtype for tensor in saved.values()}
         storages = {key: _read_storage(file, dtypes[key]) for key in keys}
-        return {
-            name: _materialise(tensor, storages[tensor.storage.key])
-            for name, tensor in saved.items()
-        }
+        return {name: _materialise(tensor, storages[tensor.storage.key]) for name, tensor in saved.items()}
     except Exception as error:
         # Corrupt bytes can make a pickle fail in any way at all.
-        raise WeightsError(
-            f"{path}: truncated, corrupt, or not a weights file ({error})"
-        ) from error
+        raise WeightsError(f"{path}: truncated, corrupt, or not a weights file ({error})") from error
 
 
 class _Unpickler(pickle.Unpickler):
@@ -70,18 +62,14 @@ class _Unpickler(pickle.Unpickler):
             return _rebuild_tensor
         if (module, name) == ("collections", "OrderedDict"):
             return dict
-        raise pickle.UnpicklingError(
-            f"it asks for '{module}.{name}', which plain tensors have no use for"
-        )
+        raise pickle.UnpicklingError(f"it asks for '{module}.{name}', which plain tensors have no use for")
 
     def persistent_load(self, pid: object) -> _Storage:
         _, type_name, key, _, _, _ = pid
         return _Storage(key, STORAGE_DTYPES[type_name])
 
 
-def _rebuild_tensor(
-    storage: _Storage, offset: int, shape: tuple, strides: tuple, *_: object
-) -> _Tensor:
+def _rebuild_tensor(storage: _Storage, offset: int, shape: tuple, strides: tuple, *_: object) -> _Tensor:
     return _Tensor(storage, offset, shape, strides)
 
 

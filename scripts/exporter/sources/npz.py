@@ -15,6 +15,4 @@ def read(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as archive:
             return dict(archive)
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise WeightsError(
-            f"{path}: truncated, corrupt, or not an .npz file ({error})"
-        ) from error
+        raise WeightsError(f"{path}: truncated, corrupt, or not an .npz file ({error})") from error

@@ -20,18 +20,12 @@ def read(path: Path) -> dict[str, np.ndarray]:
         header = json.loads(data[8:start])
         header.pop("__metadata__", None)
         return {
-            name: _tensor(data[start:], entry)
-            for name, entry in header.items()
-            if entry["dtype"] in DTYPES
+            name: _tensor(data[start:], entry) for name, entry in header.items() if entry["dtype"] in DTYPES
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WeightsError(
-            f"{path}: truncated, corrupt, or not a .safetensors file ({error})"
-        ) from error
+        raise WeightsError(f"{path}: truncated, corrupt, or not a .safetensors file ({error})") from error
 
 
 def _tensor(body: bytes, entry: dict) -> np.ndarray:
     begin, end = entry["data_offsets"]
-    return np.frombuffer(body[begin:end], DTYPES[entry["dtype"]]).reshape(
-        entry["shape"]
-    )
+    return np.frombuffer(body[begin:end], DTYPES[entry["dtype"]]).reshape(entry["shape"])

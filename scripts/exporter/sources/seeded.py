@@ -10,14 +10,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from ..vgg19 import (
-    CHANNELS_PER_BLOCK,
-    LAYERS,
-    Convolution,
-    Vgg19Weights,
-    block_of,
-    convolution_of,
-)
+from ..vgg19 import CHANNELS_PER_BLOCK, LAYERS, Convolution, Vgg19Weights, block_of, convolution_of
 from .layers import WeightsError
 
 BIAS_RANGE = 8.0
@@ -26,9 +19,7 @@ BIAS_RANGE = 8.0
 def weights(seed: str, width_divisor: int) -> Vgg19Weights:
     if not seed.isdecimal():
         raise WeightsError(f"random:{seed}: the seed must be a whole number from 0")
-    if width_divisor < 1 or any(
-        channels % width_divisor for channels in CHANNELS_PER_BLOCK
-    ):
+    if width_divisor < 1 or any(channels % width_divisor for channels in CHANNELS_PER_BLOCK):
         raise WeightsError(
             f"width divisor {width_divisor}: it must divide 64, VGG19's smallest channel count"
         )
@@ -46,9 +37,7 @@ def weights(seed: str, width_divisor: int) -> Vgg19Weights:
     return Vgg19Weights(convolutions, None, source, digest.hexdigest())
 
 
-def _uniform(
-    generator: np.random.PCG64, shape: tuple[int, ...], bound: float
-) -> np.ndarray:
+def _uniform(generator: np.random.PCG64, shape: tuple[int, ...], bound: float) -> np.ndarray:
     """Within +-bound. From the raw bits: numpy promises those, not its distributions, across versions."""
     raw = generator.random_raw(int(np.prod(shape))) >> np.uint64(40)
     return ((raw / 2**23 - 1) * bound).astype(np.float32).reshape(shape)
