@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::manual::Manual;
 use super::providers::{ProviderArgs, Providers};
 
 use impasto::config::{self, Options};
@@ -32,6 +33,7 @@ pub enum Command {
     Stylize(Stylize),
     Evaluate(Evaluate),
     Providers(Providers),
+    Manual(Manual),
 }
 
 /// Paint CONTENT in the style of STYLE

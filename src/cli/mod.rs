@@ -3,6 +3,7 @@
 mod args;
 mod evaluate;
 mod interrupt;
+mod manual;
 mod progress;
 mod providers;
 mod stylize;
@@ -37,6 +38,7 @@ pub fn run() -> ExitCode {
         Command::Stylize(args) => stylize::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Providers(args) => providers::run(args),
+        Command::Manual(args) => manual::run(args),
     };
     match ended {
         Ok(Ended::Done) => ExitCode::SUCCESS,
