@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Lay the program and all that it needs into one folder that runs wherever it is put.
 
-python3 scripts/dist.py --program target/release/impasto            dist/impasto-VERSION-PLATFORM and its .tar.gz
-python3 scripts/dist.py --program target/release/impasto --into DIR the same tree below DIR: an installation
+    python3 scripts/dist.py --program target/release/impasto
+
+makes dist/impasto-VERSION-PLATFORM and its .tar.gz; with --into DIR the same tree is laid below DIR.
 """
 
 import argparse
@@ -56,9 +57,12 @@ def pack(options: argparse.Namespace) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     lay_out(folder, options)
     archive = folder.with_name(f"{name}.tar.gz")
-    with archive.open("wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as zipped:
-        with tarfile.open(fileobj=zipped, mode="w") as tar:
-            tar.add(folder, arcname=name, filter=anonymous)
+    with (
+        archive.open("wb") as file,
+        gzip.GzipFile("", "wb", 9, file, mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w") as tar,
+    ):
+        tar.add(folder, arcname=name, filter=anonymous)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"dist/{name}: {size / 1e6:.1f} MB, {archive.name}: {archive.stat().st_size / 1e6:.1f} MB")
 

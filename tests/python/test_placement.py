@@ -1,8 +1,8 @@
 """Every node of every graph, shapes folded as the program has them, has a kernel on the cards' providers.
 
-`tests/data/kernels.json` keeps the facts: the operators that the graphs use, or may, as the CUDA provider's and
-TensorRT's documentation lists them; for CUDA with opsets and the types of the first input. An operator that is not in
-it has to be looked up there. The CPU provider needs no table: the session is built on it.
+`tests/data/kernels.json` keeps the facts: the operators that the graphs use, or may, as the documentation of the
+CUDA provider and of TensorRT lists them; for CUDA with opsets and the types of the first input. An operator that
+is not in it has to be looked up there. The CPU provider needs no table: the session is built on it.
 """
 
 import json
@@ -19,7 +19,7 @@ SIZES = [(64, 80), (65, 51)]
 
 
 def folded(graph: Path, size: tuple[int, int], folder: Path) -> onnx.ModelProto:
-    """The graph as ONNX Runtime hands it to the providers; constants that lie in the weights file stay there."""
+    """The graph as ONNX Runtime hands it to the providers; what lies in the weights file stays there."""
     path = folder / "folded.onnx"
     sessions.session(graph, size, path)
     return onnx.load(path, load_external_data=False)
