@@ -1,5 +1,6 @@
 //! The folder that `make dist` packs: it runs wherever it is put, with nothing around it.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 

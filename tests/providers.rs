@@ -1,5 +1,7 @@
 //! Providers and runtimes: what is there is listed, what is asked for runs or is refused in one sentence.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::fs;

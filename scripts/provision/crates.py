@@ -27,13 +27,8 @@ def licenses(root: Path) -> str:
 
 def cargo_metadata(root: Path) -> dict:
     cargo = os.environ.get("CARGO", "cargo")
-    host = next(
-        line.split()[1]
-        for line in subprocess.run(
-            ["rustc", "-vV"], capture_output=True, text=True, check=True
-        ).stdout.splitlines()
-        if line.startswith("host:")
-    )
+    about = subprocess.run(["rustc", "-vV"], capture_output=True, text=True, check=True).stdout
+    host = next(line.split()[1] for line in about.splitlines() if line.startswith("host:"))
     command = [cargo, "metadata", "--format-version=1", "--locked", f"--filter-platform={host}"]
     result = subprocess.run(command, cwd=root, capture_output=True, text=True)
     if result.returncode != 0:

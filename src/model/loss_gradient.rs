@@ -89,12 +89,16 @@ fn bind(
 
     let (width, height) = targets.size;
     let image_shape = [1, 3, height as usize, width as usize];
-    let host = allocator(session, memory.as_ref().map(|memory| (&memory.pinned, memory.id)))?;
+    let pinned = memory
+        .as_ref()
+        .map(|memory| (&memory.pinned, memory.id, MemoryType::CPUOutput));
+    // Pinned memory is faster, not needed.
+    let host = allocator(session, pinned).unwrap_or_default();
     let replayed = memory.filter(|memory| memory.replay);
-    let device = allocator(
-        session,
-        replayed.as_ref().map(|memory| (&memory.device, memory.id)),
-    )?;
+    let place = replayed
+        .as_ref()
+        .map(|memory| (&memory.device, memory.id, MemoryType::Default));
+    let device = allocator(session, place)?;
     let outputs = if replayed.is_some() { &device } else { &host };
     binding.bind_output("gradient", Tensor::<f32>::new(outputs, image_shape)?)?;
     binding.bind_output("loss", Tensor::<f32>::new(outputs, [0_usize; 0])?)?;
@@ -112,12 +116,17 @@ fn bind(
 }
 
 /// An allocator of the memory that is asked for, or of the processor's.
-fn allocator(session: &Session, memory: Option<(&AllocationDevice<'static>, i32)>) -> ort::Result<Allocator> {
-    let Some((device, id)) = memory else {
-        return Ok(Allocator::default());
-    };
-    let info = MemoryInfo::new(device.clone(), id, AllocatorType::Device, MemoryType::Default)?;
-    Allocator::new(session, info)
+fn allocator(
+    session: &Session,
+    memory: Option<(&AllocationDevice<'static>, i32, MemoryType)>,
+) -> ort::Result<Allocator> {
+    match memory {
+        None => Ok(Allocator::default()),
+        Some((device, id, kind)) => Allocator::new(
+            session,
+            MemoryInfo::new(device.clone(), id, AllocatorType::Device, kind)?,
+        ),
+    }
 }
 
 /// The channels C of a Gram matrix `[C, C]`.
@@ -177,5 +186,59 @@ impl LossGradient for OnnxLossGradient {
             loss: terms.iter().sum(),
             terms,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use ndarray::Array4;
+
+    use super::*;
+    use crate::runtime::{Request, Runtime, Sought};
+
+    /// The processor's own memory in the part of a card's.
+    fn stand_in() -> DeviceMemory {
+        DeviceMemory {
+            device: AllocationDevice::CPU,
+            pinned: AllocationDevice::CPU,
+            id: 0,
+            replay: true,
+        }
+    }
+
+    fn noise(height: usize, width: usize, seed: usize) -> Array4<f32> {
+        Array4::from_shape_fn((1, 3, height, width), |(_, channel, y, x)| {
+            ((x * 37 + y * 101 + channel * 53 + seed * 17) % 251) as f32 - 120.0
+        })
+    }
+
+    #[test]
+    fn an_image_that_stays_on_the_device_gives_the_same_loss_and_gradient() {
+        let runtime = Runtime::load(&Sought::default()).unwrap();
+        let engine = Engine::start(&runtime, &Request::default(), 1).unwrap();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+        let graphs = Graphs::open(&folder, "gatys").unwrap();
+        let (content, style) = (noise(24, 32, 1), noise(20, 28, 2));
+        let targets = graphs.targets(&engine, content.view(), style.view()).unwrap();
+        let weights = Weights {
+            style: 1e3,
+            content: 1.0,
+        };
+        let mut plain = graphs.loss_gradient(&engine, &targets, weights).unwrap();
+        let mut resident = graphs.loss_gradient(&engine, &targets, weights).unwrap();
+        let bound = bind(&resident.session, &targets, weights, Some(stand_in())).unwrap();
+        (resident.binding, resident.image, resident.resident) = bound;
+        assert!(resident.resident.is_some());
+
+        for seed in 3..5 {
+            let image = noise(24, 32, seed).into_raw_vec_and_offset().0;
+            let (mut expected, mut gradient) = (vec![0.0; image.len()], vec![0.0; image.len()]);
+            let loss = plain.evaluate(&image, &mut expected).unwrap();
+            assert_eq!(resident.evaluate(&image, &mut gradient).unwrap(), loss);
+            assert_eq!(gradient, expected);
+            assert!(expected.iter().any(|&value| value != 0.0));
+        }
     }
 }

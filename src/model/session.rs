@@ -1,6 +1,7 @@
 //! Building ONNX Runtime sessions.
 
 use ort::session::Session;
+use ort::session::builder::SessionBuilder;
 
 use super::{Contract, ModelError};
 use crate::runtime::{Engine, Purpose};
@@ -15,16 +16,22 @@ pub(super) fn build(
     size: Option<(u32, u32)>,
 ) -> Result<Session, ModelError> {
     let key = size.map(|(width, height)| format!("{}|{width}x{height}", contract.sha256));
-    let mut builder = engine.builder(key.as_deref().map_or(Purpose::FewRuns, Purpose::ManyRuns))?;
-    let failed = |source| ModelError::Session {
+    let builder = engine.builder(key.as_deref().map_or(Purpose::FewRuns, Purpose::ManyRuns))?;
+    commit(builder, contract, size).map_err(|source| ModelError::Session {
         path: contract.path.clone(),
         source,
-    };
+    })
+}
+
+fn commit(
+    mut builder: SessionBuilder,
+    contract: &Contract,
+    size: Option<(u32, u32)>,
+) -> ort::Result<Session> {
     if let Some((width, height)) = size {
         builder = builder
-            .with_dimension_override("width", width.into())
-            .and_then(|builder| builder.with_dimension_override("height", height.into()))
-            .map_err(|error| failed(error.into()))?;
+            .with_dimension_override("width", width.into())?
+            .with_dimension_override("height", height.into())?;
     }
-    builder.commit_from_file(&contract.path).map_err(failed)
+    builder.commit_from_file(&contract.path)
 }

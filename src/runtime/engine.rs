@@ -22,17 +22,14 @@ use super::{Placement, Runtime, cache, library, placement, preload};
 pub enum EngineError {
     /// The loaded library was built without it.
     #[error(
-        "provider {provider} is not part of ONNX Runtime {version} ({path}): it needs {needs}; get it with {remedy}, or use one that works here: {usable}"
+        "provider {provider} is not part of ONNX Runtime {library}: it needs {}; get it with {remedy}, or use one that works here: {usable}",
+        provider.needs
     )]
     NotBuiltIn {
         /// The provider.
-        provider: &'static str,
-        /// ONNX Runtime's version.
-        version: String,
-        /// The library.
-        path: PathBuf,
-        /// What the provider needs.
-        needs: &'static str,
+        provider: &'static Provider,
+        /// ONNX Runtime's version and file.
+        library: String,
         /// How to get it.
         remedy: String,
         /// Providers that work, comma separated.
@@ -40,17 +37,15 @@ pub enum EngineError {
     },
     /// The provider is there but does not come up.
     #[error(
-        "provider {provider} cannot run: {reason}; it needs {needs} (get it with {remedy}), or use one that works here: {usable}"
+        "provider {provider} cannot run: {reason}; it needs {} (get it with {}), or use one that works here: {usable}",
+        provider.needs,
+        provider.remedy
     )]
     Unusable {
         /// The provider.
-        provider: &'static str,
+        provider: &'static Provider,
         /// What is missing.
         reason: String,
-        /// What the provider needs.
-        needs: &'static str,
-        /// How to get it.
-        remedy: &'static str,
         /// Providers that work, comma separated.
         usable: String,
     },
@@ -191,10 +186,8 @@ impl Engine {
         if !provider.is_built_in() {
             let ready = library::runtime_with(provider);
             return Err(EngineError::NotBuiltIn {
-                provider: provider.name,
-                version: self.runtime.version().to_owned(),
-                path: self.runtime.path().to_path_buf(),
-                needs: provider.needs,
+                provider,
+                library: format!("{} ({})", self.runtime.version(), self.runtime.path().display()),
                 remedy: ready.map_or(provider.remedy.to_owned(), |name| format!("--runtime {name}")),
                 usable: self.usable(),
             });
@@ -205,10 +198,8 @@ impl Engine {
                 ..self
             }),
             Err(reason) => Err(EngineError::Unusable {
-                provider: provider.name,
+                provider,
                 reason,
-                needs: provider.needs,
-                remedy: provider.remedy,
                 usable: self.usable(),
             }),
         }
@@ -600,6 +591,92 @@ mod tests {
     fn a_long_complaint_is_shortened_to_one_line() {
         let shortened = reason(&"too\nlong ".repeat(200));
         assert!(shortened.chars().count() <= 241 && !shortened.contains('\n'));
+    }
+
+    /// An engine whose provider is never brought up.
+    fn asked(request: Request) -> Engine {
+        Engine {
+            runtime: Runtime::load(&super::super::Sought::default()).unwrap(),
+            target: Target::Known(Provider::cpu()),
+            request,
+            threads: 2,
+            refusals: Vec::new(),
+        }
+    }
+
+    fn of(provider: &str, options: &[(&str, &str)]) -> Request {
+        Request {
+            provider: provider.parse().unwrap(),
+            options: options
+                .iter()
+                .map(|(key, value)| (key.to_string(), value.to_string()))
+                .collect(),
+            ..Request::default()
+        }
+    }
+
+    #[test]
+    fn an_engine_cache_that_cannot_be_written_is_named_with_the_way_around_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().join("engines").to_string_lossy().into_owned();
+        let request = of("tensorrt", &[("trt_engine_cache_path", &path)]);
+        let engine = asked(request.clone());
+        let tensorrt = Provider::named("tensorrt").unwrap();
+        let values = engine.values(tensorrt, &request, Purpose::ManyRuns("graph"));
+        let message = values.unwrap_err().to_string();
+        assert!(
+            message.contains(&path) && message.contains("trt_engine_cache_enable=0"),
+            "{message}"
+        );
+
+        let off = of(
+            "tensorrt",
+            &[("trt_engine_cache_path", &path), ("trt_engine_cache_enable", "0")],
+        );
+        assert!(engine.values(tensorrt, &off, Purpose::ManyRuns("graph")).is_ok());
+    }
+
+    #[test]
+    fn engines_are_kept_apart_by_graph_precision_and_options() {
+        let engine = asked(Request::default());
+        let tensorrt = Provider::named("tensorrt").unwrap();
+        let folder = |request: &Request, key| engine.cache_folder(tensorrt, request, OWN_FOLDER, key);
+        let plain = of("tensorrt", &[]);
+        let half = Request {
+            precision: Some(Precision::F16),
+            ..plain.clone()
+        };
+        let folders = [
+            folder(&plain, "graph|512x512"),
+            folder(&plain, "graph|512x384"),
+            folder(&half, "graph|512x512"),
+            folder(&of("tensorrt", &[("trt_sparsity_enable", "1")]), "graph|512x512"),
+        ];
+        for (index, one) in folders.iter().enumerate() {
+            assert!(
+                folders[index + 1..].iter().all(|other| other != one),
+                "{folders:?}"
+            );
+        }
+        assert_eq!(folder(&plain, "graph|512x512"), folders[0]);
+    }
+
+    #[test]
+    fn what_runs_a_few_times_is_prepared_in_less_time() {
+        let engine = asked(Request::default());
+        let cuda = Provider::named("cuda").unwrap();
+        let search = |purpose| {
+            let values = engine.values(cuda, &of("cuda", &[]), purpose).unwrap();
+            (
+                get(&values, "cudnn_conv_algo_search").unwrap().to_owned(),
+                get(&values, "use_tf32").unwrap().to_owned(),
+            )
+        };
+        assert_eq!(search(Purpose::FewRuns), ("HEURISTIC".into(), "0".into()));
+        assert_eq!(
+            search(Purpose::ManyRuns("graph")),
+            ("EXHAUSTIVE".into(), "0".into())
+        );
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(crate) use engine::{DeviceMemory, Purpose};
 pub use engine::{Engine, EngineError, Refusal};
 pub use library::{FoundBy, Located, MINIMUM_VERSION, Sought, locate as locate_library};
 pub use placement::Placement;
-pub use provider::{Choice, PROVIDERS, Precision, Provider, UnknownProvider, Values};
+pub use provider::{Choice, DeviceOption, PROVIDERS, Precision, Provider, UnknownProvider, Values};
 pub use request::{Request, RequestError};
 pub use survey::{Device, Found, State, Survey, find};
 
@@ -122,9 +122,12 @@ pub struct Runtime {
     version: String,
     /// Why better libraries are not the one in use.
     passed_over: Vec<String>,
-    /// Plugins registered so far, each with the providers that it brought.
-    plugins: Arc<Mutex<Vec<(PathBuf, Vec<String>)>>>,
+    /// Plugins registered so far.
+    plugins: Arc<Mutex<Vec<Plugin>>>,
 }
+
+/// A plugin's library, and ONNX Runtime's names of the providers that it brought.
+type Plugin = (PathBuf, Vec<String>);
 
 /// `ort` keeps one library and one environment for the life of the process; so do we.
 static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);

@@ -12,6 +12,9 @@ pub type Values = Vec<(String, String)>;
 /// Options that an entry sets, before those of the caller.
 pub type Preset = &'static [(&'static str, &'static str)];
 
+/// Makes an option and its value of a device's number.
+pub type DeviceOption = fn(u32) -> (&'static str, String);
+
 /// An execution provider that the program knows: an entry of [`PROVIDERS`].
 #[derive(Debug)]
 #[non_exhaustive]
@@ -37,7 +40,7 @@ pub struct Provider {
     /// The provider that takes the nodes that this one leaves, and the sessions that run only a few times.
     pub companion: Option<&'static str>,
     /// The option that `--device-id N` sets, and its value.
-    pub device: Option<fn(u32) -> (&'static str, String)>,
+    pub device: Option<DeviceOption>,
     /// All options that it knows.
     pub options: &'static [&'static str],
     /// The option that takes the number of threads, where it has its own.

@@ -1,8 +1,8 @@
 """Every node of every graph, shapes folded as the program has them, has a kernel on the cards' providers.
 
-`tests/data/kernels.json` keeps the facts: the operators that the graphs use, or may, as the documentation of the
-CUDA provider and of TensorRT lists them; for CUDA with opsets and the types of the first input. An operator that
-is not in it has to be looked up there. The CPU provider needs no table: the session is built on it.
+`tests/data/kernels.json` keeps the facts: the operators that the graphs use, or may, as the documentation of
+the CUDA provider and of TensorRT lists them, for CUDA with opsets and the types of the first input. What is
+missing has to be looked up there. The CPU provider needs no table: the session is built on it.
 """
 
 import json
