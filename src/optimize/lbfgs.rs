@@ -9,6 +9,7 @@ use argmin::solver::linesearch::MoreThuenteLineSearch;
 use argmin::solver::quasinewton::LBFGS;
 use argmin_math::ArgminMul;
 
+use super::Steps;
 use super::vector::Vector;
 use crate::objective::{Halt, Objective, Point};
 
@@ -45,9 +46,10 @@ impl Lbfgs {
             state: Some(state),
         }
     }
+}
 
-    /// Goes to the next point along the search direction.
-    pub(super) fn step(&mut self, objective: &Objective<'_>) -> Result<Point, Halt> {
+impl Steps for Lbfgs {
+    fn step(&mut self, objective: &Objective<'_>) -> Result<Point, Halt> {
         const STUCK: Halt = Halt::Retry("the line search finds no lower loss");
         objective.set_budget(LINE_SEARCH_BUDGET);
         let state = self.state.take().ok_or(STUCK)?;

@@ -22,7 +22,7 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use super::kernels;
 
 /// Floats that one task works on: small enough for the first cache, large enough to hide what a task costs.
-const CHUNK: usize = 8192;
+pub(super) const CHUNK: usize = 8192;
 
 /// What all vectors of one optimisation share: their length, the threads, the buffers to use again.
 #[derive(Debug)]
