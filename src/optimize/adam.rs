@@ -23,8 +23,9 @@ pub(super) struct Adam {
 }
 
 impl Adam {
-    /// Starts at `from`, with moments of zero.
-    pub(super) fn new(from: Point, options: AdamOptions) -> Self {
+    /// Starts at `from`, with moments of zero, and half the learning rate for each of so many `fruitless` restarts.
+    pub(super) fn new(from: Point, mut options: AdamOptions, fruitless: i32) -> Self {
+        options.learning_rate *= 0.5_f64.powi(fruitless);
         let len = from.at.values().len();
         Self {
             options,

@@ -36,9 +36,6 @@ const WINDOW: usize = 10;
 /// How often in a row the method may start again without finding a better point.
 const FRUITLESS_RESTARTS: i32 = 3;
 
-/// The first step of such a restart, as a part of the one before.
-const SHORTER: f64 = 1.0 / 16.0;
-
 /// Minimises `objective` from `start`, and returns the best point seen.
 ///
 /// `start` is an image in the convention of [`LossGradient::evaluate`]. `observer` is told of every evaluation, every
@@ -79,7 +76,7 @@ fn run(objective: &Objective<'_>, start: Vector, options: &Options) -> Result<St
     let mut fruitless = 0;
     loop {
         let loss = from.result.loss;
-        let why = match walk(objective, from, options, SHORTER.powi(fruitless)) {
+        let why = match walk(objective, from, options, fruitless) {
             Err(Halt::Retry(why)) => why,
             end => return end,
         };
@@ -92,32 +89,33 @@ fn run(objective: &Objective<'_>, start: Vector, options: &Options) -> Result<St
     }
 }
 
-/// Steps from point to point until the options say that it is enough. `shorter` shortens the first step.
-fn walk(objective: &Objective<'_>, from: Point, options: &Options, shorter: f64) -> Result<StopReason, Halt> {
+/// Steps from point to point until the options say that it is enough. After `fruitless` restarts in a row the
+/// method takes shorter steps.
+fn walk(
+    objective: &Objective<'_>,
+    from: Point,
+    options: &Options,
+    fruitless: i32,
+) -> Result<StopReason, Halt> {
     if from.gradient.rms() == 0.0 {
         return Ok(StopReason::Converged);
     }
     let mut window = Window::new(options.tolerance);
     let mut method: Box<dyn Steps> = match options.method.clone() {
-        Method::Lbfgs { history } => {
-            Box::new(Lbfgs::new(objective, from, history, shorter * lbfgs::FIRST_STEP))
-        }
-        Method::Adam(mut adam) => {
-            adam.learning_rate *= shorter;
-            Box::new(Adam::new(from, adam))
-        }
+        Method::Lbfgs { history } => Box::new(Lbfgs::new(objective, from, history, fruitless)),
+        Method::Adam(adam) => Box::new(Adam::new(from, adam, fruitless)),
     };
     while objective.iterations() < options.iterations {
         let point = method.step(objective)?;
         objective.accept(&point)?;
-        if window.is_flat(objective.best().result.loss) {
+        if window.is_flat(point.result.loss) {
             return Ok(StopReason::Converged);
         }
     }
     Ok(StopReason::Iterations)
 }
 
-/// The best losses of the last iterations.
+/// The losses of the last iterations.
 struct Window {
     tolerance: Option<f64>,
     losses: VecDeque<f64>,
@@ -131,15 +129,16 @@ impl Window {
         }
     }
 
-    /// Takes note of `loss`; true when it is hardly lower than [`WINDOW`] iterations ago.
+    /// Takes note of `loss`; true when the last [`WINDOW`] iterations have hardly moved it, up or down.
     fn is_flat(&mut self, loss: f64) -> bool {
         self.losses.push_back(loss);
         if self.losses.len() <= WINDOW {
             return false;
         }
-        let before = self.losses.pop_front();
+        let least = self.losses.iter().copied().fold(f64::INFINITY, f64::min);
+        let greatest = self.losses.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        self.losses.pop_front();
         self.tolerance
-            .zip(before)
-            .is_some_and(|(tolerance, before)| before - loss < tolerance * before.abs())
+            .is_some_and(|tolerance| greatest - least < tolerance * greatest.abs())
     }
 }

@@ -14,8 +14,7 @@ pub struct Options {
     pub iterations: u64,
     /// Threads for the optimiser's own arithmetic, at least 1. Default: those that the machine has.
     pub threads: usize,
-    /// Stop when the best loss has fallen by less than this fraction, 0 to 1, within ten iterations.
-    /// Default: never.
+    /// Stop when ten iterations have changed the loss by less than this fraction of it, 0 to 1. Default: never.
     pub tolerance: Option<f64>,
     /// Stop at the first evaluation that ends later than this many seconds after the start. Default: never.
     pub max_seconds: Option<f64>,
