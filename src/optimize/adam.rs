@@ -2,8 +2,6 @@
 //!
 //! It needs no history, so its memory is bounded: two vectors of moments beside the points and gradients.
 
-use argmin_math::ArgminMul;
-
 use super::Steps;
 use super::kernels::{self, AdamStep};
 use super::options::AdamOptions;
@@ -14,7 +12,7 @@ use crate::objective::{Halt, Objective, Point};
 pub(super) struct Adam {
     options: AdamOptions,
     /// Makes the first gradient one of root mean square 1, so that `epsilon` means the same for every loss.
-    scale: f64,
+    scale: f32,
     /// Where the next step starts; none while a step is under way or after one that failed.
     from: Option<Point>,
     mean: Vec<f32>,
@@ -29,7 +27,7 @@ impl Adam {
         let len = from.at.values().len();
         Self {
             options,
-            scale: 1.0 / from.gradient.rms(),
+            scale: (1.0 / from.gradient.rms()) as f32,
             from: Some(from),
             mean: vec![0.0; len],
             variance: vec![0.0; len],
@@ -40,9 +38,9 @@ impl Adam {
     /// Updates the moments and returns the point to go to.
     fn next(&mut self, from: Point) -> Vector {
         self.steps += 1;
-        let step = AdamStep::new(&self.options, self.steps);
+        let step = AdamStep::new(&self.options, self.scale, self.steps);
         let space = from.at.space();
-        let (gradient, old) = (from.gradient.mul(&self.scale).values(), from.at.values());
+        let (gradient, old) = (from.gradient.values(), from.at.values());
         let mut new = space.buffer();
         // One run of tasks for each colour plane, which has bounds of its own.
         let bounds = self.options.bounds.map_or(vec![(f32::MIN, f32::MAX)], Vec::from);

@@ -48,6 +48,8 @@ pub(super) fn add_scaled_dot(target: &mut [f32], factor: f32, other: &[f32], wit
 
 /// The numbers of one step of Adam.
 pub(super) struct AdamStep {
+    /// Multiplies the gradient.
+    scale: f32,
     beta1: f32,
     beta2: f32,
     /// The learning rate over the bias of the mean.
@@ -58,9 +60,10 @@ pub(super) struct AdamStep {
 }
 
 impl AdamStep {
-    /// Step number `step`, from 1.
-    pub(super) fn new(options: &AdamOptions, step: i32) -> Self {
+    /// Step number `step`, from 1, on gradients times `scale`.
+    pub(super) fn new(options: &AdamOptions, scale: f32, step: i32) -> Self {
         Self {
+            scale,
             beta1: options.beta1 as f32,
             beta2: options.beta2 as f32,
             rate: (options.learning_rate / (1.0 - options.beta1.powi(step))) as f32,
@@ -82,6 +85,7 @@ pub(super) fn adam(
 ) {
     let moments = mean.iter_mut().zip(variance);
     for (((new, old), gradient), (mean, variance)) in new.iter_mut().zip(old).zip(gradient).zip(moments) {
+        let gradient = step.scale * gradient;
         *mean = step.beta1 * *mean + (1.0 - step.beta1) * gradient;
         *variance = step.beta2 * *variance + (1.0 - step.beta2) * gradient * gradient;
         let deviation = (step.variance_scale * *variance).sqrt() + step.epsilon;

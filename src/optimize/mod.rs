@@ -8,9 +8,9 @@
 //! Nothing depends on the scale of the loss: multiplied by any factor, it leads to the same picture within rounding,
 //! and to the same bytes if the factor is a power of two. Nor do the bytes depend on the number of threads.
 //!
-//! Memory, in vectors of the image's size: L-BFGS keeps two for each pair of its history (24 bytes a pixel and pair)
-//! and five more, two of them the point under test and its gradient; seven when a line search goes on past the best
-//! point so far.
+//! Memory, in vectors of the image's size (12 bytes a pixel): L-BFGS keeps two for each pair of its history and six
+//! more (two points, their gradients, the direction, a part of its recursion), eight when a line search goes on
+//! past the best point so far. Adam keeps seven.
 
 mod adam;
 mod kernels;
@@ -140,5 +140,64 @@ impl Window {
         self.losses.pop_front();
         self.tolerance
             .is_some_and(|tolerance| greatest - least < tolerance * greatest.abs())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::model::{Evaluation, ObjectiveError};
+    use crate::observe::Event;
+
+    /// Rosenbrock's valley, which needs more than one trial in some line searches.
+    struct Valley;
+
+    impl LossGradient for Valley {
+        fn term_names(&self) -> &[String] {
+            &[]
+        }
+
+        fn evaluate(&mut self, x: &[f32], gradient: &mut [f32]) -> Result<Evaluation, ObjectiveError> {
+            let mut loss = 0.0;
+            for (x, gradient) in x.chunks(2).zip(gradient.chunks_mut(2)) {
+                let (wall, floor) = (x[1] - x[0] * x[0], 1.0 - x[0]);
+                loss += f64::from(100.0 * wall * wall + floor * floor);
+                gradient[0] = -400.0 * x[0] * wall - 2.0 * floor;
+                gradient[1] = 200.0 * wall;
+            }
+            Ok(Evaluation { loss, terms: vec![] })
+        }
+    }
+
+    /// The most vectors that were alive at once.
+    fn peak(method: Method) -> usize {
+        let space = Space::new(100, 1).unwrap();
+        let start = Vector::new(&space, [-1.2, 1.0].repeat(50));
+        let mut observer = |_: &Event<'_>| ControlFlow::Continue(());
+        let mut valley = Valley;
+        let objective = Objective::new(&mut valley, &mut observer, None);
+        let options = Options {
+            method,
+            iterations: 30,
+            ..Options::default()
+        };
+        assert!(matches!(
+            run(&objective, start, &options),
+            Ok(StopReason::Iterations)
+        ));
+        drop(objective);
+        assert_eq!(Rc::strong_count(&space), 1);
+        space.allocated()
+    }
+
+    #[test]
+    fn memory_is_bounded_as_the_documentation_says() {
+        assert_eq!(peak(Method::Lbfgs { history: 4 }), 2 * 4 + 8);
+        assert_eq!(peak(Method::Lbfgs { history: 8 }), 2 * 8 + 8);
+        // And its two moments, which it takes for itself.
+        assert_eq!(peak(Method::Adam(AdamOptions::default())) + 2, 7);
     }
 }
