@@ -1,5 +1,6 @@
 //! Neural style transfer on ONNX Runtime: a photo's content in a painting's style.
 
+pub mod color;
 pub mod init;
 pub mod model;
 pub mod observe;
