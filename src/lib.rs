@@ -16,6 +16,7 @@
 //! 8. [`stylize`]: all of it in one function.
 #![warn(missing_docs)]
 
+pub mod color;
 pub mod config;
 mod error;
 pub mod init;

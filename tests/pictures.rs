@@ -350,6 +350,49 @@ fn inks_without_adobe_s_mark_are_not_inverted() {
     }
 }
 
+/// A profile for four inks, of which only cyan counts: Lab (100 (1 - cyan), 0, 0).
+fn profile_of_cyan() -> Vec<u8> {
+    use moxcms::{ColorProfile, DataColorSpace, LutDataType, LutStore, LutType, LutWarehouse, ProfileClass};
+    let through = |channels: usize| LutStore::Store16([0, 65_535].repeat(channels));
+    // Two points an ink, cyan the slowest; 0xFF00 is L = 100, 0x8000 is a = 0 and b = 0.
+    let corners = (0..16).flat_map(|corner| [if corner < 8 { 0xFF00 } else { 0 }, 0x8000, 0x8000]);
+    let table = LutDataType {
+        num_input_channels: 4,
+        num_output_channels: 3,
+        num_clut_grid_points: 2,
+        matrix: moxcms::Matrix3d::IDENTITY,
+        num_input_table_entries: 2,
+        num_output_table_entries: 2,
+        input_table: through(4),
+        clut_table: LutStore::Store16(corners.collect()),
+        output_table: through(3),
+        lut_type: LutType::Lut16,
+    };
+    let mut profile = ColorProfile::new_srgb();
+    profile.color_space = DataColorSpace::Cmyk;
+    profile.pcs = DataColorSpace::Lab;
+    profile.profile_class = ProfileClass::OutputDevice;
+    profile.cicp = None;
+    profile.lut_a_to_b_perceptual = Some(LutWarehouse::Lut(table));
+    profile.encode().unwrap()
+}
+
+#[test]
+fn the_inks_of_a_cmyk_jpeg_mean_what_its_profile_says() {
+    let content = cmyk_jpeg(
+        [128, 255, 0, 100],
+        jpeg_encoder::ColorType::Cmyk,
+        Some(&profile_of_cyan()),
+    );
+    let (_folder, path) = file(&content);
+    let loaded = picture::load(path).unwrap();
+    assert_eq!(loaded.warnings, [""; 0]);
+    // L = 50 is a grey of 119 in sRGB.
+    for value in loaded.picture.pixel(3, 3) {
+        assert!((value - 118.5).abs() < 3.0, "{:?}", loaded.picture.pixel(3, 3));
+    }
+}
+
 #[test]
 fn a_cmyk_jpeg_with_a_profile_for_something_else_is_read_with_a_warning() {
     let profile = moxcms::ColorProfile::new_srgb().encode().unwrap();
