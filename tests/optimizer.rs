@@ -409,6 +409,23 @@ fn an_interruption_ends_the_run_at_that_evaluation_with_the_best_point() {
 }
 
 #[test]
+fn an_interruption_counts_also_where_the_loss_is_not_finite() {
+    for options in [options(100), adam(100)] {
+        let mut objective = Fake::new(&["r"], |n, x, g| {
+            let loss = rosenbrock(x, g);
+            Ok(vec![if n == 3 { f64::NAN } else { loss }])
+        });
+        let mut log = Log {
+            stop_at: Some(3),
+            ..Log::default()
+        };
+        let outcome = minimize(&mut objective, [-1.2, 1.0].repeat(50), &options, &mut log).unwrap();
+        assert_eq!((outcome.stop, objective.runs), (StopReason::Interrupted, 3));
+        assert!(outcome.loss.is_finite());
+    }
+}
+
+#[test]
 fn the_best_point_is_returned_when_the_last_one_is_worse() {
     // Long steps around a minimum that they cannot hit.
     let method = Method::Adam(AdamOptions {
