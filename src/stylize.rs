@@ -108,7 +108,7 @@ impl Stylizer {
         observer: &mut dyn Observer,
     ) -> Result<Stylized, Error> {
         let (content, style) = self.resize(content, style)?;
-        let start = self.settings.init.tensor(&content, self.settings.seed)?;
+        let start = self.settings.init.tensor(&content, &style, self.settings.seed)?;
         let targets = self.targets(&content, &style)?;
         drop(style);
         let mut loss =
