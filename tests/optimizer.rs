@@ -372,7 +372,7 @@ fn a_gradient_that_is_not_finite_is_not_stepped_along() {
 
 #[test]
 fn a_loss_that_ends_in_a_wall_of_infinity_is_followed_up_to_it() {
-    // Finite only below 95: the first step, of a few grey levels, meets the wall.
+    // Finite only above 99.9: the first step, of a few grey levels, goes through the wall.
     let objective = Fake::new(&["q"], |_, x, g| {
         let loss = quadratic(1.0, x, g);
         Ok(vec![if x.iter().all(|&x| x > 99.9) {
@@ -515,7 +515,7 @@ fn the_bytes_do_not_depend_on_the_number_of_threads() {
 
 #[test]
 fn rounding_noise_ends_in_restarts_and_an_end_and_not_in_an_error() {
-    // Loss and gradient rounded so coarsely that no line search can succeed near the minimum.
+    // A loss so noisy that no line search can succeed near the minimum.
     let mut objective = Fake::new(&["q"], |n, x, g| {
         let loss = quadratic(1.0, x, g);
         let noise = (n * 7919 % 13) as f64 - 6.0;

@@ -14,7 +14,10 @@ use super::vector::Vector;
 use crate::objective::{Halt, Objective, Point};
 
 /// How far the first step goes, in grey levels (root mean square over the picture).
-const FIRST_STEP: f64 = 4.0;
+///
+/// Measured from a photo, preset gatys: the loss after the first step is 0.59 times the start's with 2, 0.39 with 4,
+/// 0.33 with 8, and 1.9 with 16, which is too far.
+const FIRST_STEP: f64 = 6.0;
 
 /// The first step after a restart that found nothing better, as a part of the one before.
 const SHORTER: f64 = 1.0 / 16.0;

@@ -195,8 +195,10 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_as_the_documentation_says() {
-        assert_eq!(peak(Method::Lbfgs { history: 4 }), 2 * 4 + 8);
-        assert_eq!(peak(Method::Lbfgs { history: 8 }), 2 * 8 + 8);
+        for history in [4, 8, 16] {
+            let beyond = peak(Method::Lbfgs { history }) - 2 * history;
+            assert!((6..=8).contains(&beyond), "history {history}: {beyond} more");
+        }
         // And its two moments, which it takes for itself.
         assert_eq!(peak(Method::Adam(AdamOptions::default())) + 2, 7);
     }
