@@ -1,9 +1,33 @@
-//! Neural style transfer on ONNX Runtime: a photo's content in a painting's style.
+//! Neural style transfer that runs anywhere: a photo's content in a painting's style.
+//!
+//! The pixels of a picture are optimised until a VGG19 sees the photo's content in the painting's style (Gatys,
+//! Ecker, Bethge 2016, "Image Style Transfer Using Convolutional Neural Networks"). The network, the loss and its
+//! gradient with respect to the picture are one ONNX graph, which ONNX Runtime runs; L-BFGS drives the pixels.
+//!
+//! The modules are the stages of the pipeline, in this order:
+//!
+//! 1. [`config`]: options and presets resolve to checked settings.
+//! 2. [`picture`]: the photo and the painting are read, oriented and resized.
+//! 3. [`color`]: if asked for, the painting takes colours like the photo's first, or the result gets them last.
+//! 4. [`tensor`]: pictures become the network's input, and back.
+//! 5. [`init`]: the picture that the optimisation starts from.
+//! 6. [`runtime`]: ONNX Runtime is found and loaded.
+//! 7. [`model`]: the graphs are checked; features of both pictures become targets, and the loss a function.
+//! 8. [`optimize`]: L-BFGS minimises the loss over the pixels; [`observe`] tells of it.
+//! 9. [`stylize`]: all of it in one function.
+#![warn(missing_docs)]
 
 pub mod color;
+pub mod config;
+mod error;
 pub mod init;
 pub mod model;
+mod objective;
 pub mod observe;
 pub mod optimize;
 pub mod picture;
+pub mod runtime;
+pub mod stylize;
 pub mod tensor;
+
+pub use error::Error;

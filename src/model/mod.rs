@@ -1,6 +1,22 @@
 //! The graph contract, and the one trait through which the rest of the program evaluates it.
+//!
+//! [`Graphs`] finds a preset's two graphs and checks them; [`Graphs::targets`] runs the features graph on the
+//! style and content images; [`Graphs::loss_gradient`] binds those targets to the loss graph once, after which
+//! every evaluation is one run. Nothing outside this module runs a session.
+
+pub mod contract;
+mod features;
+mod graphs;
+mod loss_gradient;
+mod session;
 
 use std::error::Error as StdError;
+use std::path::PathBuf;
+
+pub use contract::Contract;
+pub use features::Targets;
+pub use graphs::{Graphs, default_folder};
+pub use loss_gradient::{OnnxLossGradient, Weights};
 
 /// The loss at one image, and the weighted terms it is the sum of.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,4 +45,144 @@ pub trait LossGradient {
     /// # Errors
     /// Whatever the computation failed with. A loss that is not a number is not an error here.
     fn evaluate(&mut self, image: &[f32], gradient: &mut [f32]) -> Result<Evaluation, ObjectiveError>;
+}
+
+/// What can go wrong with a graph, its weights or its session.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// No folder with graphs.
+    #[error(
+        "no graphs found (looked for {preset}.loss_grad.onnx {searched}); run `make setup`, or name their folder with --graphs DIR"
+    )]
+    NoGraphs {
+        /// The graph that was looked for.
+        preset: String,
+        /// The places, in words.
+        searched: &'static str,
+    },
+    /// The folder has no graph of that preset.
+    #[error("no graph {preset:?} in {folder}; there are: {available}")]
+    UnknownPreset {
+        /// The preset, with its pooling.
+        preset: String,
+        /// The folder.
+        folder: PathBuf,
+        /// The presets there, comma separated.
+        available: String,
+    },
+    /// A file of a graph does not exist.
+    #[error("{path} is missing; export the graphs again with `make setup`")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file of a graph cannot be read.
+    #[error("{path} cannot be read: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is no ONNX model, or a cut one.
+    #[error("{path} is not an ONNX graph, or only a part of one; export the graphs again with `make setup`")]
+    NotAGraph {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The graph was not made by this project's exporter.
+    #[error(
+        "{path} does not say its impasto.{key}: it was not written by scripts/export_onnx.py, or is cut; export the graphs again with `make setup`"
+    )]
+    NoMetadata {
+        /// The file.
+        path: PathBuf,
+        /// The missing metadata key.
+        key: &'static str,
+    },
+    /// The graph has another contract than this program.
+    #[error(
+        "{path}: impasto.{key} is {found:?}, but this program needs {expected:?}; export the graphs again with `make setup`"
+    )]
+    WrongContract {
+        /// The file.
+        path: PathBuf,
+        /// The metadata key that differs.
+        key: &'static str,
+        /// Its value.
+        found: String,
+        /// The value that would have been understood.
+        expected: String,
+    },
+    /// The weights file is not the one the graph was exported with.
+    #[error(
+        "{path} is not the weights file that {graph} was exported with (sha256 {found}, expected {expected}); export the graphs again with `make setup`"
+    )]
+    WeightsChanged {
+        /// The weights file.
+        path: PathBuf,
+        /// The graph.
+        graph: PathBuf,
+        /// The sha256 found.
+        found: String,
+        /// The sha256 that the graph names.
+        expected: String,
+    },
+    /// The two graphs of a preset do not belong together.
+    #[error(
+        "{features} and {loss_gradient} were not exported together; export the graphs again with `make setup`"
+    )]
+    Mismatch {
+        /// The features graph.
+        features: PathBuf,
+        /// The loss and gradient graph.
+        loss_gradient: PathBuf,
+    },
+    /// A picture is smaller than the deepest layer allows.
+    #[error(
+        "the {what} is {width}x{height} pixels, but the graph {graph} needs at least {min_size} on each side; use a larger {option}"
+    )]
+    TooSmall {
+        /// `content image`, `style image`, …
+        what: &'static str,
+        /// Its width in pixels.
+        width: u32,
+        /// Its height in pixels.
+        height: u32,
+        /// The preset.
+        graph: String,
+        /// The smallest side.
+        min_size: u32,
+        /// The flag that changes it.
+        option: &'static str,
+    },
+    /// ONNX Runtime would not build a session of the graph.
+    #[error("ONNX Runtime cannot load {path}: {source}")]
+    Session {
+        /// The graph.
+        path: PathBuf,
+        /// What ONNX Runtime said.
+        source: ort::Error,
+    },
+    /// ONNX Runtime failed while it ran the graph.
+    #[error("ONNX Runtime failed while it ran {path}: {source}")]
+    Run {
+        /// The graph.
+        path: PathBuf,
+        /// What ONNX Runtime said.
+        source: ort::Error,
+    },
+    /// The graph gave an output of another shape than the contract says.
+    #[error(
+        "{path}: output {output} has shape {shape:?}, against the contract; export the graphs again with `make setup`"
+    )]
+    WrongOutput {
+        /// The graph.
+        path: PathBuf,
+        /// The output.
+        output: String,
+        /// The shape found.
+        shape: Vec<i64>,
+    },
 }

@@ -1,18 +1,38 @@
 //! How the library tells what it does: events to an observer, which may ask it to stop.
 
+mod preview;
+mod trace;
+
 use std::ops::ControlFlow;
+
+pub use preview::{Previews, preview_path};
+pub use trace::{Recorder, Trace};
 
 use crate::model::Evaluation;
 
 /// What an observer is told.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Event<'a> {
+    /// Sessions are ready, the optimisation begins.
+    Started(Started<'a>),
     /// The graph has run once.
     Evaluated(Evaluated<'a>),
     /// The optimiser has accepted a point; `image` is that point.
     Iterated(Iterated<'a>),
     /// The optimiser restarts from the best point with an empty history; the text says why.
     Restarted(&'a str),
+}
+
+/// The beginning of an optimisation.
+#[derive(Debug, Clone, Copy)]
+pub struct Started<'a> {
+    /// The painted picture's width in pixels.
+    pub width: u32,
+    /// Its height in pixels.
+    pub height: u32,
+    /// The names of the loss terms, in the order of [`Evaluation::terms`].
+    pub term_names: &'a [String],
 }
 
 /// One run of the graph.
@@ -48,5 +68,22 @@ pub trait Observer {
 impl<F: FnMut(&Event<'_>) -> ControlFlow<()>> Observer for F {
     fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
         self(event)
+    }
+}
+
+/// Tells several observers, all of them each time; one that asks to stop is enough.
+pub struct Fanout<'a>(pub Vec<&'a mut dyn Observer>);
+
+impl Observer for Fanout<'_> {
+    fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
+        let answers: Vec<ControlFlow<()>> = self
+            .0
+            .iter_mut()
+            .map(|observer| observer.observe(event))
+            .collect();
+        answers
+            .into_iter()
+            .find(ControlFlow::is_break)
+            .unwrap_or(ControlFlow::Continue(()))
     }
 }

@@ -1,0 +1,49 @@
+# What people and CI run. `make` alone lists the targets.
+
+PYTHON ?= python3
+CARGO ?= cargo
+# Which build of ONNX Runtime `make setup` fetches: cpu, cuda or openvino.
+RUNTIME ?= cpu
+# Longest side and number of iterations of the demo's picture: some minutes on two cores.
+DEMO_SIZE ?= 448
+DEMO_ITERATIONS ?= 150
+
+# Tools and packages that set-up has installed; plugins of the user's own pytest stay out.
+TOOLS = PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONPATH=scripts:runtime/python $(PYTHON) -m
+
+.PHONY: help setup demo test lint check clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## fetch ONNX Runtime and the weights, export the graphs (RUNTIME=cpu|cuda|openvino)
+	@$(PYTHON) scripts/setup.py --runtime $(RUNTIME)
+
+demo: setup ## paint the photo of a cat in the style of a painting
+	$(CARGO) build --release
+	@mkdir -p out
+	target/release/impasto stylize runtime/demo/cat.png runtime/demo/painting.png -o out/demo.png \
+		--size $(DEMO_SIZE) --iterations $(DEMO_ITERATIONS) --force
+	@echo "The picture is out/demo.png, painted from runtime/demo/cat.png and runtime/demo/painting.png"
+
+test: setup ## run all tests
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		set -x; $(CARGO) nextest run; \
+	else \
+		set -x; $(CARGO) test --all-targets; \
+	fi
+	$(CARGO) test --doc
+	$(TOOLS) pytest tests/python
+
+lint: setup ## check format, lints and documentation
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
+	$(TOOLS) ruff check scripts tests
+	$(TOOLS) ruff format --check scripts tests
+
+check: lint test ## what CI runs
+
+clean: ## remove what was built and painted; what was downloaded stays in runtime/
+	$(CARGO) clean
+	rm -rf out dist .pytest_cache .ruff_cache

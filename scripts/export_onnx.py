@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""Export the ONNX graphs that Impasto runs, and the weights file they share."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from exporter import contract, models, sources, storage
+from exporter.graph import GraphError
+from exporter.presets import GATYS, PRESETS, Preset, PresetError, custom
+from exporter.vgg19 import POOLINGS, deepest
+
+BUILDERS = {contract.FEATURES: models.features, contract.LOSS_GRAD: models.loss_gradient}
+
+
+def main() -> int:
+    options = parse_arguments()
+    try:
+        export(options)
+    except (sources.WeightsError, PresetError, GraphError, storage.CheckFailed, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def export(options: argparse.Namespace) -> None:
+    presets = chosen_presets(options)
+    weights = sources.load(options.weights, options.width_divisor, options.convention)
+    last = deepest([layer for preset in [*presets, GATYS] for layer in preset.layers])
+    weights_file = storage.pack(weights, last)
+    files = {contract.WEIGHTS_FILE: weights_file.data}
+    for preset in presets:
+        for pooling in options.pooling or POOLINGS:
+            for graph, build in BUILDERS.items():
+                metadata = contract.metadata(preset, pooling, graph, weights, weights_file.sha256)
+                model = build(preset, weights, pooling)
+                files[contract.file_name(preset, pooling, graph)] = storage.finish(
+                    model, metadata, weights_file
+                )
+    storage.write(options.out, files)
+    report(options.out, files, storage.stale_graphs(options.out, weights_file, files))
+
+
+def chosen_presets(options: argparse.Namespace) -> list[Preset]:
+    if options.style_layers or options.content_layers or options.name:
+        if not (options.style_layers and options.content_layers and options.name):
+            raise PresetError("a preset of your own needs --style-layers, --content-layers and --name")
+        layers = (options.style_layers.split(","), options.content_layers.split(","))
+        return [custom(options.name, *layers), *(PRESETS[name] for name in options.preset or [])]
+    return [PRESETS[name] for name in options.preset or PRESETS]
+
+
+def report(out: Path, files: dict[str, bytes], stale: list[str]) -> None:
+    for name, data in files.items():
+        print(f"{out / name} ({len(data):,} bytes)")
+    if stale:
+        print(f"warning: made for other weights, export again: {', '.join(stale)}", file=sys.stderr)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add(
+        "--weights",
+        required=True,
+        metavar="FILE|random:SEED",
+        help="8-bit codebook (.bin), .npz, .safetensors, .pth (needs torch), or seeded random weights",
+    )
+    add(
+        "--convention",
+        choices=sources.CONVENTIONS,
+        help="input the weights were trained for: caffe (BGR, 0..255, mean subtracted; default) "
+        "or torchvision (RGB, /255, mean and deviation; default for torchvision's own checkpoint)",
+    )
+    add(
+        "--width-divisor",
+        type=int,
+        default=1,
+        metavar="N",
+        help="divide all channel counts by N; with random:SEED only (default 1)",
+    )
+    add("--preset", action="append", choices=PRESETS, help="repeatable (default: all)")
+    add("--pooling", action="append", choices=POOLINGS, help="repeatable (default: both)")
+    add("--style-layers", metavar="A,B", help="for a preset of your own, for instance relu1_1,relu2_1")
+    add("--content-layers", metavar="C", help="for a preset of your own, for instance relu4_2")
+    add("--name", help="name of a preset of your own; its files begin with it")
+    add("--out", type=Path, default=Path("onnx"), metavar="DIR", help="folder to write to (default onnx/)")
+    return parser.parse_args()  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""What the program relies on: names, shapes, metadata and operators. onnx/README.md tells it to people."""
+
+from __future__ import annotations
+
+from . import __version__
+from .presets import Preset
+from .vgg19 import Vgg19Weights, block_of, minimum_size
+
+VERSION = "1"
+"""Changes whenever a graph of the old kind could be misunderstood; the program refuses other versions."""
+
+FEATURES, LOSS_GRAD = "features", "loss_grad"
+
+IMAGE, STYLE_WEIGHT, CONTENT_WEIGHT = "image", "style_weight", "content_weight"
+LOSS, STYLE_LOSSES, CONTENT_LOSSES, GRADIENT = "loss", "style_losses", "content_losses", "gradient"
+
+IMAGE_SHAPE = (1, 3, "height", "width")
+INPUT_CONVENTION = "BGR, 0..255, minus mean 103.939,116.779,123.68, NCHW float32"
+
+WEIGHTS_FILE = "vgg19.weights"
+
+IMAGE_OPERATORS = frozenset({
+    "Add", "AveragePool", "Cast", "Concat", "Conv", "Div", "Equal", "Greater", "MatMul", "MaxPool",
+    "Mul", "Pad", "ReduceSum", "Relu", "Reshape", "Resize", "Slice", "Sub", "Transpose",
+})  # fmt: skip
+"""Those that work on pictures; the CPU, CUDA and TensorRT providers of ONNX Runtime all run them."""
+
+FOLDED_OPERATORS = frozenset({"Cast", "Gather", "ReduceProd", "Shape"})
+"""Those that only work on weights or on sizes; ONNX Runtime folds them once height and width are fixed."""
+
+
+def gram_name(layer: str) -> str:
+    return f"gram/{layer}"
+
+
+def content_name(layer: str) -> str:
+    return f"content/{layer}"
+
+
+def content_shape(layer: str, channels: int) -> tuple[int | str, ...]:
+    """[1, channels, h, w]; its symbols say what the image's size is divided by (rounded down)."""
+    divisor = minimum_size([layer])
+    suffix = f"_over_{divisor}" if block_of(layer) > 1 else ""
+    return 1, channels, f"height{suffix}", f"width{suffix}"
+
+
+def file_name(preset: Preset, pooling: str, graph: str) -> str:
+    stem = preset.name if pooling == "max" else f"{preset.name}-{pooling}"
+    return f"{stem}.{graph}.onnx"
+
+
+def metadata(
+    preset: Preset, pooling: str, graph: str, weights: Vgg19Weights, external_data_sha256: str
+) -> dict[str, str]:
+    return {
+        "impasto.contract": VERSION,
+        "impasto.exporter": __version__,
+        "impasto.preset": preset.name,
+        "impasto.graph": graph,
+        "impasto.style_layers": ",".join(preset.style_layers),
+        "impasto.content_layers": ",".join(preset.content_layers),
+        "impasto.pooling": pooling,
+        "impasto.min_size": str(minimum_size(preset.layers)),
+        "impasto.input": INPUT_CONVENTION,
+        "impasto.weights": weights.source,
+        "impasto.weights_sha256": weights.sha256,
+        "impasto.external_data": WEIGHTS_FILE,
+        "impasto.external_data_sha256": external_data_sha256,
+    }

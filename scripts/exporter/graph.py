@@ -1,0 +1,196 @@
+"""A graph under construction, in which every node is typed and shaped as it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import helper, numpy_helper
+
+OPSET = 18
+IR_VERSION = 8
+
+Dim = int | str | None
+
+
+class GraphError(ValueError):
+    """A node that cannot be made: an unknown operator, or inputs of the wrong type or shape."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor in the graph. A dimension is a number, a symbol's name, or None where only its run knows."""
+
+    name: str
+    elem_type: int
+    shape: tuple[Dim, ...]
+
+    def with_shape(self, shape: Sequence[Dim]) -> Value:
+        """The same tensor, declared with a shape that says more than inference can."""
+        return replace(self, shape=tuple(shape))
+
+
+@dataclass(frozen=True)
+class Node:
+    """One call of an operator; absent optional inputs are None."""
+
+    name: str
+    op_type: str
+    inputs: tuple[Value | None, ...]
+    output: Value
+    attributes: Mapping[str, object]
+
+
+class Graph:
+    """Nodes in topological order, with their inputs and initializers.
+
+    `float_type` is the element type of all real numbers: float32 in exported graphs, float64 where a test
+    compares a backward rule with finite differences.
+    """
+
+    def __init__(self, float_type: type[np.floating] = np.float32):
+        self.float_type = np.dtype(float_type)
+        self.nodes: list[Node] = []
+        self.inputs: list[Value] = []
+        self.initializers: dict[str, np.ndarray] = {}
+        self.frozen: dict[str, np.ndarray] = {}
+        self._names: set[str] = set()
+        self._scope: list[str] = []
+
+    @contextmanager
+    def scope(self, name: str) -> Iterator[None]:
+        """Prefix the names of what is made inside with `name/`."""
+        self._scope.append(name)
+        yield
+        self._scope.pop()
+
+    def input(self, name: str, shape: Sequence[Dim]) -> Value:
+        """A real-valued graph input; its name is used as it stands."""
+        value = Value(self._claim(name), self.float_elem_type, tuple(shape))
+        self.inputs.append(value)
+        return value
+
+    @property
+    def float_elem_type(self) -> int:
+        """`float_type` as ONNX numbers it."""
+        return _elem_type(self.float_type)
+
+    def constant(self, array: np.ndarray, name: str) -> Value:
+        """A small tensor stored inside the graph."""
+        value = _initializer(array, self._unique(name))
+        self.initializers[value.name] = array
+        return value
+
+    def real(self, numbers: npt.ArrayLike, name: str) -> Value:
+        """A small tensor of real numbers stored inside the graph."""
+        return self.constant(np.array(numbers, self.float_type), name)
+
+    def ints(self, *numbers: int) -> Value:
+        """A vector of int64, as operators take axes, shapes and bounds. Equal vectors are stored once."""
+        array = np.array(numbers, np.int64)
+        name = "ints/" + "_".join(map(str, numbers))
+        if name not in self.initializers:
+            self.initializers[self._claim(name)] = array
+        return _initializer(array, name)
+
+    def frozen_tensor(self, array: np.ndarray, name: str) -> Value:
+        """A tensor of the network's frozen weights, stored in the shared weights file under its own name."""
+        if array.dtype.kind == "f":
+            array = array.astype(self.float_type)
+        value = _initializer(array, self._claim(name))
+        self.frozen[name] = array
+        return value
+
+    def op(self, op_type: str, *inputs: Value | None, name: str | None = None, **attributes: object) -> Value:
+        """Append a node with one output and return that output, its type and shape inferred."""
+        name = self._unique(name or op_type.lower())
+        proto = helper.make_node(op_type, [v.name if v else "" for v in inputs], [name], name, **attributes)
+        output = self._infer(proto, inputs)
+        self.nodes.append(Node(name, op_type, inputs, output, attributes))
+        return output
+
+    def to_model(self, outputs: Mapping[str, Value]) -> onnx.ModelProto:
+        """The finished model, its tensors inside; `outputs` maps public names to values of the graph."""
+        public = {value.name: name for name, value in outputs.items()}
+        if len(public) != len(outputs):
+            raise GraphError("one value cannot be two outputs")
+        graph = helper.make_graph(
+            [self._node_proto(node, public) for node in self.nodes],
+            "impasto",
+            [_value_info(value, value.name) for value in self.inputs],
+            [_value_info(value, name) for name, value in outputs.items()],
+            [
+                numpy_helper.from_array(array, name)
+                for name, array in (self.initializers | self.frozen).items()
+            ],
+        )
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+
+    def _infer(self, proto: onnx.NodeProto, inputs: Sequence[Value | None]) -> Value:
+        present = [value for value in inputs if value]
+        constants = self.initializers | self.frozen
+        try:
+            types = onnx.shape_inference.infer_node_outputs(
+                onnx.defs.get_schema(proto.op_type, OPSET),
+                proto,
+                {value.name: _type_proto(value) for value in present},
+                {
+                    v.name: numpy_helper.from_array(constants[v.name], v.name)
+                    for v in present
+                    if v.name in constants
+                },
+                opset_imports=[helper.make_opsetid("", OPSET)],
+                ir_version=IR_VERSION,
+            )
+        except (onnx.defs.SchemaError, onnx.shape_inference.InferenceError) as error:
+            shapes = ", ".join(str(list(value.shape)) for value in present)
+            raise GraphError(f"node '{proto.name}' ({proto.op_type} of {shapes}): {error}") from error
+        return _from_type_proto(proto.output[0], types[proto.output[0]])
+
+    def _node_proto(self, node: Node, public: Mapping[str, str]) -> onnx.NodeProto:
+        def rename(value: Value | None) -> str:
+            return public.get(value.name, value.name) if value else ""
+
+        inputs = [rename(value) for value in node.inputs]
+        return helper.make_node(node.op_type, inputs, [rename(node.output)], node.name, **node.attributes)
+
+    def _unique(self, name: str) -> str:
+        """`name` in the current scope, numbered if it is taken."""
+        scoped = "/".join([*self._scope, name])
+        candidate, number = scoped, 1
+        while candidate in self._names:
+            number += 1
+            candidate = f"{scoped}_{number}"
+        return self._claim(candidate)
+
+    def _claim(self, name: str) -> str:
+        if name in self._names:
+            raise GraphError(f"the name '{name}' is already taken")
+        self._names.add(name)
+        return name
+
+
+def _initializer(array: np.ndarray, name: str) -> Value:
+    return Value(name, _elem_type(array.dtype), array.shape)
+
+
+def _elem_type(dtype: np.dtype) -> int:
+    return helper.np_dtype_to_tensor_dtype(dtype)
+
+
+def _type_proto(value: Value) -> onnx.TypeProto:
+    return helper.make_tensor_type_proto(value.elem_type, list(value.shape))
+
+
+def _value_info(value: Value, name: str) -> onnx.ValueInfoProto:
+    return helper.make_value_info(name, _type_proto(value))
+
+
+def _from_type_proto(name: str, proto: onnx.TypeProto) -> Value:
+    tensor = proto.tensor_type
+    dims = [d.dim_value if d.HasField("dim_value") else d.dim_param or None for d in tensor.shape.dim]
+    return Value(name, tensor.elem_type, tuple(dims))

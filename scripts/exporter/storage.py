@@ -1,0 +1,102 @@
+"""The shared weights file, the checks, and atomic writing."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+
+from . import contract
+from .vgg19 import LAYERS, Vgg19Weights, convolution_of
+
+ALIGNMENT = 64
+"""Bytes; a tensor starts on a cache line."""
+
+
+class CheckFailed(ValueError):
+    """A graph that must not be written."""
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """The bytes of the weights file and where in them each tensor is: name -> (offset, length)."""
+
+    data: bytes
+    places: dict[str, tuple[int, int]]
+
+    @property
+    def sha256(self) -> str:
+        return sha256(self.data).hexdigest()
+
+
+def pack(weights: Vgg19Weights, last: str) -> WeightsFile:
+    """The tensors of all convolutions up to the layer `last`, in network order."""
+    data, places = bytearray(), {}
+    for layer in LAYERS[: LAYERS.index(last) + 1]:
+        name = convolution_of(layer)
+        for key, array in weights.convolutions[name].tensors(name).items():
+            data += bytes(-len(data) % ALIGNMENT)
+            places[key] = len(data), array.nbytes
+            data += array.astype(array.dtype.newbyteorder("<")).tobytes()
+    return WeightsFile(bytes(data), places)
+
+
+def finish(model: onnx.ModelProto, metadata: Mapping[str, str], weights: WeightsFile) -> bytes:
+    """Check `model`, which still has its tensors inside, move the weights out, and serialise it."""
+    onnx.helper.set_model_props(model, dict(metadata))
+    check(model)
+    for tensor in model.graph.initializer:
+        if tensor.name in weights.places:
+            _move_outside(tensor, *weights.places[tensor.name])
+    return model.SerializeToString(deterministic=True)
+
+
+def check(model: onnx.ModelProto) -> None:
+    """ONNX's own full check, strict shape inference, and the contract's list of operators."""
+    try:
+        onnx.checker.check_model(model, full_check=True)
+        onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise CheckFailed(f"the graph is not valid ONNX: {error}") from error
+    for node in model.graph.node:
+        if node.op_type not in contract.IMAGE_OPERATORS | contract.FOLDED_OPERATORS:
+            raise CheckFailed(f"node '{node.name}': {node.op_type} is no operator that every provider runs")
+
+
+def write(directory: Path, files: Mapping[str, bytes]) -> None:
+    """Write all of `files` or none: under temporary names first, then renamed in order."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=directory) as staging:
+        for name, data in files.items():
+            Path(staging, name).write_bytes(data)
+        for name in files:
+            os.replace(Path(staging, name), directory / name)
+
+
+def stale_graphs(directory: Path, weights: WeightsFile, written: Iterable[str]) -> list[str]:
+    """Graphs of ours in `directory` that refer to another weights file than the one now there."""
+    others = sorted({path.name for path in directory.glob("*.onnx")} - set(written))
+    digests = {name: _weights_digest(directory / name) for name in others}
+    return [name for name, digest in digests.items() if digest not in (None, weights.sha256)]
+
+
+def _weights_digest(path: Path) -> str | None:
+    """What a graph says of its weights file; None if it is no graph or not one of ours."""
+    try:
+        properties = onnx.load(path, load_external_data=False).metadata_props
+    except DecodeError:
+        return None
+    return {p.key: p.value for p in properties}.get("impasto.external_data_sha256")
+
+
+def _move_outside(tensor: onnx.TensorProto, offset: int, length: int) -> None:
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in (("location", contract.WEIGHTS_FILE), ("offset", offset), ("length", length)):
+        tensor.external_data.add(key=key, value=str(value))

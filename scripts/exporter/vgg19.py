@@ -1,0 +1,134 @@
+"""The trunk: VGG19's convolutions, ReLUs and pools, as deep as needed.
+
+Source: Simonyan & Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015,
+configuration E. The classifier is not part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+
+from .graph import Graph, Value
+
+CONVOLUTIONS_PER_BLOCK = (2, 2, 4, 4, 4)
+CHANNELS_PER_BLOCK = (64, 128, 256, 512, 512)
+POOLINGS = {"max": "MaxPool", "avg": "AveragePool"}
+
+LAYERS = tuple(
+    f"relu{block}_{index}"
+    for block, count in enumerate(CONVOLUTIONS_PER_BLOCK, start=1)
+    for index in range(1, count + 1)
+)
+"""The layers a loss can look at, in network order: the ReLU after every convolution."""
+
+
+@dataclass(frozen=True)
+class Codebook:
+    """A tensor as indices into a table: uint8 indices of the tensor's shape, float32[256] entries."""
+
+    indices: np.ndarray
+    entries: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.indices.shape
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """Frozen weights [out, in, 3, 3], plain float32 or as a codebook, and float32 bias [out]."""
+
+    weight: np.ndarray | Codebook
+    bias: np.ndarray
+
+    def tensors(self, name: str) -> dict[str, np.ndarray]:
+        """What the weights file stores, by the names that the graphs use."""
+        if isinstance(self.weight, Codebook):
+            weight = {f"{name}.indices": self.weight.indices, f"{name}.codebook": self.weight.entries}
+        else:
+            weight = {f"{name}.weight": self.weight}
+        return {**weight, f"{name}.bias": self.bias}
+
+
+@dataclass(frozen=True)
+class Affine:
+    """What the weights want done to the program's image first: colour = scale * image[order] + offset."""
+
+    order: tuple[int, int, int]
+    scale: tuple[float, float, float]
+    offset: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Vgg19Weights:
+    """All sixteen convolutions by name, `conv1_1` to `conv5_4`, in network order, and where they are from."""
+
+    convolutions: dict[str, Convolution]
+    input_affine: Affine | None
+    source: str
+    sha256: str
+
+
+def convolution_of(layer: str) -> str:
+    """The convolution whose ReLU `layer` is."""
+    return layer.replace("relu", "conv")
+
+
+def block_of(layer: str) -> int:
+    return int(layer[len("relu")])
+
+
+def deepest(layers: Collection[str]) -> str:
+    return max(layers, key=LAYERS.index)
+
+
+def minimum_size(layers: Collection[str]) -> int:
+    """The smallest height and width that leave the deepest of `layers` one pixel: every pool halves."""
+    return 2 ** (block_of(deepest(layers)) - 1)
+
+
+def trunk(g: Graph, image: Value, weights: Vgg19Weights, last: str, pooling: str) -> dict[str, Value]:
+    """Run `image` [1, 3, height, width] (BGR, mean subtracted, 0..255) up to the layer `last`.
+
+    Returns the activations [1, channels, h, w] by layer.
+    """
+    activations = {}
+    x = _input_affine(g, image, weights.input_affine) if weights.input_affine else image
+    for layer in LAYERS[: LAYERS.index(last) + 1]:
+        if layer.endswith("_1") and activations:
+            x = pool(g, x, pooling, f"pool{block_of(layer) - 1}")
+        x = convolve(g, x, weights.convolutions[convolution_of(layer)], convolution_of(layer))
+        x = activations[layer] = g.op("Relu", x, name=layer)
+    return activations
+
+
+def convolve(g: Graph, x: Value, convolution: Convolution, name: str) -> Value:
+    """3x3, stride 1, zero padding 1: height and width stay."""
+    *weight, bias = (g.frozen_tensor(array, key) for key, array in convolution.tensors(name).items())
+    with g.scope("weights"):
+        weight = _look_up(g, *weight, name) if len(weight) == 2 else weight[0]
+    return g.op("Conv", x, weight, bias, name=name, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+
+
+def pool(g: Graph, x: Value, pooling: str, name: str) -> Value:
+    """2x2, stride 2; the last row or column of an odd size is dropped."""
+    return g.op(POOLINGS[pooling], x, name=name, kernel_shape=[2, 2], strides=[2, 2])
+
+
+def _look_up(g: Graph, indices: Value, codebook: Value, name: str) -> Value:
+    """Codebook weights as real numbers. All inputs are constants: ONNX Runtime does this once, at load."""
+    wide = g.op("Cast", indices, name=f"{name}.indices", to=onnx.TensorProto.INT32)
+    return g.op("Gather", codebook, wide, name=name, axis=0)
+
+
+def _input_affine(g: Graph, image: Value, affine: Affine) -> Value:
+    """A 1x1 convolution, so that the backward pass needs no rule of its own for it."""
+    kernel = np.zeros((3, 3, 1, 1))
+    kernel[range(3), affine.order, 0, 0] = affine.scale
+    with g.scope("input_affine"):
+        weight, bias = g.real(kernel, "weight"), g.real(affine.offset, "bias")
+        return g.op("Conv", image, weight, bias, kernel_shape=[1, 1], name="conv")

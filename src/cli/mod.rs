@@ -1,0 +1,71 @@
+//! The program's side: flags to options, progress on the terminal, exit codes.
+
+mod args;
+mod evaluate;
+mod interrupt;
+mod progress;
+mod stylize;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Cli, Command};
+
+/// How a command ended, when not with an error.
+pub enum Ended {
+    Done,
+    Interrupted,
+}
+
+/// The exit code after Ctrl-C or SIGTERM, as shells have it: 128 + SIGINT.
+const INTERRUPTED: u8 = 130;
+/// The exit code of a command line that cannot be understood.
+const USAGE: u8 = 2;
+
+/// Runs the program.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let ended = match &cli.command {
+        Command::Stylize(args) => stylize::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
+    };
+    match ended {
+        Ok(Ended::Done) => ExitCode::SUCCESS,
+        Ok(Ended::Interrupted) => ExitCode::from(INTERRUPTED),
+        Err(error) => {
+            say(&format!("error: {}", one_line(&format!("{error:#}"))));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Help and version go out as clap has them; an error becomes one line.
+fn usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        // A closed pipe (`impasto --help | head`) is no failure.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let rendered = error.render().to_string();
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        say(rendered.trim_end());
+    } else {
+        let message = rendered.split("\n\n").next().unwrap_or_default();
+        say(&format!("{}; see --help", one_line(message)));
+    }
+    ExitCode::from(USAGE)
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A line on stderr. That it cannot be written is no reason to stop painting.
+pub fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}

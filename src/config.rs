@@ -1,0 +1,224 @@
+//! What to paint and how: presets, options, and the settings they resolve to.
+
+use std::fmt::Display;
+use std::path::PathBuf;
+
+use serde::{Serialize, Serializer};
+
+use crate::init::Init;
+use crate::picture::Fit;
+use crate::runtime::Provider;
+
+/// A named set of layers, weights and size rule.
+#[derive(Clone, Copy, Debug)]
+pub struct Preset {
+    /// The name on the command line, and of the graphs' files.
+    pub name: &'static str,
+    /// One line for `--help`.
+    pub summary: &'static str,
+    /// The style weight W; see [`Weights::style`](crate::model::Weights::style).
+    pub style_weight: f64,
+    /// The content weight.
+    pub content_weight: f64,
+    /// Which side `size` speaks of.
+    pub fit: Fit,
+}
+
+/// The presets that the program knows; a graph of another name takes the weights of the first.
+///
+/// The weights of both are those of the authors' code of Gatys et al. 2016 and of the PyTorch listing: 1000 / C² for
+/// a style layer of C channels, 1 for content.
+pub const PRESETS: [Preset; 2] = [
+    Preset {
+        name: "gatys",
+        summary: "the paper's layers: style relu1_1 to relu5_1, content relu4_2; size is the longer side",
+        style_weight: 1e3,
+        content_weight: 1.0,
+        fit: Fit::Long,
+    },
+    Preset {
+        name: "book",
+        summary: "the PyTorch listing's layers: relu4_4 in place of relu5_1; size is the shorter side",
+        style_weight: 1e3,
+        content_weight: 1.0,
+        fit: Fit::Short,
+    },
+];
+
+/// How the network pools.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooling {
+    /// Maximum, as VGG19 was trained.
+    #[default]
+    Max,
+    /// Average, which Gatys et al. 2016 found to give slightly smoother pictures.
+    Avg,
+}
+
+/// An option that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{option} is {value}, but must be {expected}")]
+pub struct ConfigError {
+    /// The option's name.
+    pub option: &'static str,
+    /// The value given.
+    pub value: String,
+    /// What it may be.
+    pub expected: &'static str,
+}
+
+/// What the caller chose; a `None` is left to the preset, or to the default that is named here.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The preset's name (default `gatys`).
+    pub preset: Option<String>,
+    /// How the network pools (default max).
+    pub pooling: Option<Pooling>,
+    /// The painted picture's longer or shorter side in pixels, 1 to 32768 (default 512).
+    pub size: Option<u32>,
+    /// Which side `size` speaks of (default the preset's).
+    pub fit: Option<Fit>,
+    /// The style image's longer side in pixels (default: that of the painted picture, never enlarged).
+    pub style_size: Option<u32>,
+    /// The style weight, 0 or more (default the preset's).
+    pub style_weight: Option<f64>,
+    /// The content weight, 0 or more (default the preset's).
+    pub content_weight: Option<f64>,
+    /// The start image (default the content image).
+    pub init: Option<Init>,
+    /// The seed of a random start image (default 0).
+    pub seed: Option<u64>,
+    /// L-BFGS iterations (default 500).
+    pub iterations: Option<u64>,
+    /// Pairs that L-BFGS remembers, 1 to 1000 (default 20); each takes 24 bytes a pixel.
+    pub history: Option<usize>,
+    /// Threads (default: as many as the process may use).
+    pub threads: Option<usize>,
+    /// The execution provider (default auto).
+    pub provider: Option<Provider>,
+    /// The folder with the graphs (default: see [`default_folder`](crate::model::default_folder)).
+    pub graphs: Option<PathBuf>,
+    /// The ONNX Runtime library (default: see [`Runtime::load`](crate::runtime::Runtime::load)).
+    pub onnxruntime: Option<PathBuf>,
+}
+
+/// Options with nothing left open, checked. The fields are those of [`Options`].
+#[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the fields are documented in Options")]
+pub struct Settings {
+    pub preset: String,
+    pub pooling: Pooling,
+    pub size: u32,
+    #[serde(serialize_with = "text")]
+    pub fit: Fit,
+    pub style_size: Option<u32>,
+    pub style_weight: f64,
+    pub content_weight: f64,
+    #[serde(serialize_with = "text")]
+    pub init: Init,
+    pub seed: u64,
+    pub iterations: u64,
+    pub history: usize,
+    pub threads: usize,
+    pub provider: Provider,
+}
+
+/// The largest side of a picture, in pixels.
+pub const MAX_SIZE: u32 = 32_768;
+
+impl Options {
+    /// Fills in what was left open and checks all ranges.
+    ///
+    /// # Errors
+    /// The first option that is out of its range.
+    pub fn resolve(&self) -> Result<Settings, ConfigError> {
+        let name = self.preset.clone().unwrap_or_else(|| PRESETS[0].name.to_owned());
+        let preset = PRESETS
+            .iter()
+            .find(|preset| preset.name == name)
+            .unwrap_or(&PRESETS[0]);
+        let settings = Settings {
+            preset: name,
+            pooling: self.pooling.unwrap_or_default(),
+            size: pixels("size", self.size.unwrap_or(512))?,
+            fit: self.fit.unwrap_or(preset.fit),
+            style_size: self
+                .style_size
+                .map(|size| pixels("style-size", size))
+                .transpose()?,
+            style_weight: weight("style-weight", self.style_weight.unwrap_or(preset.style_weight))?,
+            content_weight: weight(
+                "content-weight",
+                self.content_weight.unwrap_or(preset.content_weight),
+            )?,
+            init: self.init.clone().unwrap_or_default(),
+            seed: self.seed.unwrap_or(0),
+            iterations: self.iterations.unwrap_or(500),
+            history: count("history", self.history.unwrap_or(20), 1000)?,
+            threads: count("threads", self.threads.unwrap_or_else(available_threads), 1024)?,
+            provider: self.provider.unwrap_or_default(),
+        };
+        if settings.style_weight == 0.0 && settings.content_weight == 0.0 {
+            return Err(ConfigError {
+                option: "style-weight",
+                value: "0 and so is content-weight".to_owned(),
+                expected: "more than 0 for at least one of them, or there is nothing to paint",
+            });
+        }
+        Ok(settings)
+    }
+}
+
+impl Settings {
+    /// The name of the graphs: the preset, and `-avg` with average pooling.
+    pub fn graph_name(&self) -> String {
+        match self.pooling {
+            Pooling::Max => self.preset.clone(),
+            Pooling::Avg => format!("{}-avg", self.preset),
+        }
+    }
+}
+
+fn available_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn pixels(option: &'static str, value: u32) -> Result<u32, ConfigError> {
+    if (1..=MAX_SIZE).contains(&value) {
+        return Ok(value);
+    }
+    Err(ConfigError {
+        option,
+        value: value.to_string(),
+        expected: "1 to 32768 pixels",
+    })
+}
+
+fn weight(option: &'static str, value: f64) -> Result<f64, ConfigError> {
+    if value.is_finite() && value >= 0.0 && value <= 1e15 {
+        return Ok(value);
+    }
+    Err(ConfigError {
+        option,
+        value: value.to_string(),
+        expected: "a number from 0 to 1e15",
+    })
+}
+
+fn count(option: &'static str, value: usize, most: usize) -> Result<usize, ConfigError> {
+    if (1..=most).contains(&value) {
+        return Ok(value);
+    }
+    let expected = if most == 1000 { "1 to 1000" } else { "1 to 1024" };
+    Err(ConfigError {
+        option,
+        value: value.to_string(),
+        expected,
+    })
+}
+
+/// Writes a setting as its flag's value.
+fn text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}

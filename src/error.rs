@@ -1,0 +1,28 @@
+//! The library's error: one type with a variant per stage, each of which names the thing and the remedy.
+
+use crate::config::ConfigError;
+use crate::model::ModelError;
+use crate::optimize::OptimizeError;
+use crate::picture::PictureError;
+use crate::runtime::RuntimeError;
+
+/// Whatever stops a run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An option that is out of its range.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A picture that cannot be read or written.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// ONNX Runtime that cannot be found or loaded.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// A graph that cannot be used.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// An optimisation that failed.
+    #[error(transparent)]
+    Optimize(#[from] OptimizeError),
+}

@@ -1,0 +1,207 @@
+//! The graph contract: what a graph file says of itself, read and checked before ONNX Runtime loads it.
+//!
+//! The contract is described in `onnx/README.md`; the exporter writes it, this module reads it.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use prost::Message as _;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use super::ModelError;
+
+/// The contract version that this program understands.
+pub const CONTRACT_VERSION: &str = "1";
+
+/// The two graphs of a preset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Image to Gram matrices and content features.
+    Features,
+    /// Image, targets and weights to loss, terms and gradient.
+    LossGradient,
+}
+
+impl Kind {
+    /// The name in a file's name and in its metadata.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Features => "features",
+            Kind::LossGradient => "loss_grad",
+        }
+    }
+}
+
+/// What a graph file says of itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct Contract {
+    /// The file.
+    #[serde(skip)]
+    pub path: PathBuf,
+    /// The graph's preset: `gatys`, `book`, …
+    pub preset: String,
+    /// `max` or `avg`.
+    pub pooling: String,
+    /// The layers whose Gram matrices are compared, in network order.
+    pub style_layers: Vec<String>,
+    /// The layers whose features are compared, in network order.
+    pub content_layers: Vec<String>,
+    /// The smallest height and width in pixels that the deepest layer allows.
+    pub min_size: u32,
+    /// Where the weights come from.
+    pub weights: String,
+    /// The sha256 of the file that the weights were read from.
+    pub weights_sha256: String,
+    /// The version of the exporter.
+    pub exporter: String,
+    /// The sha256 of the graph file.
+    pub sha256: String,
+    /// The file with the weights, beside the graph, and its sha256.
+    #[serde(skip)]
+    external_data: (String, String),
+}
+
+/// An ONNX model, but for all that is not read here (field numbers: `onnx.proto`, `ModelProto`).
+#[derive(prost::Message)]
+struct ModelProto {
+    #[prost(int64, tag = "1")]
+    ir_version: i64,
+    #[prost(message, repeated, tag = "14")]
+    metadata_props: Vec<StringStringEntry>,
+}
+
+#[derive(prost::Message)]
+struct StringStringEntry {
+    #[prost(string, tag = "1")]
+    key: String,
+    #[prost(string, tag = "2")]
+    value: String,
+}
+
+impl Contract {
+    /// Reads and checks the contract of the graph at `path`, and that its weights lie beside it unchanged.
+    ///
+    /// # Errors
+    /// The graph or its weights are missing, cut, changed, or of another contract.
+    pub fn read(path: &Path, kind: Kind) -> Result<Contract, ModelError> {
+        let bytes = fs::read(path).map_err(|source| missing_or_unreadable(path, source))?;
+        let model = ModelProto::decode(bytes.as_slice()).map_err(|_| ModelError::NotAGraph {
+            path: path.to_path_buf(),
+        })?;
+        let metadata: HashMap<String, String> = model
+            .metadata_props
+            .into_iter()
+            .map(|entry| (entry.key, entry.value))
+            .collect();
+        let contract = Contract::from_metadata(path, &metadata, kind, hex_digest(&bytes))?;
+        contract.check_weights()?;
+        Ok(contract)
+    }
+
+    fn from_metadata(
+        path: &Path,
+        metadata: &HashMap<String, String>,
+        kind: Kind,
+        sha256: String,
+    ) -> Result<Contract, ModelError> {
+        let get = |key: &'static str| {
+            let value = metadata
+                .get(&format!("impasto.{key}"))
+                .filter(|value| !value.is_empty());
+            value.cloned().ok_or_else(|| ModelError::NoMetadata {
+                path: path.to_path_buf(),
+                key,
+            })
+        };
+        let expect = |key: &'static str, expected: &str| {
+            let found = get(key)?;
+            if found == expected {
+                return Ok(());
+            }
+            Err(ModelError::WrongContract {
+                path: path.to_path_buf(),
+                key,
+                found,
+                expected: expected.to_owned(),
+            })
+        };
+        expect("contract", CONTRACT_VERSION)?;
+        expect("graph", kind.name())?;
+        let layers = |key| Ok(get(key)?.split(',').map(str::to_owned).collect());
+        let min_size = get("min_size")?;
+        Ok(Contract {
+            path: path.to_path_buf(),
+            preset: get("preset")?,
+            pooling: get("pooling")?,
+            style_layers: layers("style_layers")?,
+            content_layers: layers("content_layers")?,
+            min_size: min_size.parse().map_err(|_| ModelError::WrongContract {
+                path: path.to_path_buf(),
+                key: "min_size",
+                found: min_size,
+                expected: "a number of pixels".to_owned(),
+            })?,
+            weights: get("weights")?,
+            weights_sha256: get("weights_sha256")?,
+            exporter: get("exporter")?,
+            sha256,
+            external_data: (get("external_data")?, get("external_data_sha256")?),
+        })
+    }
+
+    /// The file with the weights.
+    pub fn weights_file(&self) -> PathBuf {
+        self.path.with_file_name(&self.external_data.0)
+    }
+
+    fn check_weights(&self) -> Result<(), ModelError> {
+        let path = self.weights_file();
+        let found = file_digest(&path).map_err(|source| missing_or_unreadable(&path, source))?;
+        if found == self.external_data.1 {
+            return Ok(());
+        }
+        Err(ModelError::WeightsChanged {
+            path,
+            graph: self.path.clone(),
+            found,
+            expected: self.external_data.1.clone(),
+        })
+    }
+
+    /// The names of the loss terms in the graph's order: `style/relu1_1`, …, `content/relu4_2`.
+    pub fn term_names(&self) -> Vec<String> {
+        let style = self.style_layers.iter().map(|layer| format!("style/{layer}"));
+        style
+            .chain(self.content_layers.iter().map(|layer| format!("content/{layer}")))
+            .collect()
+    }
+}
+
+fn missing_or_unreadable(path: &Path, source: io::Error) -> ModelError {
+    let path = path.to_path_buf();
+    match source.kind() {
+        io::ErrorKind::NotFound => ModelError::Missing { path },
+        _ => ModelError::Unreadable { path, source },
+    }
+}
+
+/// The sha256 of a file's content, in hexadecimal.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn file_digest(path: &Path) -> io::Result<String> {
+    let mut hasher = Sha256::new();
+    io::copy(&mut fs::File::open(path)?, &mut hasher)?;
+    Ok(hex(&hasher.finalize()))
+}
+
+fn hex_digest(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

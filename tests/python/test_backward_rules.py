@@ -1,0 +1,145 @@
+"""Every backward rule alone, in float64, against central differences; its behaviour at kinks by example."""
+
+import numpy as np
+import pytest
+from differences import central_differences, separated
+from onnx.reference import ReferenceEvaluator
+
+from exporter.backward import RULES, MissingRule, backward
+from exporter.graph import Graph
+
+POOL = {"kernel_shape": [2, 2], "strides": [2, 2]}
+
+
+def forward_and_pullback(op_type, channels, weights, attributes):
+    """x -> Y = op(x, weights), and x, dY -> dX."""
+    g = Graph(np.float64)
+    x = g.input("x", (1, channels, "height", "width"))
+    y = g.op(op_type, x, *(g.real(weight, "weight") for weight in weights), **attributes)
+    forward = ReferenceEvaluator(g.to_model({"y": y}))
+    trunk = list(g.nodes)
+    dy = g.input("dy", y.shape)
+    pullback = ReferenceEvaluator(g.to_model({"dx": backward(g, trunk, {y: dy}, x)}))
+    return (
+        lambda x: forward.run(None, {"x": x})[0],
+        lambda x, dy: pullback.run(None, {"x": x, "dy": dy})[0],
+    )
+
+
+def assert_rule_matches_differences(op_type, x_shape, weights=(), **attributes):
+    forward, pullback = forward_and_pullback(op_type, x_shape[1], weights, attributes)
+    x = separated(x_shape, seed=1)
+    dy = np.random.default_rng(2).standard_normal(forward(x).shape)
+    expected = central_differences(lambda x: np.sum(dy * forward(x)), x)
+    np.testing.assert_allclose(pullback(x, dy), expected, rtol=1e-7, atol=1e-8)
+
+
+def max_pool_gradient(x, dy):
+    _, pullback = forward_and_pullback("MaxPool", 1, (), POOL)
+    return pullback(np.array(x, np.float64)[None, None], np.array(dy, np.float64)[None, None])[0, 0]
+
+
+def weights(*shape):
+    return np.random.default_rng(3).standard_normal(shape)
+
+
+@pytest.mark.parametrize("size", [(4, 5), (1, 1), (1, 3)])
+def test_gradient_of_a_padded_3x3_convolution_matches_differences(size):
+    parts = weights(4, 2, 3, 3), weights(4)
+    assert_rule_matches_differences("Conv", (1, 2, *size), parts, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+
+
+def test_gradient_of_an_unpadded_3x3_convolution_matches_differences():
+    assert_rule_matches_differences("Conv", (1, 2, 5, 4), [weights(3, 2, 3, 3)], kernel_shape=[3, 3])
+
+
+def test_gradient_of_an_unevenly_padded_convolution_matches_differences():
+    attributes = {"kernel_shape": [3, 2], "pads": [0, 1, 2, 0]}
+    assert_rule_matches_differences("Conv", (1, 2, 5, 4), [weights(3, 2, 3, 2)], **attributes)
+
+
+def test_gradient_of_a_1x1_convolution_matches_differences():
+    assert_rule_matches_differences("Conv", (1, 3, 3, 4), [weights(3, 3, 1, 1)], kernel_shape=[1, 1])
+
+
+def test_gradient_of_relu_matches_differences():
+    assert_rule_matches_differences("Relu", (1, 2, 3, 5))
+
+
+def test_gradient_of_relu_at_zero_is_zero():
+    _, pullback = forward_and_pullback("Relu", 1, (), {})
+    x = np.array([[[[-1.0, 0.0, 2.0]]]])
+    np.testing.assert_array_equal(pullback(x, np.full_like(x, 7)), [[[[0, 0, 7]]]])
+
+
+@pytest.mark.parametrize("op_type", ["MaxPool", "AveragePool"])
+@pytest.mark.parametrize("size", [(4, 6), (5, 6), (4, 7), (5, 7), (2, 2), (3, 3)])
+def test_gradient_of_a_pool_matches_differences_for_even_and_odd_sizes(op_type, size):
+    assert_rule_matches_differences(op_type, (1, 3, *size), **POOL)
+
+
+@pytest.mark.parametrize(
+    ("window", "expected"),
+    [
+        ([[1, 1], [1, 1]], [[5, 0], [0, 0]]),
+        ([[0, 1], [1, 1]], [[0, 5], [0, 0]]),
+        ([[0, 0], [1, 1]], [[0, 0], [5, 0]]),
+        ([[0, 0], [0, 1]], [[0, 0], [0, 5]]),
+        ([[1, 0], [0, 1]], [[5, 0], [0, 0]]),
+        ([[0, 1], [1, 0]], [[0, 5], [0, 0]]),
+        ([[-2, -3], [-1, -1]], [[0, 0], [5, 0]]),
+    ],
+)
+def test_max_pool_gives_the_gradient_to_the_first_of_equal_maxima(window, expected):
+    np.testing.assert_array_equal(max_pool_gradient(window, [[5]]), expected)
+
+
+def test_max_pool_keeps_windows_apart_and_leaves_the_odd_edge_without_gradient():
+    x = [[1, 2, 9, 9, 7], [2, 0, 9, 9, 7], [8, 8, 8, 8, 8]]
+    np.testing.assert_array_equal(
+        max_pool_gradient(x, [[3, 4]]), [[0, 3, 4, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]]
+    )
+
+
+def test_gradients_that_meet_at_one_value_add_up():
+    g = Graph(np.float64)
+    x = g.input("x", (1, 1, "height", "width"))
+    first = g.op("Relu", x)
+    second = g.op("AveragePool", first, **POOL)
+    trunk = list(g.nodes)
+    seeds = {first: g.input("d_first", first.shape), second: g.input("d_second", second.shape)}
+    model = ReferenceEvaluator(g.to_model({"dx": backward(g, trunk, seeds, x)}))
+    x = np.array([[1.0, -1.0], [1.0, 1.0]])[None, None]
+    (dx,) = model.run(None, {"x": x, "d_first": np.full_like(x, 10), "d_second": np.array([[[[4.0]]]])})
+    np.testing.assert_array_equal(dx[0, 0], [[11, 0], [11, 11]])
+
+
+def test_every_rule_of_the_table_is_tested_here():
+    assert set(RULES) == {"Conv", "Relu", "MaxPool", "AveragePool"}
+
+
+def test_a_missing_rule_is_named_with_its_operator_and_node():
+    g = Graph()
+    x = g.input("x", (1, 1, "height", "width"))
+    y = g.op("Softplus", x, name="soft1_1")
+    with pytest.raises(MissingRule, match=r"Softplus.*'soft1_1'"):
+        backward(g, list(g.nodes), {y: y}, x)
+
+
+@pytest.mark.parametrize(
+    ("op_type", "attributes"),
+    [
+        ("Conv", {"kernel_shape": [3, 3], "strides": [2, 2]}),
+        ("Conv", {"kernel_shape": [3, 3], "dilations": [2, 2]}),
+        ("MaxPool", {"kernel_shape": [3, 3], "strides": [2, 2]}),
+        ("MaxPool", {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1}),
+        ("AveragePool", {"kernel_shape": [2, 2], "strides": [1, 1]}),
+    ],
+)
+def test_a_rule_refuses_by_name_what_it_is_not_made_for(op_type, attributes):
+    g = Graph()
+    x = g.input("x", (1, 1, "height", "width"))
+    inputs = [g.real(weights(1, 1, 3, 3), "weight")] if op_type == "Conv" else []
+    y = g.op(op_type, x, *inputs, name="odd_one", **attributes)
+    with pytest.raises(MissingRule, match=f"{op_type}.*'odd_one'"):
+        backward(g, list(g.nodes), {y: y}, x)

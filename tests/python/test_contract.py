@@ -1,0 +1,182 @@
+"""What the program relies on, read from the files that tests/data holds."""
+
+import hashlib
+
+import codebooks
+import make
+import onnx
+import pytest
+import sessions
+
+from exporter import __version__, contract, models, sources, storage
+from exporter.graph import Graph, GraphError
+from exporter.presets import BOOK, GATYS, PresetError, custom
+from exporter.vgg19 import minimum_size
+
+GATYS_CHANNELS = {"relu1_1": 4, "relu2_1": 8, "relu3_1": 16, "relu4_1": 32, "relu5_1": 32}
+FILES = sorted(make.HERE.glob("*.onnx"))
+
+
+def load(name):
+    return onnx.load(make.HERE / name, load_external_data=False)
+
+
+def signature(values):
+    return {
+        value.name: [dim.dim_param or dim.dim_value or None for dim in value.type.tensor_type.shape.dim]
+        for value in values
+    }
+
+
+def metadata(model):
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def tiny_model(preset=GATYS, pooling="max"):
+    return models.loss_gradient(preset, sources.load("random:1", make.WIDTH_DIVISOR), pooling)
+
+
+def test_the_feature_graph_has_the_names_and_shapes_of_the_contract():
+    graph = load("gatys.features.onnx").graph
+    assert signature(graph.input) == {"image": [1, 3, "height", "width"]}
+    grams = {f"gram/{layer}": [channels, channels] for layer, channels in GATYS_CHANNELS.items()}
+    content = {"content/relu4_2": [1, 32, "height_over_8", "width_over_8"]}
+    assert signature(graph.output) == grams | content
+
+
+def test_the_loss_graph_has_the_names_and_shapes_of_the_contract():
+    graph = load("gatys.loss_grad.onnx").graph
+    grams = {f"gram/{layer}": [channels, channels] for layer, channels in GATYS_CHANNELS.items()}
+    assert signature(graph.input) == grams | {
+        "image": [1, 3, "height", "width"],
+        "content/relu4_2": [1, 32, "height_over_8", "width_over_8"],
+        "style_weight": [5],
+        "content_weight": [1],
+    }
+    assert signature(graph.output) == {
+        "loss": [],
+        "style_losses": [5],
+        "content_losses": [1],
+        "gradient": [1, 3, "height", "width"],
+    }
+
+
+def test_metadata_says_what_a_graph_is():
+    weights_file = (make.HERE / "vgg19.weights").read_bytes()
+    weights = sources.load("random:1", make.WIDTH_DIVISOR)
+    assert metadata(load("gatys-avg.loss_grad.onnx")) == {
+        "impasto.contract": "1",
+        "impasto.exporter": __version__,
+        "impasto.preset": "gatys",
+        "impasto.graph": "loss_grad",
+        "impasto.style_layers": "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1",
+        "impasto.content_layers": "relu4_2",
+        "impasto.pooling": "avg",
+        "impasto.min_size": "16",
+        "impasto.input": "BGR, 0..255, minus mean 103.939,116.779,123.68, NCHW float32",
+        "impasto.weights": "random:1, widths divided by 16",
+        "impasto.weights_sha256": weights.sha256,
+        "impasto.external_data": "vgg19.weights",
+        "impasto.external_data_sha256": hashlib.sha256(weights_file).hexdigest(),
+    }
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_file_on_disk_passes_the_full_check(path):
+    onnx.checker.check_model(str(path), full_check=True)
+
+
+def test_the_weights_file_holds_every_tensor_on_a_cache_line_of_its_own():
+    places = [
+        {entry.key: entry.value for entry in tensor.external_data}
+        for tensor in load("gatys.loss_grad.onnx").graph.initializer
+        if tensor.external_data
+    ]
+    assert len(places) == 26
+    assert {place["location"] for place in places} == {"vgg19.weights"}
+    assert all(int(place["offset"]) % 64 == 0 for place in places)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_every_operator_is_one_that_all_providers_run(path):
+    used = {node.op_type for node in load(path.name).graph.node}
+    assert used <= contract.IMAGE_OPERATORS | contract.FOLDED_OPERATORS
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_nothing_is_left_of_what_onnx_runtime_should_fold(path, tmp_path):
+    optimized = tmp_path / "optimized.onnx"
+    sessions.session(path, (37, 29), optimized)
+    nodes = onnx.load(optimized, load_external_data=False).graph.node
+    assert not [node.name for node in nodes if node.op_type in {"Gather", "Shape", "ReduceProd"}]
+    assert not [node.name for node in nodes if node.name.endswith(("swap_in_out", "reverse"))]
+
+
+def test_codebook_weights_are_folded_too(tmp_path):
+    optimized = tmp_path / "optimized.onnx"
+    model = models.loss_gradient(GATYS, codebooks.weights(make.WIDTH_DIVISOR), "max")
+    sessions.session(model.SerializeToString(), (16, 16), optimized)
+    nodes = onnx.load(optimized, load_external_data=False).graph.node
+    assert not [node.name for node in nodes if node.name.startswith("weights/")]
+
+
+def test_a_graph_holds_no_tensor_past_its_deepest_layer():
+    names = {tensor.name for tensor in tiny_model(BOOK).graph.initializer}
+    assert "conv4_4.weight" in names
+    assert not [name for name in names if name.startswith("conv5")]
+
+
+@pytest.mark.parametrize(
+    ("layers", "size"), [(["relu5_1"], 16), (["relu4_4", "relu1_1"], 8), (["relu1_2"], 1)]
+)
+def test_the_smallest_size_is_what_the_deepest_layer_needs(layers, size):
+    assert minimum_size(layers) == size
+
+
+def test_an_operator_outside_the_list_does_not_pass():
+    g = Graph()
+    x = g.input("x", (1, 3, "height", "width"))
+    with pytest.raises(storage.CheckFailed, match="Softplus"):
+        storage.check(g.to_model({"y": g.op("Softplus", x)}))
+
+
+def test_a_declared_shape_that_inference_contradicts_does_not_pass():
+    g = Graph()
+    x = g.input("x", (1, 3, "height", "width"))
+    with pytest.raises(storage.CheckFailed):
+        storage.check(g.to_model({"y": g.op("Relu", x).with_shape((1, 4, "height", "width"))}))
+
+
+def test_a_node_of_the_wrong_shape_is_refused_as_it_is_made():
+    g = Graph()
+    x = g.input("x", (1, 3, "height", "width"))
+    with pytest.raises(GraphError, match=r"'sum' \(Add of \[1, 3, 'height', 'width'\], \[2, 1, 1\]"):
+        g.op("Add", x, g.real([[[1]], [[1]]], "two"), name="sum")
+
+
+@pytest.mark.parametrize(
+    ("style", "content", "message"),
+    [
+        (["relu1_9"], ["relu4_2"], "no style layer 'relu1_9'"),
+        (["relu1_1"], [], "at least one content layer"),
+        (["relu1_1", "relu1_1"], ["relu4_2"], "names a style layer twice"),
+    ],
+)
+def test_an_impossible_preset_is_refused_by_name(style, content, message):
+    with pytest.raises(PresetError, match=message):
+        custom("mine", style, content)
+
+
+def test_a_preset_name_cannot_leave_the_folder():
+    with pytest.raises(PresetError, match="preset name"):
+        custom("../mine", ["relu1_1"], ["relu4_2"])
+
+
+def test_all_masks_of_the_backward_pass_come_before_its_first_product():
+    """Otherwise ONNX Runtime makes them during the forward pass and keeps them: half as much memory again."""
+    nodes = load("gatys.loss_grad.onnx").graph.node
+    backward = [node for node in nodes if node.name.startswith("backward/")]
+    masks = [index for index, node in enumerate(backward) if node.op_type in {"Greater", "Equal"}]
+    products = [index for index, node in enumerate(backward) if node.op_type == "Mul"]
+    assert len(masks) == 13 + 4 * 3
+    assert max(masks) < min(products)

@@ -1,0 +1,102 @@
+"""The command: what it writes, and that it writes nothing when it fails."""
+
+import subprocess
+import sys
+
+import make
+import pytest
+
+import export_onnx
+from exporter import contract, storage
+
+TINY = ["--weights", "random:1", "--width-divisor", "16"]
+
+
+def export(out, *options, weights=TINY):
+    return subprocess.run(
+        [sys.executable, str(make.EXPORT), *weights, "--out", str(out), *options],
+        capture_output=True,
+        text=True,
+    )
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def test_by_default_both_presets_with_both_poolings_are_written(tmp_path):
+    result = export(tmp_path / "new" / "folder")
+    assert result.returncode == 0, result.stderr
+    stems = ("gatys", "gatys-avg", "book", "book-avg")
+    expected = {f"{stem}.{graph}.onnx" for stem in stems for graph in ("features", "loss_grad")}
+    assert {path.name for path in (tmp_path / "new" / "folder").iterdir()} == expected | {"vgg19.weights"}
+
+
+def test_two_exports_are_equal_to_the_byte_and_to_what_is_committed(tmp_path):
+    for folder in ("one", "two"):
+        assert export(tmp_path / folder).returncode == 0
+    one, committed = contents(tmp_path / "one"), contents(make.HERE)
+    assert one == contents(tmp_path / "two")
+    shared = {f"{graph}.{kind}.onnx" for graph in make.GRAPHS for kind in ("features", "loss_grad")}
+    for name in shared | {"vgg19.weights"}:
+        assert one[name] == committed[name], name
+
+
+def test_a_preset_of_ones_own_is_named_and_sorted_into_network_order(tmp_path):
+    layers = ["--style-layers", "relu3_1,relu1_1", "--content-layers", "relu2_2", "--name", "mine"]
+    assert export(tmp_path, *layers, "--pooling", "avg").returncode == 0
+    names = {"mine-avg.features.onnx", "mine-avg.loss_grad.onnx", "vgg19.weights"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+
+
+def test_a_shallow_preset_shares_the_weights_file_of_the_deeper_ones(tmp_path):
+    layers = ["--style-layers", "relu1_1", "--content-layers", "relu2_2", "--name", "mine"]
+    assert export(tmp_path, "--preset", "gatys").returncode == 0
+    before = (tmp_path / "vgg19.weights").read_bytes()
+    result = export(tmp_path, *layers)
+    assert (tmp_path / "vgg19.weights").read_bytes() == before
+    assert "warning" not in result.stderr
+
+
+def test_graphs_left_over_from_other_weights_are_pointed_out(tmp_path):
+    assert export(tmp_path, "--preset", "gatys", "--pooling", "max").returncode == 0
+    (tmp_path / "foreign.onnx").write_bytes(b"not a graph")
+    result = export(tmp_path, "--preset", "book", weights=["--weights", "random:2", "--width-divisor", "16"])
+    assert result.returncode == 0
+    assert (
+        "made for other weights, export again: gatys.features.onnx, gatys.loss_grad.onnx\n" in result.stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--weights", "missing.bin"], "error: missing.bin: no such weights file"),
+        ([*TINY, "--name", "mine"], "needs --style-layers, --content-layers and --name"),
+        ([*TINY, "--name", "mine", "--style-layers", "relu9_1", "--content-layers", "relu1_1"], "relu9_1"),
+    ],
+)
+def test_a_mistake_is_one_line_and_writes_nothing(tmp_path, options, message):
+    result = export(tmp_path / "out", weights=options)
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_failed_check_writes_nothing_and_leaves_old_files_alone(tmp_path, monkeypatch, capsys):
+    assert export(tmp_path).returncode == 0
+    before = contents(tmp_path)
+    monkeypatch.setattr(contract, "IMAGE_OPERATORS", contract.IMAGE_OPERATORS - {"Resize"})
+    arguments = ["--weights", "random:2", "--width-divisor", "16", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["export_onnx.py", *arguments])
+    assert export_onnx.main() == 1
+    assert "error: node 'backward/pool" in capsys.readouterr().err
+    assert contents(tmp_path) == before
+
+
+def test_a_write_that_fails_leaves_old_files_alone_and_nothing_behind(tmp_path):
+    (tmp_path / "first").write_bytes(b"old")
+    with pytest.raises(TypeError):
+        storage.write(tmp_path, {"first": b"new", "second": None})
+    assert contents(tmp_path) == {"first": b"old"}

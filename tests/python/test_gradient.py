@@ -1,0 +1,150 @@
+"""The complete graphs on ONNX Runtime against float64 numpy: terms within 5e-6, gradients within 1e-4."""
+
+import json
+
+import make
+import numpy as np
+import pytest
+import reference
+import sessions
+from onnx.reference import ReferenceEvaluator
+
+from exporter import models, sources
+from exporter.presets import BOOK, GATYS, custom
+
+TERM_BAR, GRADIENT_BAR = 5e-6, 1e-4
+
+SIZES = [(16, 16), (17, 23), (33, 19), (31, 48)]
+PRESETS = {preset.name: preset for preset in (GATYS, BOOK)}
+
+
+def noise(size, seed):
+    return make.to_tensor(make.noise(np.random.default_rng(seed), size))
+
+
+def pale_noise(size, seed):
+    return make.to_tensor(make.pale_noise(np.random.default_rng(seed), size))
+
+
+def flat_areas(size):
+    """Three areas of one colour: interiors where every window of every max pool is a tie."""
+    image = np.full((3, *size), 60.0)
+    image[:, : size[0] // 2, : size[1] // 3] = [[[-90.0]], [[20.0]], [[110.0]]]
+    image[1, size[0] // 2 :] = -40
+    return image
+
+
+def ramp(size):
+    return np.linspace(-100, 130, 3 * size[0] * size[1]).reshape(3, *size)
+
+
+IMAGES = {"noise": lambda size: noise(size, 5), "flat areas": flat_areas, "a ramp": ramp}
+
+
+def tiny_graphs(preset, pooling):
+    weights = sources.load(f"random:{make.SEED}", make.WIDTH_DIVISOR)
+    built = (build(preset, weights, pooling) for build in (models.features, models.loss_gradient))
+    return [model.SerializeToString() for model in built]
+
+
+def relative_l2(actual, expected):
+    return np.linalg.norm(actual - expected) / np.linalg.norm(expected)
+
+
+def assert_within_bars(actual, expected):
+    np.testing.assert_allclose(actual.style_losses, expected.style_losses, rtol=TERM_BAR)
+    np.testing.assert_allclose(actual.content_losses, expected.content_losses, rtol=TERM_BAR)
+    assert actual.loss == pytest.approx(expected.loss, rel=TERM_BAR)
+    assert relative_l2(actual.gradient, expected.gradient) < GRADIENT_BAR
+
+
+@pytest.mark.parametrize("picture", IMAGES)
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("pooling", ["max", "avg"])
+@pytest.mark.parametrize("preset", PRESETS)
+def test_losses_and_gradient_match_float64(preset, pooling, size, picture):
+    problem = make.make_problem(PRESETS[preset], pooling)
+    images = IMAGES[picture](size), noise(size, 6), pale_noise((21, 34), 7)
+    actual = sessions.evaluate(*tiny_graphs(PRESETS[preset], pooling), problem, *images)
+    assert_within_bars(actual, reference.evaluate(problem, *images))
+
+
+@pytest.mark.parametrize("pooling", ["max", "avg"])
+def test_in_double_precision_the_graph_is_exact(pooling):
+    """Without float32's rounding nothing hides a small error in a rule."""
+    problem, size = make.make_problem(GATYS, pooling), (17, 19)
+    weights = sources.load(f"random:{make.SEED}", make.WIDTH_DIVISOR)
+    features, loss_gradient = (
+        ReferenceEvaluator(build(GATYS, weights, pooling, np.float64))
+        for build in (models.features, models.loss_gradient)
+    )
+    image, content, style = flat_areas(size), noise(size, 6), noise((16, 20), 7)
+    *grams, _ = features.run(None, {"image": style[None]})
+    *_, content_target = features.run(None, {"image": content[None]})
+    feed = dict(zip((f"gram/{layer}" for layer in GATYS.style_layers), grams, strict=True))
+    feed |= {"image": image[None], "content/relu4_2": content_target}
+    feed |= {
+        "style_weight": np.array(problem.style_weights),
+        "content_weight": np.array(problem.content_weights),
+    }
+    loss, _, _, gradient = loss_gradient.run(None, feed)
+
+    expected = reference.evaluate(problem, image, content, style)
+    assert loss == pytest.approx(expected.loss, rel=1e-12)
+    assert relative_l2(gradient[0], expected.gradient) < 1e-11
+
+
+def test_a_layer_may_carry_style_and_content_at_once():
+    preset = custom("both", ["relu2_1", "relu1_1"], ["relu2_1", "relu1_2"])
+    problem = make.make_problem(preset, "max")
+    images = noise((9, 6), 5), noise((9, 6), 6), pale_noise((8, 12), 7)
+    actual = sessions.evaluate(*tiny_graphs(preset, "max"), problem, *images)
+    assert_within_bars(actual, reference.evaluate(problem, *images))
+
+
+def test_the_smallest_image_is_one_pixel_where_no_pool_is_needed():
+    preset = custom("shallow", ["relu1_1"], ["relu1_2"])
+    problem = make.make_problem(preset, "max")
+    images = noise((1, 1), 5), noise((1, 1), 6), pale_noise((3, 2), 7)
+    actual = sessions.evaluate(*tiny_graphs(preset, "max"), problem, *images)
+    assert_within_bars(actual, reference.evaluate(problem, *images))
+
+
+def test_the_gram_matrix_of_a_large_flat_area_is_not_worn_down_by_rounding():
+    """One float32 sum over so many equal addends is off by 7e-6."""
+    preset = custom("shallow", ["relu1_1"], ["relu1_1"])
+    image = np.full((1, 3, 200, 301), 97.0)
+    features, _ = tiny_graphs(preset, "max")
+    outputs = sessions.run(features, {"image": image})
+    expected = reference.gram(outputs["content/relu1_1"][0].astype(np.float64))
+    assert relative_l2(outputs["gram/relu1_1"], expected) < 2e-6
+
+
+def test_an_image_that_is_its_own_target_has_no_loss_and_no_gradient():
+    problem, image = make.make_problem(GATYS, "max"), noise((17, 23), 5)
+    evaluation = sessions.evaluate(*tiny_graphs(GATYS, "max"), problem, image, image, image)
+    assert evaluation.loss == 0
+    assert not evaluation.gradient.any()
+
+
+def test_the_committed_expectations_are_what_float64_gives():
+    expected = json.loads((make.HERE / "expected.json").read_text())
+    pictures = {name: make.to_tensor(pixels) for name, pixels in make.make_pictures().items()}
+    for graph, (preset, pooling) in make.GRAPHS.items():
+        problem = make.make_problem(preset, pooling)
+        for name in ("image", "flat"):
+            evaluation = reference.evaluate(problem, pictures[name], pictures["content"], pictures["style"])
+            summary = make.summary(problem, evaluation)
+            assert expected[graph][f"{name}.png"]["terms"] == pytest.approx(summary["terms"], rel=1e-9)
+            gradient = np.load(make.HERE / f"{graph}.{name}.gradient.npy")
+            assert relative_l2(gradient, evaluation.gradient) < 1e-6
+
+
+@pytest.mark.parametrize("graph", make.GRAPHS)
+@pytest.mark.parametrize("name", ["image", "flat"])
+def test_the_committed_graphs_meet_the_bars(graph, name):
+    problem = make.make_problem(*make.GRAPHS[graph])
+    pictures = {name: make.to_tensor(pixels) for name, pixels in make.make_pictures().items()}
+    images = pictures[name], pictures["content"], pictures["style"]
+    files = [make.HERE / f"{graph}.{kind}.onnx" for kind in ("features", "loss_grad")]
+    assert_within_bars(sessions.evaluate(*files, problem, *images), reference.evaluate(problem, *images))
