@@ -126,7 +126,7 @@ impl Stylizer {
             &self.optimizer(),
             observer,
         )?;
-        let picture = from_values(&std::mem::take(&mut outcome.image), width, height);
+        let picture = from_values(&std::mem::take(&mut outcome.image), width, height).with_alpha_of(&content);
         Ok(Stylized { picture, outcome })
     }
 
