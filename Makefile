@@ -4,6 +4,10 @@ PYTHON ?= python3
 CARGO ?= cargo
 # Which build of ONNX Runtime `make setup` fetches: cpu, cuda or openvino.
 RUNTIME ?= cpu
+# Where `make install` puts things.
+PREFIX ?= /usr/local
+# Where cargo leaves the program.
+BUILT = $(or $(CARGO_TARGET_DIR),target)/release
 # Longest side and number of iterations of the demo's picture: some minutes on two cores.
 DEMO_SIZE ?= 448
 DEMO_ITERATIONS ?= 150
@@ -11,7 +15,7 @@ DEMO_ITERATIONS ?= 150
 # Tools and packages that set-up has installed; plugins of the user's own pytest stay out.
 TOOLS = PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONPATH=scripts:runtime/python $(PYTHON) -m
 
-.PHONY: help setup demo test lint check clean
+.PHONY: help setup demo test lint check dist install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +47,14 @@ lint: setup ## check format, lints and documentation
 	$(TOOLS) ruff format --check scripts tests
 
 check: lint test ## what CI runs
+
+dist: setup ## pack program, ONNX Runtime, graphs and weights into one folder and a tar.gz in dist/
+	$(CARGO) build --release --locked
+	@$(PYTHON) scripts/dist.py --program $(BUILT)/impasto --runtime $(RUNTIME)
+
+install: setup ## lay the same below PREFIX, /usr/local unless it is given
+	$(CARGO) build --release --locked
+	@$(PYTHON) scripts/dist.py --program $(BUILT)/impasto --runtime $(RUNTIME) --into "$(DESTDIR)$(PREFIX)"
 
 clean: ## remove what was built and painted; what was downloaded stays in runtime/
 	$(CARGO) clean

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::init::Init;
 use crate::picture::Fit;
-use crate::runtime::Provider;
+use crate::runtime::Request;
 
 /// A named set of layers, weights and size rule.
 #[derive(Clone, Copy, Debug)]
@@ -95,12 +95,14 @@ pub struct Options {
     pub history: Option<usize>,
     /// Threads (default: as many as the process may use).
     pub threads: Option<usize>,
-    /// The execution provider (default auto).
-    pub provider: Option<Provider>,
+    /// The execution provider and its options (default auto).
+    pub provider: Request,
     /// The folder with the graphs (default: see [`default_folder`](crate::model::default_folder)).
     pub graphs: Option<PathBuf>,
     /// The ONNX Runtime library (default: see [`Runtime::load`](crate::runtime::Runtime::load)).
     pub onnxruntime: Option<PathBuf>,
+    /// The name of the ONNX Runtime to take, of those that lie side by side: `cpu`, `cuda`, …
+    pub runtime: Option<String>,
 }
 
 /// Options with nothing left open, checked. The fields are those of [`Options`].
@@ -121,7 +123,7 @@ pub struct Settings {
     pub iterations: u64,
     pub history: usize,
     pub threads: usize,
-    pub provider: Provider,
+    pub provider: Request,
 }
 
 /// The largest side of a picture, in pixels.
@@ -157,7 +159,7 @@ impl Options {
             iterations: self.iterations.unwrap_or(500),
             history: count("history", self.history.unwrap_or(20), 1000)?,
             threads: count("threads", self.threads.unwrap_or_else(available_threads), 1024)?,
-            provider: self.provider.unwrap_or_default(),
+            provider: self.provider.clone(),
         };
         if settings.style_weight == 0.0 && settings.content_weight == 0.0 {
             return Err(ConfigError {

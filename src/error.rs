@@ -4,7 +4,7 @@ use crate::config::ConfigError;
 use crate::model::ModelError;
 use crate::optimize::OptimizeError;
 use crate::picture::PictureError;
-use crate::runtime::RuntimeError;
+use crate::runtime::{EngineError, RequestError, RuntimeError};
 
 /// Whatever stops a run.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,12 @@ pub enum Error {
     /// ONNX Runtime that cannot be found or loaded.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// A provider asked for things that it does not know.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// A provider that cannot run.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// A graph that cannot be used.
     #[error(transparent)]
     Model(#[from] ModelError),

@@ -9,7 +9,7 @@ use crate::model::{Contract, Evaluation, Graphs, LossGradient, Targets, Weights,
 use crate::observe::{Event, Observer, Started};
 use crate::optimize::{self, Method, OptimizeError, Outcome, minimize};
 use crate::picture::{Fit, Picture, fit};
-use crate::runtime::{Provider, Runtime};
+use crate::runtime::{Choice, Engine, Placement, Runtime, Sought};
 use crate::tensor::{from_values, to_tensor};
 
 /// Paints pictures: ONNX Runtime loaded, graphs checked, settings resolved.
@@ -35,7 +35,7 @@ use crate::tensor::{from_values, to_tensor};
 #[derive(Debug)]
 pub struct Stylizer {
     settings: Settings,
-    runtime: Runtime,
+    engine: Engine,
     graphs: Graphs,
 }
 
@@ -57,6 +57,8 @@ pub struct Judged {
     pub evaluation: Evaluation,
     /// The gradient with respect to the image, f32 `[1, 3, height, width]`, BGR, loss per grey level.
     pub gradient: Array4<f32>,
+    /// Where the nodes of the graph ran, when not all of them on the processor.
+    pub placement: Option<Placement>,
 }
 
 impl Stylizer {
@@ -71,13 +73,19 @@ impl Stylizer {
     /// An option out of its range, ONNX Runtime or a graph that cannot be used.
     pub fn new(options: &Options) -> Result<Stylizer, Error> {
         let settings = options.resolve()?;
+        settings.provider.check()?;
         let name = settings.graph_name();
         let folder = options.graphs.clone().map_or_else(|| default_folder(&name), Ok)?;
         let graphs = Graphs::open(&folder, &name)?;
-        let runtime = Runtime::load(options.onnxruntime.as_deref())?;
+        let runtime = Runtime::load(&Sought {
+            file: options.onnxruntime.clone(),
+            name: options.runtime.clone(),
+            provider: options.provider.provider,
+        })?;
+        let engine = Engine::start(&runtime, &settings.provider, settings.threads)?;
         Ok(Stylizer {
             settings,
-            runtime,
+            engine,
             graphs,
         })
     }
@@ -87,9 +95,9 @@ impl Stylizer {
         &self.settings
     }
 
-    /// ONNX Runtime.
-    pub fn runtime(&self) -> &Runtime {
-        &self.runtime
+    /// ONNX Runtime and the provider that runs the graphs.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// What the loss graph says of itself.
@@ -111,9 +119,12 @@ impl Stylizer {
         let start = self.settings.init.tensor(&content, &style, self.settings.seed)?;
         let targets = self.targets(&content, &style)?;
         drop(style);
-        let mut loss =
-            self.graphs
-                .loss_gradient(&self.runtime, self.settings.threads, &targets, self.weights())?;
+        let mut loss = self
+            .graphs
+            .loss_gradient(&self.engine, &targets, self.weights())?;
+        if let Some(placement) = loss.placement() {
+            let _ = observer.observe(&Event::Placed(placement));
+        }
         let (width, height) = content.size();
         let _ = observer.observe(&Event::Started(Started {
             width,
@@ -148,9 +159,9 @@ impl Stylizer {
             .check_size(style_size, "style image", "--style-size")?;
         let style = style.resize(style_size.0, style_size.1);
         let targets = self.targets(&content.resize(width, height), &style)?;
-        let mut loss =
-            self.graphs
-                .loss_gradient(&self.runtime, self.settings.threads, &targets, self.weights())?;
+        let mut loss = self
+            .graphs
+            .loss_gradient(&self.engine, &targets, self.weights())?;
         let image = to_tensor(image).into_raw_vec_and_offset().0;
         let mut gradient = Array4::zeros((1, 3, height as usize, width as usize));
         let evaluation = loss
@@ -163,6 +174,7 @@ impl Stylizer {
             term_names: loss.term_names().to_vec(),
             evaluation,
             gradient,
+            placement: loss.placement().cloned(),
         })
     }
 
@@ -192,9 +204,7 @@ impl Stylizer {
 
     fn targets(&self, content: &Picture, style: &Picture) -> Result<Targets, Error> {
         let (content, style) = (to_tensor(content), to_tensor(style));
-        Ok(self
-            .graphs
-            .targets(&self.runtime, self.settings.threads, content.view(), style.view())?)
+        Ok(self.graphs.targets(&self.engine, content.view(), style.view())?)
     }
 
     fn weights(&self) -> Weights {
@@ -249,9 +259,14 @@ impl Builder {
         iterations: u64,
         history: usize,
         threads: usize,
-        provider: Provider,
         graphs: std::path::PathBuf,
         onnxruntime: std::path::PathBuf,
+    }
+
+    /// Sets the execution provider; the rest of [`Request`](crate::runtime::Request) keeps its defaults.
+    pub fn provider(mut self, provider: Choice) -> Builder {
+        self.options.provider.provider = provider;
+        self
     }
 
     /// See [`Stylizer::new`].

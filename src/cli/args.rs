@@ -5,10 +5,12 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::manual::Manual;
+use super::providers::{ProviderArgs, Providers};
+
 use impasto::config::{self, Options};
 use impasto::init::Init;
 use impasto::picture;
-use impasto::runtime::Provider;
 
 /// Paint a photo in the style of a painting.
 ///
@@ -30,6 +32,8 @@ pub struct Cli {
 pub enum Command {
     Stylize(Stylize),
     Evaluate(Evaluate),
+    Providers(Providers),
+    Manual(Manual),
 }
 
 /// Paint CONTENT in the style of STYLE
@@ -174,9 +178,8 @@ pub struct Objective {
 /// What it runs on.
 #[derive(Debug, Args)]
 pub struct Engine {
-    /// The execution provider: auto or cpu [default: auto]
-    #[arg(long, value_name = "NAME", help_heading = "Engine")]
-    pub provider: Option<Provider>,
+    #[command(flatten)]
+    pub provider: ProviderArgs,
 
     /// Threads, 1 to 1024 [default: all processors that the process may use]
     #[arg(long, value_name = "N", value_parser = whole::<usize>(1, 1024), allow_negative_numbers = true, help_heading = "Engine")]
@@ -188,10 +191,19 @@ pub struct Engine {
 
     /// The ONNX Runtime library, 1.24 or later
     ///
-    /// Default: the environment variable ORT_DYLIB_PATH; then beside the program, ../lib, the repository's
-    /// runtime/cpu, the system's library folders.
+    /// Default: the environment variable ORT_DYLIB_PATH; then beside the program, ../lib, ../lib/onnxruntime/NAME,
+    /// the repository's runtime/NAME, the system's library folders. Those that have the provider come first.
     #[arg(long, value_name = "FILE", help_heading = "Engine")]
     pub onnxruntime: Option<PathBuf>,
+
+    /// The ONNX Runtime that `make setup RUNTIME=NAME` brought: cpu, cuda or openvino
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with = "onnxruntime",
+        help_heading = "Engine"
+    )]
+    pub runtime: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -246,7 +258,8 @@ fn shared_options(objective: &Objective, engine: &Engine) -> Options {
         style_weight: objective.style_weight,
         content_weight: objective.content_weight,
         threads: engine.threads,
-        provider: engine.provider,
+        provider: engine.provider.request(),
+        runtime: engine.runtime.clone(),
         graphs: engine.graphs.clone(),
         onnxruntime: engine.onnxruntime.clone(),
         ..Options::default()

@@ -13,6 +13,8 @@ use impasto::stylize::{Judged, Stylizer};
 
 use super::Ended;
 use super::args::Evaluate;
+use super::progress::warn_of_placement;
+use super::providers::announce_engine;
 use super::stylize::check_file;
 
 /// Prints the loss and its terms.
@@ -25,7 +27,12 @@ pub fn run(args: &Evaluate) -> anyhow::Result<Ended> {
     let image = Picture::load(&args.image)?;
     let content = Picture::load(&args.content)?;
     let style = Picture::load(&args.style)?;
-    let judged = Stylizer::new(&options)?.evaluate(&image, &content, &style)?;
+    let stylizer = Stylizer::new(&options)?;
+    if !stylizer.engine().is_cpu() || !stylizer.engine().refusals().is_empty() {
+        announce_engine(stylizer.engine());
+    }
+    let judged = stylizer.evaluate(&image, &content, &style)?;
+    warn_of_placement(judged.placement.as_ref());
     if let Some(path) = &args.gradient {
         write_gradient(path, &judged).with_context(|| format!("{} cannot be written", path.display()))?;
     }

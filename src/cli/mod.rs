@@ -3,13 +3,17 @@
 mod args;
 mod evaluate;
 mod interrupt;
+mod manual;
 mod progress;
+mod providers;
 mod stylize;
+mod version;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use clap::error::ErrorKind;
 
 use args::{Cli, Command};
 
@@ -33,6 +37,8 @@ pub fn run() -> ExitCode {
     let ended = match &cli.command {
         Command::Stylize(args) => stylize::run(args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Providers(args) => providers::run(args),
+        Command::Manual(args) => manual::run(args),
     };
     match ended {
         Ok(Ended::Done) => ExitCode::SUCCESS,
@@ -46,13 +52,17 @@ pub fn run() -> ExitCode {
 
 /// Help and version go out as clap has them; an error becomes one line.
 fn usage(error: &clap::Error) -> ExitCode {
+    if error.kind() == ErrorKind::DisplayVersion {
+        let _ = io::stdout().write_all(version::describe().as_bytes());
+        return ExitCode::SUCCESS;
+    }
     if !error.use_stderr() {
         // A closed pipe (`impasto --help | head`) is no failure.
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
     let rendered = error.render().to_string();
-    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         say(rendered.trim_end());
     } else {
         let message = rendered.split("\n\n").next().unwrap_or_default();

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use impasto::observe::{Event, Iterated, Observer};
+use impasto::runtime::Placement;
 
 use super::say;
 
@@ -86,6 +87,13 @@ fn describe(loss: f64, before: Option<f64>) -> String {
     }
 }
 
+/// Says so when nodes were left to the processor.
+pub fn warn_of_placement(placement: Option<&Placement>) {
+    if let Some(warning) = placement.and_then(Placement::warning) {
+        say(&format!("warning: {warning}"));
+    }
+}
+
 impl Observer for Progress {
     fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
         match event {
@@ -94,6 +102,7 @@ impl Observer for Progress {
                 self.bar.reset_eta();
             }
             Event::Iterated(step) => self.iterated(step),
+            Event::Placed(placement) => warn_of_placement(Some(placement)),
             _ => {}
         }
         ControlFlow::Continue(())

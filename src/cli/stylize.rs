@@ -14,6 +14,7 @@ use impasto::stylize::{Stylized, Stylizer};
 use super::args::Stylize;
 use super::interrupt::Interrupt;
 use super::progress::Progress;
+use super::providers::announce_engine;
 use super::{Ended, say};
 
 /// Paints, saves the picture and what else was asked for.
@@ -98,7 +99,6 @@ pub fn check_file(path: &Path, overwrite: bool, option: &str) -> anyhow::Result<
 }
 
 fn announce(args: &Stylize, stylizer: &Stylizer, content: &Picture, style: &Picture) {
-    let (settings, runtime) = (stylizer.settings(), stylizer.runtime());
     let size = |picture: &Picture| format!("{}x{}", picture.size().0, picture.size().1);
     say(&format!(
         "{} ({}) in the style of {} ({})",
@@ -107,12 +107,8 @@ fn announce(args: &Stylize, stylizer: &Stylizer, content: &Picture, style: &Pict
         args.style.display(),
         size(style)
     ));
-    say(&format!(
-        "graph {}, ONNX Runtime {} on cpu, {} thread(s)",
-        settings.graph_name(),
-        runtime.version(),
-        settings.threads
-    ));
+    say(&format!("graph {}", stylizer.settings().graph_name()));
+    announce_engine(stylizer.engine());
 }
 
 fn report(args: &Stylize, painted: &Stylized, seconds: f64, interrupted: bool) {
@@ -150,7 +146,8 @@ fn write_trace(
         versions: BTreeMap::from([
             ("impasto", env!("CARGO_PKG_VERSION").to_owned()),
             ("contract", CONTRACT_VERSION.to_owned()),
-            ("onnxruntime", stylizer.runtime().version().to_owned()),
+            ("provider", stylizer.engine().provider().to_owned()),
+            ("onnxruntime", stylizer.engine().runtime().version().to_owned()),
         ]),
         graph: stylizer.contract(),
         inputs: BTreeMap::from([("content", input(&args.content)?), ("style", input(&args.style)?)]),

@@ -130,7 +130,7 @@ impl Contract {
         };
         expect("contract", CONTRACT_VERSION)?;
         expect("graph", kind.name())?;
-        let layers = |key| Ok(get(key)?.split(',').map(str::to_owned).collect());
+        let layers = |key| Ok::<_, ModelError>(get(key)?.split(',').map(str::to_owned).collect());
         let min_size = get("min_size")?;
         Ok(Contract {
             path: path.to_path_buf(),

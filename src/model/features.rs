@@ -5,7 +5,7 @@ use ort::session::Session;
 use ort::value::{DynValue, TensorRef};
 
 use super::{Contract, Graphs, ModelError, session};
-use crate::runtime::Runtime;
+use crate::runtime::Engine;
 
 /// What the painted image is compared with: inputs of the loss graph by name.
 #[derive(Debug)]
@@ -28,13 +28,12 @@ impl Graphs {
     /// The session cannot be built or fails.
     pub fn targets(
         &self,
-        runtime: &Runtime,
-        threads: usize,
+        engine: &Engine,
         content: ArrayView4<'_, f32>,
         style: ArrayView4<'_, f32>,
     ) -> Result<Targets, ModelError> {
         let contract = &self.features;
-        let mut session = session::build(runtime, threads, contract, None)?;
+        let mut session = session::build(engine, contract, None)?;
         let (_, _, height, width) = content.dim();
         Ok(Targets {
             grams: run(

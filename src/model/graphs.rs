@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use super::ModelError;
-use super::contract::{Contract, Kind};
+use super::contract::{Contract, Kind, file_digest};
 use crate::runtime::locate::{in_repository, program_folder};
 
 /// The two graphs of a preset, their contracts checked.
@@ -79,6 +81,30 @@ impl Graphs {
             option,
         })
     }
+}
+
+/// A graph file, as it lies there.
+#[derive(Clone, Debug, Serialize)]
+pub struct GraphFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Its sha256, in hexadecimal.
+    pub sha256: String,
+}
+
+/// All graph files in `folder`, sorted by name.
+pub fn list_graphs(folder: &Path) -> Vec<GraphFile> {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "onnx"));
+    paths.sort();
+    paths
+        .into_iter()
+        .filter_map(|path| {
+            let sha256 = file_digest(&path).ok()?;
+            Some(GraphFile { path, sha256 })
+        })
+        .collect()
 }
 
 /// The names of the graphs in `folder`, sorted.

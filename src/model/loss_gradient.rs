@@ -1,11 +1,11 @@
 //! The loss graph: image, targets and weights to loss, terms and gradient.
 
-use ort::memory::Allocator;
+use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::{IoBinding, Session};
-use ort::value::{DynValue, Tensor};
+use ort::value::{DynValue, Tensor, TensorValueType};
 
 use super::{Contract, Evaluation, Graphs, LossGradient, ModelError, ObjectiveError, Targets, session};
-use crate::runtime::Runtime;
+use crate::runtime::{DeviceMemory, Engine, Placement};
 
 /// The weights of the style and content terms.
 #[derive(Clone, Copy, Debug)]
@@ -24,8 +24,11 @@ pub struct OnnxLossGradient {
     session: Session,
     binding: IoBinding,
     image: Tensor<f32>,
+    /// The image on the device, where runs are recorded and replayed: then it must stay where it is.
+    resident: Option<Tensor<f32>>,
     contract: Contract,
     term_names: Vec<String>,
+    placement: Option<Placement>,
 }
 
 impl Graphs {
@@ -35,15 +38,15 @@ impl Graphs {
     /// The session cannot be built, or the targets do not fit it.
     pub fn loss_gradient(
         &self,
-        runtime: &Runtime,
-        threads: usize,
+        engine: &Engine,
         targets: &Targets,
         weights: Weights,
     ) -> Result<OnnxLossGradient, ModelError> {
         let contract = self.loss_gradient.clone();
-        let session = session::build(runtime, threads, &contract, Some(targets.size))?;
-        let bound = bind(&session, targets, weights);
-        let (binding, image) = bound.map_err(|source| ModelError::Session {
+        let session = session::build(engine, &contract, Some(targets.size))?;
+        let placement = engine.placement(&session);
+        let bound = bind(&session, targets, weights, engine.memory());
+        let (binding, image, resident) = bound.map_err(|source| ModelError::Session {
             path: contract.path.clone(),
             source,
         })?;
@@ -52,14 +55,21 @@ impl Graphs {
             session,
             binding,
             image,
+            resident,
             contract,
             term_names,
+            placement,
         })
     }
 }
 
-/// Binds all inputs but the image, and all outputs.
-fn bind(session: &Session, targets: &Targets, weights: Weights) -> ort::Result<(IoBinding, Tensor<f32>)> {
+/// Binds all inputs but the image, and all outputs; returns the host's image, and the device's if it stays there.
+fn bind(
+    session: &Session,
+    targets: &Targets,
+    weights: Weights,
+    memory: Option<DeviceMemory>,
+) -> ort::Result<(IoBinding, Tensor<f32>, Option<Tensor<f32>>)> {
     let mut binding = session.create_binding()?;
     for (name, value) in targets.grams.iter().chain(&targets.contents) {
         binding.bind_input(name, value)?;
@@ -79,15 +89,44 @@ fn bind(session: &Session, targets: &Targets, weights: Weights) -> ort::Result<(
 
     let (width, height) = targets.size;
     let image_shape = [1, 3, height as usize, width as usize];
-    let allocator = Allocator::default();
-    binding.bind_output("gradient", Tensor::<f32>::new(&allocator, image_shape)?)?;
-    binding.bind_output("loss", Tensor::<f32>::new(&allocator, [0_usize; 0])?)?;
-    binding.bind_output("style_losses", Tensor::<f32>::new(&allocator, [style_layers])?)?;
-    binding.bind_output(
-        "content_losses",
-        Tensor::<f32>::new(&allocator, [content_layers])?,
-    )?;
-    Ok((binding, Tensor::<f32>::new(&allocator, image_shape)?))
+    let pinned = memory
+        .as_ref()
+        .map(|memory| (&memory.pinned, memory.id, MemoryType::CPUOutput));
+    // Pinned memory is faster, not needed.
+    let host = allocator(session, pinned).unwrap_or_default();
+    let replayed = memory.filter(|memory| memory.replay);
+    let place = replayed
+        .as_ref()
+        .map(|memory| (&memory.device, memory.id, MemoryType::Default));
+    let device = allocator(session, place)?;
+    let outputs = if replayed.is_some() { &device } else { &host };
+    binding.bind_output("gradient", Tensor::<f32>::new(outputs, image_shape)?)?;
+    binding.bind_output("loss", Tensor::<f32>::new(outputs, [0_usize; 0])?)?;
+    binding.bind_output("style_losses", Tensor::<f32>::new(outputs, [style_layers])?)?;
+    binding.bind_output("content_losses", Tensor::<f32>::new(outputs, [content_layers])?)?;
+    let resident = match replayed {
+        Some(_) => {
+            let image = Tensor::<f32>::new(&device, image_shape)?;
+            binding.bind_input("image", &image)?;
+            Some(image)
+        }
+        None => None,
+    };
+    Ok((binding, Tensor::<f32>::new(&host, image_shape)?, resident))
+}
+
+/// An allocator of the memory that is asked for, or of the processor's.
+fn allocator(
+    session: &Session,
+    memory: Option<(&AllocationDevice<'static>, i32, MemoryType)>,
+) -> ort::Result<Allocator> {
+    match memory {
+        None => Ok(Allocator::default()),
+        Some((device, id, kind)) => Allocator::new(
+            session,
+            MemoryInfo::new(device.clone(), id, AllocatorType::Device, kind)?,
+        ),
+    }
 }
 
 /// The channels C of a Gram matrix `[C, C]`.
@@ -96,15 +135,40 @@ fn channels(gram: &DynValue) -> f64 {
 }
 
 impl OnnxLossGradient {
+    /// Where the nodes of the graph run, when not all of them on the processor.
+    pub fn placement(&self) -> Option<&Placement> {
+        self.placement.as_ref()
+    }
+
     fn run(&mut self, image: &[f32], gradient: &mut [f32]) -> ort::Result<Vec<f64>> {
         self.image.extract_tensor_mut().1.copy_from_slice(image);
-        self.binding.bind_input("image", &self.image)?;
+        match &mut self.resident {
+            Some(resident) => self.image.copy_into(resident)?,
+            None => self.binding.bind_input("image", &self.image)?,
+        }
         let outputs = self.session.run_binding(&self.binding)?;
-        gradient.copy_from_slice(outputs["gradient"].try_extract_tensor::<f32>()?.1);
-        let style = outputs["style_losses"].try_extract_tensor::<f32>()?.1;
-        let content = outputs["content_losses"].try_extract_tensor::<f32>()?.1;
-        Ok(style.iter().chain(content).map(|&term| f64::from(term)).collect())
+        let on_device = self.resident.is_some();
+        let mut terms = read(&outputs["style_losses"], on_device)?;
+        terms.extend(read(&outputs["content_losses"], on_device)?);
+        if on_device {
+            gradient.copy_from_slice(&read(&outputs["gradient"], true)?);
+        } else {
+            gradient.copy_from_slice(outputs["gradient"].try_extract_tensor::<f32>()?.1);
+        }
+        Ok(terms.into_iter().map(f64::from).collect())
     }
+}
+
+/// The values of an output, brought from the device if they are there.
+fn read(output: &DynValue, on_device: bool) -> ort::Result<Vec<f32>> {
+    if on_device {
+        let copy = output
+            .view()
+            .downcast::<TensorValueType<f32>>()?
+            .to(AllocationDevice::CPU, 0)?;
+        return Ok(copy.extract_tensor().1.to_vec());
+    }
+    Ok(output.try_extract_tensor::<f32>()?.1.to_vec())
 }
 
 impl LossGradient for OnnxLossGradient {
@@ -122,5 +186,59 @@ impl LossGradient for OnnxLossGradient {
             loss: terms.iter().sum(),
             terms,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use ndarray::Array4;
+
+    use super::*;
+    use crate::runtime::{Request, Runtime, Sought};
+
+    /// The processor's own memory in the part of a card's.
+    fn stand_in() -> DeviceMemory {
+        DeviceMemory {
+            device: AllocationDevice::CPU,
+            pinned: AllocationDevice::CPU,
+            id: 0,
+            replay: true,
+        }
+    }
+
+    fn noise(height: usize, width: usize, seed: usize) -> Array4<f32> {
+        Array4::from_shape_fn((1, 3, height, width), |(_, channel, y, x)| {
+            ((x * 37 + y * 101 + channel * 53 + seed * 17) % 251) as f32 - 120.0
+        })
+    }
+
+    #[test]
+    fn an_image_that_stays_on_the_device_gives_the_same_loss_and_gradient() {
+        let runtime = Runtime::load(&Sought::default()).unwrap();
+        let engine = Engine::start(&runtime, &Request::default(), 1).unwrap();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+        let graphs = Graphs::open(&folder, "gatys").unwrap();
+        let (content, style) = (noise(24, 32, 1), noise(20, 28, 2));
+        let targets = graphs.targets(&engine, content.view(), style.view()).unwrap();
+        let weights = Weights {
+            style: 1e3,
+            content: 1.0,
+        };
+        let mut plain = graphs.loss_gradient(&engine, &targets, weights).unwrap();
+        let mut resident = graphs.loss_gradient(&engine, &targets, weights).unwrap();
+        let bound = bind(&resident.session, &targets, weights, Some(stand_in())).unwrap();
+        (resident.binding, resident.image, resident.resident) = bound;
+        assert!(resident.resident.is_some());
+
+        for seed in 3..5 {
+            let image = noise(24, 32, seed).into_raw_vec_and_offset().0;
+            let (mut expected, mut gradient) = (vec![0.0; image.len()], vec![0.0; image.len()]);
+            let loss = plain.evaluate(&image, &mut expected).unwrap();
+            assert_eq!(resident.evaluate(&image, &mut gradient).unwrap(), loss);
+            assert_eq!(gradient, expected);
+            assert!(expected.iter().any(|&value| value != 0.0));
+        }
     }
 }

@@ -15,8 +15,10 @@ use std::path::PathBuf;
 
 pub use contract::Contract;
 pub use features::Targets;
-pub use graphs::{Graphs, default_folder};
+pub use graphs::{GraphFile, Graphs, default_folder, list_graphs};
 pub use loss_gradient::{OnnxLossGradient, Weights};
+
+use crate::runtime::EngineError;
 
 /// The loss at one image, and the weighted terms it is the sum of.
 #[derive(Debug, Clone, PartialEq)]
@@ -157,6 +159,9 @@ pub enum ModelError {
         /// The flag that changes it.
         option: &'static str,
     },
+    /// The provider cannot build sessions.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// ONNX Runtime would not build a session of the graph.
     #[error("ONNX Runtime cannot load {path}: {source}")]
     Session {

@@ -1,38 +1,33 @@
 //! Building ONNX Runtime sessions.
 
 use ort::session::Session;
-use ort::session::builder::GraphOptimizationLevel;
+use ort::session::builder::SessionBuilder;
 
 use super::{Contract, ModelError};
-use crate::runtime::Runtime;
+use crate::runtime::{Engine, Purpose};
 
 /// Builds a session of a graph.
 ///
 /// With `size` (width, height in pixels) the graph's symbolic shape is fixed, so that ONNX Runtime folds shapes and
-/// plans its memory; without, the session takes any size.
+/// plans its memory, and the session is made for many runs; without, it takes any size and is made for a few.
 pub(super) fn build(
-    runtime: &Runtime,
-    threads: usize,
+    engine: &Engine,
     contract: &Contract,
     size: Option<(u32, u32)>,
 ) -> Result<Session, ModelError> {
-    try_build(runtime, threads, contract, size).map_err(|source| ModelError::Session {
+    let key = size.map(|(width, height)| format!("{}|{width}x{height}", contract.sha256));
+    let builder = engine.builder(key.as_deref().map_or(Purpose::FewRuns, Purpose::ManyRuns))?;
+    commit(builder, contract, size).map_err(|source| ModelError::Session {
         path: contract.path.clone(),
         source,
     })
 }
 
-fn try_build(
-    runtime: &Runtime,
-    threads: usize,
+fn commit(
+    mut builder: SessionBuilder,
     contract: &Contract,
     size: Option<(u32, u32)>,
 ) -> ort::Result<Session> {
-    let mut builder = Session::builder(runtime.environment())?
-        .with_optimization_level(GraphOptimizationLevel::All)?
-        .with_intra_threads(threads)?
-        // One block planned for all tensors took 1264 MB at 512x512; taken as they come, 824 MB.
-        .with_memory_pattern(false)?;
     if let Some((width, height)) = size {
         builder = builder
             .with_dimension_override("width", width.into())?

@@ -9,11 +9,14 @@ pub use preview::{Previews, preview_path};
 pub use trace::{Recorder, Trace};
 
 use crate::model::Evaluation;
+use crate::runtime::Placement;
 
 /// What an observer is told.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// The graph is on a provider other than the processor; this is where its nodes run.
+    Placed(&'a Placement),
     /// Sessions are ready, the optimisation begins.
     Started(Started<'a>),
     /// The graph has run once.

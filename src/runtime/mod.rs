@@ -1,16 +1,33 @@
 //! ONNX Runtime: finding the library, loading it once, and the execution providers it offers.
+//!
+//! [`Runtime::load`] finds and loads the library. [`PROVIDERS`] is the table of execution providers; a [`Request`]
+//! names one of them, or none, and its options; [`Engine::start`] brings it up, or says in one sentence what is
+//! missing. All sessions are built from the engine.
 
+mod cache;
+mod engine;
 mod library;
 pub mod locate;
+mod placement;
+mod preload;
 mod provider;
+mod request;
+mod survey;
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ort::environment::Environment;
 
-pub use library::{FoundBy, MINIMUM_VERSION};
-pub use provider::{Provider, UnknownProvider};
+use library::Candidate;
+
+pub(crate) use engine::{DeviceMemory, Purpose};
+pub use engine::{Engine, EngineError, Refusal};
+pub use library::{FoundBy, Located, MINIMUM_VERSION, Sought, locate as locate_library};
+pub use placement::Placement;
+pub use provider::{Choice, DeviceOption, PROVIDERS, Precision, Provider, UnknownProvider, Values};
+pub use request::{Request, RequestError};
+pub use survey::{Device, Found, State, Survey, find};
 
 /// What can go wrong while ONNX Runtime is found, loaded or asked for a provider.
 #[derive(Debug, thiserror::Error)]
@@ -26,13 +43,23 @@ pub enum RuntimeError {
     },
     /// The library that was named does not exist.
     #[error(
-        "ONNX Runtime library {path} ({found_by}) does not exist; name an existing file, for instance runtime/cpu/libonnxruntime.so.1.32.0 after `make setup`"
+        "ONNX Runtime library {path} ({found_by}) does not exist; name an existing file, for instance runtime/cpu/libonnxruntime.so after `make setup`"
     )]
     Missing {
         /// The path as given.
         path: PathBuf,
         /// Who named it.
         found_by: FoundBy,
+    },
+    /// No runtime of that name lies ready.
+    #[error(
+        "there is no runtime called {name:?}; there are: {known}; fetch one with `make setup RUNTIME=cpu`, cuda or openvino"
+    )]
+    UnknownRuntime {
+        /// The name.
+        name: String,
+        /// Those that lie ready, comma separated.
+        known: String,
     },
     /// The system's loader refused the file.
     #[error(
@@ -93,7 +120,14 @@ pub struct Runtime {
     path: PathBuf,
     found_by: FoundBy,
     version: String,
+    /// Why better libraries are not the one in use.
+    passed_over: Vec<String>,
+    /// Plugins registered so far.
+    plugins: Arc<Mutex<Vec<Plugin>>>,
 }
+
+/// A plugin's library, and ONNX Runtime's names of the providers that it brought.
+type Plugin = (PathBuf, Vec<String>);
 
 /// `ort` keeps one library and one environment for the life of the process; so do we.
 static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
@@ -101,34 +135,57 @@ static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
 impl Runtime {
     /// Finds ONNX Runtime and loads it.
     ///
-    /// Searched in this order: `named`; the environment variable `ORT_DYLIB_PATH`; beside the program; `../lib`
-    /// from there; `runtime/cpu` of the repository that the program or the working directory lies in; the system's
-    /// library folders.
+    /// Searched in this order: the file or the name that is sought; the environment variable `ORT_DYLIB_PATH`;
+    /// beside the program; `../lib` from there; `../lib/onnxruntime/NAME`; `runtime/NAME` of the repository that the
+    /// program or the working directory lies in; the system's library folders. Of those that were not named, the
+    /// ones with the provider that is sought come first, and one that cannot be loaded is passed over.
     ///
     /// # Errors
     /// [`RuntimeError`]: not found, not a library, not ONNX Runtime, too old, or another one is already loaded.
-    pub fn load(named: Option<&Path>) -> Result<Runtime, RuntimeError> {
-        let (path, found_by) = library::find(named)?;
-        let mut loaded = LOADED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    pub fn load(sought: &Sought) -> Result<Runtime, RuntimeError> {
+        let candidates = library::candidates(sought)?;
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(runtime) = loaded.as_ref() {
-            return if runtime.path == path {
-                Ok(runtime.clone())
-            } else {
-                Err(RuntimeError::AlreadyLoaded {
-                    loaded: runtime.path.clone(),
-                    asked: path,
-                })
-            };
+            return runtime.among(&candidates);
         }
-        let (environment, version) = library::start(&path, found_by)?;
-        let runtime = Runtime {
-            environment,
-            path,
-            found_by,
-            version,
-        };
-        *loaded = Some(runtime.clone());
-        Ok(runtime)
+        let mut errors = Vec::new();
+        for Candidate { path, found_by } in candidates {
+            match library::start(&path, found_by) {
+                Ok((environment, version)) => {
+                    let runtime = Runtime {
+                        environment,
+                        path,
+                        found_by,
+                        version,
+                        passed_over: errors.iter().map(RuntimeError::to_string).collect(),
+                        plugins: Arc::default(),
+                    };
+                    *loaded = Some(runtime.clone());
+                    return Ok(runtime);
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+        // The first is the best one, or, with nothing found, the one that says where was looked.
+        Err(errors.swap_remove(0))
+    }
+
+    /// This runtime, if it is one of those that may be loaded.
+    fn among(&self, candidates: &[Candidate]) -> Result<Runtime, RuntimeError> {
+        if candidates.iter().any(|candidate| candidate.path == self.path) {
+            return Ok(self.clone());
+        }
+        Err(RuntimeError::AlreadyLoaded {
+            loaded: self.path.clone(),
+            asked: candidates
+                .first()
+                .map_or_else(PathBuf::new, |candidate| candidate.path.clone()),
+        })
+    }
+
+    /// Why better libraries are not the one in use, one sentence each; empty where nothing was wrong.
+    pub fn passed_over(&self) -> &[String] {
+        &self.passed_over
     }
 
     /// The library file.

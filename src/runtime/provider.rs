@@ -1,60 +1,727 @@
-//! Execution providers: what runs the graph.
+//! Execution providers: one table, one entry each. A provider is added here and nowhere else.
 
 use std::fmt;
 use std::str::FromStr;
 
+use ort::ep::{self, ArbitrarilyConfigurableExecutionProvider, ExecutionProvider, ExecutionProviderDispatch};
 use serde::{Serialize, Serializer};
 
-/// An execution provider of ONNX Runtime, or `auto`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Keys and values of a provider's options.
+pub type Values = Vec<(String, String)>;
+
+/// Options that an entry sets, before those of the caller.
+pub type Preset = &'static [(&'static str, &'static str)];
+
+/// Makes an option and its value of a device's number.
+pub type DeviceOption = fn(u32) -> (&'static str, String);
+
+/// An execution provider that the program knows: an entry of [`PROVIDERS`].
+#[derive(Debug)]
 #[non_exhaustive]
-pub enum Provider {
-    /// The best provider that works on this machine: for now the CPU.
-    #[default]
-    Auto,
-    /// The processor.
-    Cpu,
+pub struct Provider {
+    /// The name on the command line.
+    pub name: &'static str,
+    /// ONNX Runtime's own name.
+    pub ort_name: &'static str,
+    /// What it runs on, for lists.
+    pub runs_on: &'static str,
+    /// What the machine must have.
+    pub needs: &'static str,
+    /// How to get an ONNX Runtime that has it.
+    pub remedy: &'static str,
+    /// Whether `auto` tries it: it computes in float32 and is ready within seconds.
+    pub automatic: bool,
+    /// The stem of its library beside ONNX Runtime, where it has one of its own.
+    pub library: Option<&'static str>,
+    /// The library of the device's driver, and what to call it.
+    pub driver: Option<(&'static str, &'static str)>,
+    /// Stems of libraries beside ONNX Runtime that have to be loaded before it, in this order.
+    pub preload: &'static [&'static str],
+    /// The provider that takes the nodes that this one leaves, and the sessions that run only a few times.
+    pub companion: Option<&'static str>,
+    /// The option that `--device-id N` sets, and its value.
+    pub device: Option<DeviceOption>,
+    /// All options that it knows.
+    pub options: &'static [&'static str],
+    /// The option that takes the number of threads, where it has its own.
+    pub threads: Option<&'static str>,
+    /// Options that are set unless the caller sets them.
+    pub defaults: Preset,
+    /// Options in place of the defaults for a session that runs only a few times.
+    pub few_runs: Preset,
+    /// Options for the trial session of a single node.
+    pub trial: Preset,
+    /// What it can compute in, and the options that say so.
+    pub precisions: &'static [(Precision, Preset)],
+    /// Options of its cache on disk, the first of which turns it on; see [`OWN_FOLDER`] and [`SHARED_FOLDER`].
+    pub cache: Preset,
+    /// Why the first session takes long, where it does.
+    pub patience: Option<&'static str>,
+    /// ONNX Runtime's names of its memory: the device's, and the host's that it copies from fast.
+    pub memory: Option<(&'static str, &'static str)>,
+    /// The option that has the launches of a run recorded and replayed.
+    pub replay: Option<&'static str>,
+    available: fn() -> ort::Result<bool>,
+    build: fn(&Values) -> ort::Result<ExecutionProviderDispatch>,
 }
 
-impl Provider {
-    /// All providers, in the order in which they are listed.
-    pub const ALL: [Provider; 2] = [Provider::Auto, Provider::Cpu];
+/// What a provider computes in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32-bit floating point: 24 bits of mantissa. The figures of the documentation are of this one.
+    #[default]
+    F32,
+    /// NVIDIA's TensorFloat-32 in convolutions and products: 11 bits of mantissa, sums in 32 bits.
+    Tf32,
+    /// 16-bit floating point: 11 bits of mantissa, values to 65504.
+    F16,
+}
 
+impl Precision {
     /// The name on the command line.
     pub fn name(self) -> &'static str {
         match self {
-            Provider::Auto => "auto",
-            Provider::Cpu => "cpu",
+            Precision::F32 => "f32",
+            Precision::Tf32 => "tf32",
+            Precision::F16 => "f16",
         }
     }
 }
 
-/// A provider that this program does not know.
-#[derive(Debug, thiserror::Error)]
-#[error("execution provider {name:?} is not known; usable are: auto, cpu")]
-pub struct UnknownProvider {
-    name: String,
+/// Every provider that ONNX Runtime 1.24 or later may hold on a machine with an operating system, as `ort` knows
+/// them; `auto` tries in this order. Left out: TVM, ROCm, Arm NN and VSINPU, which ONNX Runtime has removed; Azure,
+/// which sends the work elsewhere; WebNN and WASM, which live in browsers.
+pub static PROVIDERS: &[Provider] = &[
+    Provider {
+        name: "cuda",
+        runs_on: "NVIDIA GPUs",
+        needs: "an NVIDIA GPU with a driver for CUDA 13",
+        remedy: "`make setup RUNTIME=cuda`",
+        automatic: true,
+        library: Some("onnxruntime_providers_cuda"),
+        driver: NVIDIA_DRIVER,
+        preload: CUDA_LIBRARIES,
+        device: Some(device_id),
+        options: &[
+            "device_id",
+            "gpu_mem_limit",
+            "arena_extend_strategy",
+            "cudnn_conv_algo_search",
+            "cudnn_conv_use_max_workspace",
+            "cudnn_conv1d_pad_to_nc1d",
+            "do_copy_in_default_stream",
+            "enable_cuda_graph",
+            "enable_skip_layer_norm_strict_mode",
+            "fuse_conv_bias",
+            "prefer_nhwc",
+            "sdpa_kernel",
+            "tunable_op_enable",
+            "tunable_op_tuning_enable",
+            "tunable_op_max_tuning_duration_ms",
+            "use_ep_level_unified_stream",
+            "use_tf32",
+        ],
+        // Shapes are fixed and a run is repeated hundreds of times: measuring every algorithm once pays.
+        defaults: &[
+            ("cudnn_conv_algo_search", "EXHAUSTIVE"),
+            ("cudnn_conv_use_max_workspace", "1"),
+            ("arena_extend_strategy", "kSameAsRequested"),
+        ],
+        few_runs: &[
+            ("cudnn_conv_algo_search", "HEURISTIC"),
+            ("enable_cuda_graph", "0"),
+        ],
+        trial: &[("cudnn_conv_algo_search", "DEFAULT"), ("enable_cuda_graph", "0")],
+        precisions: &[
+            (Precision::F32, &[("use_tf32", "0")]),
+            (Precision::Tf32, &[("use_tf32", "1")]),
+        ],
+        memory: CUDA_MEMORY,
+        replay: Some("enable_cuda_graph"),
+        ..Provider::of::<ep::CUDA>()
+    },
+    Provider {
+        name: "tensorrt",
+        runs_on: "NVIDIA GPUs, compiled by TensorRT",
+        needs: "an NVIDIA GPU with a driver for CUDA 13, and TensorRT 10 in the loader's path",
+        remedy: "`make setup RUNTIME=cuda` and NVIDIA's TensorRT 10 (libnvinfer.so.10)",
+        library: Some("onnxruntime_providers_tensorrt"),
+        driver: NVIDIA_DRIVER,
+        preload: CUDA_LIBRARIES,
+        companion: Some("cuda"),
+        device: Some(device_id),
+        options: &[
+            "device_id",
+            "trt_auxiliary_streams",
+            "trt_bf16_enable",
+            "trt_build_heuristics_enable",
+            "trt_builder_optimization_level",
+            "trt_context_memory_sharing_enable",
+            "trt_cuda_graph_enable",
+            "trt_detailed_build_log",
+            "trt_dla_core",
+            "trt_dla_enable",
+            "trt_dump_ep_context_model",
+            "trt_dump_subgraphs",
+            "trt_engine_cache_enable",
+            "trt_engine_cache_path",
+            "trt_engine_cache_prefix",
+            "trt_engine_hw_compatible",
+            "trt_ep_context_embed_mode",
+            "trt_ep_context_file_path",
+            "trt_extra_plugin_lib_paths",
+            "trt_force_sequential_engine_build",
+            "trt_force_timing_cache",
+            "trt_fp16_enable",
+            "trt_layer_norm_fp32_fallback",
+            "trt_max_partition_iterations",
+            "trt_max_workspace_size",
+            "trt_min_subgraph_size",
+            "trt_sparsity_enable",
+            "trt_tactic_sources",
+            "trt_timing_cache_enable",
+            "trt_timing_cache_path",
+        ],
+        trial: &[
+            ("trt_min_subgraph_size", "1000"),
+            ("trt_engine_cache_enable", "0"),
+            ("trt_timing_cache_enable", "0"),
+        ],
+        // TensorRT takes TF32 by itself where the card has it; NVIDIA_TF32_OVERRIDE=0 in the environment forbids it.
+        precisions: &[
+            (Precision::Tf32, &[("trt_fp16_enable", "0")]),
+            (Precision::F16, &[("trt_fp16_enable", "1")]),
+        ],
+        cache: &[
+            ("trt_engine_cache_enable", "1"),
+            ("trt_engine_cache_path", OWN_FOLDER),
+            ("trt_timing_cache_enable", "1"),
+            ("trt_timing_cache_path", SHARED_FOLDER),
+        ],
+        patience: Some(
+            "TensorRT builds an engine for each new size, which takes minutes; then it is read from",
+        ),
+        memory: CUDA_MEMORY,
+        replay: Some("trt_cuda_graph_enable"),
+        ..Provider::of::<ep::TensorRT>()
+    },
+    Provider {
+        name: "tensorrt-rtx",
+        runs_on: "NVIDIA RTX GPUs, compiled by TensorRT for RTX",
+        needs: "an NVIDIA RTX GPU with its driver, and TensorRT for RTX",
+        remedy: OWN_BUILD,
+        library: Some("onnxruntime_providers_nv_tensorrt_rtx"),
+        driver: NVIDIA_DRIVER,
+        device: Some(device_id),
+        options: &[
+            "device_id",
+            "enable_cuda_graph",
+            "nv_max_shared_mem_size",
+            "nv_max_workspace_size",
+            "nv_multi_profile_enable",
+            "nv_profile_max_shapes",
+            "nv_profile_min_shapes",
+            "nv_profile_opt_shapes",
+            "nv_runtime_cache_path",
+        ],
+        cache: &[("nv_runtime_cache_path", OWN_FOLDER)],
+        patience: Some("TensorRT for RTX compiles the graph for each new size; then it is read from"),
+        ..Provider::of::<ep::NVRTX>()
+    },
+    Provider {
+        name: "migraphx",
+        runs_on: "AMD GPUs",
+        needs: "an AMD GPU with ROCm and MIGraphX",
+        remedy: OWN_BUILD,
+        automatic: true,
+        library: Some("onnxruntime_providers_migraphx"),
+        device: Some(device_id),
+        options: &["device_id", "exhaustive_tune", "fp16_enable", "mem_limit"],
+        precisions: &[(Precision::F32, &[]), (Precision::F16, &[("fp16_enable", "1")])],
+        ..Provider::new::<ep::MIGraphX>(migraphx)
+    },
+    Provider {
+        name: "directml",
+        runs_on: "GPUs under Windows",
+        needs: "Windows 10 or later with a DirectX 12 GPU",
+        remedy: "the DirectML build of ONNX Runtime (onnxruntime-directml) and --onnxruntime",
+        automatic: true,
+        device: Some(device_id),
+        options: &["device_id", "device_filter", "performance_preference"],
+        ..Provider::new::<ep::DirectML>(directml)
+    },
+    Provider {
+        name: "openvino",
+        runs_on: "Intel CPUs, GPUs and NPUs, and other x86-64 CPUs",
+        needs: "an x86-64 CPU, or an Intel GPU or NPU with its driver",
+        remedy: "`make setup RUNTIME=openvino`",
+        automatic: true,
+        library: Some("onnxruntime_providers_openvino"),
+        // The plain number is a GPU: there is one CPU and it needs none.
+        device: Some(|id| ("device_type", format!("GPU.{id}"))),
+        options: &[
+            "cache_dir",
+            "device_type",
+            "disable_dynamic_shapes",
+            "enable_opencl_throttling",
+            "enable_qdq_optimizer",
+            "layout",
+            "load_config",
+            "model_priority",
+            "num_of_threads",
+            "num_streams",
+            "precision",
+            "reshape_input",
+        ],
+        threads: Some("num_of_threads"),
+        defaults: &[("device_type", "CPU")],
+        precisions: &[
+            (Precision::F32, &[("precision", "FP32")]),
+            (Precision::F16, &[("precision", "FP16")]),
+        ],
+        ..Provider::of::<ep::OpenVINO>()
+    },
+    Provider {
+        name: "coreml",
+        runs_on: "Apple CPUs, GPUs and Neural Engines",
+        needs: "macOS 12 or later",
+        remedy: "`make setup` on a Mac",
+        options: &[
+            "AllowLowPrecisionAccumulationOnGPU",
+            "EnableOnSubgraphs",
+            "MLComputeUnits",
+            "ModelCacheDirectory",
+            "ModelFormat",
+            "ProfileComputePlan",
+            "RequireStaticInputShapes",
+            "SpecializationStrategy",
+        ],
+        // The Neural Engine computes in 16 bits only; an ML program on the GPU keeps 32.
+        defaults: &[("ModelFormat", "MLProgram"), ("RequireStaticInputShapes", "1")],
+        precisions: &[
+            (Precision::F32, &[("MLComputeUnits", "CPUAndGPU")]),
+            (
+                Precision::F16,
+                &[
+                    ("MLComputeUnits", "ALL"),
+                    ("AllowLowPrecisionAccumulationOnGPU", "1"),
+                ],
+            ),
+        ],
+        ..Provider::of::<ep::CoreML>()
+    },
+    Provider {
+        name: "webgpu",
+        runs_on: "GPUs through Vulkan, Metal or Direct3D 12",
+        needs: "a GPU with a Vulkan, Metal or Direct3D 12 driver",
+        remedy: OWN_BUILD,
+        device: Some(|id| ("deviceId", id.to_string())),
+        options: &[
+            "dawnBackendType",
+            "defaultBufferCacheMode",
+            "deviceId",
+            "enableGraphCapture",
+            "enablePIXCapture",
+            "forceCpuNodeNames",
+            "preferredLayout",
+            "queryResolveBufferCacheMode",
+            "storageBufferCacheMode",
+            "uniformBufferCacheMode",
+            "validationMode",
+        ],
+        ..Provider::of::<ep::WebGPU>()
+    },
+    Provider {
+        name: "qnn",
+        runs_on: "Qualcomm NPUs and GPUs",
+        needs: "a Qualcomm SoC with the QNN libraries",
+        remedy: "the QNN build of ONNX Runtime (onnxruntime-qnn) and --onnxruntime",
+        library: Some("onnxruntime_providers_qnn"),
+        device: Some(device_id),
+        options: &[
+            "backend_path",
+            "backend_type",
+            "device_id",
+            "enable_htp_fp16_precision",
+            "enable_htp_weight_sharing",
+            "htp_arch",
+            "htp_graph_finalization_optimization_mode",
+            "htp_performance_mode",
+            "offload_graph_io_quantization",
+            "profiling_file_path",
+            "profiling_level",
+            "qnn_context_priority",
+            "qnn_saver_path",
+            "rpc_control_latency",
+            "soc_model",
+            "vtcm_mb",
+        ],
+        precisions: &[
+            (Precision::F32, &[("enable_htp_fp16_precision", "0")]),
+            (Precision::F16, &[("enable_htp_fp16_precision", "1")]),
+        ],
+        ..Provider::of::<ep::QNN>()
+    },
+    Provider {
+        name: "cann",
+        runs_on: "Huawei Ascend NPUs",
+        needs: "an Ascend NPU with CANN",
+        remedy: OWN_BUILD,
+        library: Some("onnxruntime_providers_cann"),
+        device: Some(device_id),
+        options: &[
+            "arena_extend_strategy",
+            "device_id",
+            "dump_graphs",
+            "dump_om_model",
+            "enable_cann_graph",
+            "npu_mem_limit",
+            "op_select_impl_mode",
+            "optypelist_for_implmode",
+            "precision_mode",
+        ],
+        precisions: &[
+            (Precision::F32, &[("precision_mode", "force_fp32")]),
+            (Precision::F16, &[("precision_mode", "force_fp16")]),
+        ],
+        ..Provider::of::<ep::CANN>()
+    },
+    Provider {
+        name: "vitis",
+        runs_on: "AMD NPUs",
+        needs: "an AMD NPU with Vitis AI",
+        remedy: OWN_BUILD,
+        library: Some("onnxruntime_providers_vitisai"),
+        options: &[
+            "cache_dir",
+            "cache_key",
+            "config_file",
+            "enable_cache_file_io_in_mem",
+            "opt_level",
+            "target",
+            "xclbin",
+        ],
+        ..Provider::of::<ep::Vitis>()
+    },
+    Provider {
+        name: "nnapi",
+        runs_on: "Android accelerators",
+        needs: "Android 8.1 or later",
+        remedy: OWN_BUILD,
+        ..Provider::new::<ep::NNAPI>(|_| Ok(ep::NNAPI::default().build()))
+    },
+    Provider {
+        name: "rknpu",
+        runs_on: "Rockchip NPUs",
+        needs: "a Rockchip NPU",
+        remedy: OWN_BUILD,
+        ..Provider::new::<ep::RKNPU>(|_| Ok(ep::RKNPU::default().build()))
+    },
+    Provider {
+        name: "onednn",
+        runs_on: "x86-64 CPUs, through oneDNN",
+        needs: "an x86-64 CPU",
+        remedy: OWN_BUILD,
+        library: Some("onnxruntime_providers_dnnl"),
+        options: &["use_arena"],
+        ..Provider::of::<ep::OneDNN>()
+    },
+    Provider {
+        name: "acl",
+        runs_on: "Arm CPUs, through the Arm Compute Library",
+        needs: "a 64-bit Arm CPU",
+        remedy: OWN_BUILD,
+        ..Provider::new::<ep::ACL>(|_| Ok(ep::ACL::default().build()))
+    },
+    Provider {
+        name: "xnnpack",
+        runs_on: "Arm and x86-64 CPUs, through XNNPACK",
+        needs: "an Arm or x86-64 CPU",
+        remedy: OWN_BUILD,
+        options: &["intra_op_num_threads"],
+        threads: Some("intra_op_num_threads"),
+        ..Provider::of::<ep::XNNPACK>()
+    },
+    Provider {
+        name: CPU,
+        runs_on: "every CPU",
+        needs: "nothing",
+        remedy: "`make setup`",
+        automatic: true,
+        ..Provider::new::<ep::CPU>(|_| Ok(ep::CPU::default().build()))
+    },
+];
+
+/// In [`Provider::cache`]: the folder of this graph, size, precision and version.
+pub(super) const OWN_FOLDER: &str = "{own}";
+/// In [`Provider::cache`]: the folder of the provider.
+pub(super) const SHARED_FOLDER: &str = "{shared}";
+
+/// The provider that is always there.
+pub const CPU: &str = "cpu";
+
+const OWN_BUILD: &str = "an ONNX Runtime that was built with it, and --onnxruntime";
+
+const NVIDIA_DRIVER: Option<(&str, &str)> = if cfg!(windows) {
+    Some(("nvcuda.dll", "the NVIDIA driver"))
+} else if cfg!(target_os = "linux") {
+    Some(("libcuda.so.1", "the NVIDIA driver"))
+} else {
+    None
+};
+
+/// Each before those that need it.
+const CUDA_LIBRARIES: &[&str] = &[
+    "cudart",
+    "cublasLt",
+    "cublas",
+    "curand",
+    "nvrtc-builtins",
+    "nvrtc",
+    "nvJitLink",
+    "cudnn",
+];
+
+const CUDA_MEMORY: Option<(&str, &str)> = Some(("Cuda", "CudaPinned"));
+
+fn device_id(id: u32) -> (&'static str, String) {
+    ("device_id", id.to_string())
 }
 
-impl FromStr for Provider {
-    type Err = UnknownProvider;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let known = Provider::ALL.into_iter().find(|provider| provider.name() == name);
-        known.ok_or_else(|| UnknownProvider {
-            name: name.to_owned(),
+/// `ort`'s MIGraphX takes methods in place of keys.
+fn migraphx(values: &Values) -> ort::Result<ExecutionProviderDispatch> {
+    values
+        .iter()
+        .try_fold(ep::MIGraphX::default(), |provider, (key, value)| {
+            Ok(match key.as_str() {
+                "device_id" => provider.with_device_id(parse(key, value)?),
+                "fp16_enable" => provider.with_fp16(parse::<u8>(key, value)? != 0),
+                "exhaustive_tune" => provider.with_exhaustive_tune(parse::<u8>(key, value)? != 0),
+                _ => provider.with_mem_limit(parse(key, value)?),
+            })
         })
+        .map(ep::MIGraphX::build)
+}
+
+/// `ort`'s DirectML takes methods in place of keys.
+fn directml(values: &Values) -> ort::Result<ExecutionProviderDispatch> {
+    use ep::directml::{DeviceFilter, PerformancePreference};
+    values
+        .iter()
+        .try_fold(ep::DirectML::default(), |provider, (key, value)| {
+            Ok(match (key.as_str(), value.as_str()) {
+                ("device_id", id) => provider.with_device_id(parse(key, id)?),
+                ("device_filter", "gpu") => provider.with_device_filter(DeviceFilter::Gpu),
+                ("device_filter", "npu") => provider.with_device_filter(DeviceFilter::Npu),
+                ("device_filter", "any") => provider.with_device_filter(DeviceFilter::Any),
+                ("performance_preference", "default") => {
+                    provider.with_performance_preference(PerformancePreference::Default)
+                }
+                ("performance_preference", "high_performance") => {
+                    provider.with_performance_preference(PerformancePreference::HighPerformance)
+                }
+                ("performance_preference", "minimum_power") => {
+                    provider.with_performance_preference(PerformancePreference::MinimumPower)
+                }
+                _ => return Err(bad_value(key, value)),
+            })
+        })
+        .map(ep::DirectML::build)
+}
+
+fn parse<T: FromStr>(key: &str, value: &str) -> ort::Result<T> {
+    value.parse().map_err(|_| bad_value(key, value))
+}
+
+fn bad_value(key: &str, value: &str) -> ort::Error {
+    ort::Error::new(format!("{value:?} is no value of its option {key}"))
+}
+
+impl Provider {
+    /// An entry with everything left out that most do without.
+    const fn new<E: ExecutionProvider>(
+        build: fn(&Values) -> ort::Result<ExecutionProviderDispatch>,
+    ) -> Provider {
+        Provider {
+            name: "",
+            ort_name: E::NAME,
+            runs_on: "",
+            needs: "",
+            remedy: "",
+            automatic: false,
+            library: None,
+            driver: None,
+            preload: &[],
+            companion: None,
+            device: None,
+            options: &[],
+            threads: None,
+            defaults: &[],
+            few_runs: &[],
+            trial: &[],
+            precisions: &[(Precision::F32, &[])],
+            cache: &[],
+            patience: None,
+            memory: None,
+            replay: None,
+            available: E::is_available,
+            build,
+        }
+    }
+
+    /// An entry of a provider that takes its options as keys and values.
+    const fn of<E>() -> Provider
+    where
+        E: ExecutionProvider
+            + ArbitrarilyConfigurableExecutionProvider
+            + Default
+            + Into<ExecutionProviderDispatch>,
+    {
+        Provider::new::<E>(|values| {
+            let provider = values.iter().fold(E::default(), |provider, (key, value)| {
+                provider.with_arbitrary_config(key, value)
+            });
+            Ok(provider.into())
+        })
+    }
+
+    /// The provider called `name`.
+    pub fn named(name: &str) -> Option<&'static Provider> {
+        PROVIDERS.iter().find(|provider| provider.name == name)
+    }
+
+    /// The processor.
+    pub fn cpu() -> &'static Provider {
+        // The last entry, which a test holds.
+        &PROVIDERS[PROVIDERS.len() - 1]
+    }
+
+    /// Whether this is the processor, where nothing is left over for another provider.
+    pub fn is_cpu(&self) -> bool {
+        self.name == CPU
+    }
+
+    /// Whether the loaded ONNX Runtime was built with it. One must have been loaded.
+    pub(super) fn is_built_in(&self) -> bool {
+        (self.available)().unwrap_or(false)
+    }
+
+    /// What registers it, an error included, with these options.
+    pub(super) fn registration(&self, values: &Values) -> ort::Result<ExecutionProviderDispatch> {
+        Ok((self.build)(values)?.error_on_failure())
     }
 }
 
 impl fmt::Display for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.write_str(self.name)
     }
 }
 
-impl Serialize for Provider {
+/// Which provider is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Choice {
+    /// The best that works on this machine.
+    #[default]
+    Auto,
+    /// This one or none.
+    Named(&'static Provider),
+}
+
+impl Choice {
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Choice::Auto => "auto",
+            Choice::Named(provider) => provider.name,
+        }
+    }
+
+    /// All names, `auto` first, comma separated.
+    pub fn names() -> String {
+        let known = PROVIDERS.iter().map(|provider| provider.name);
+        std::iter::once("auto")
+            .chain(known)
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+}
+
+/// A provider that this program does not know.
+#[derive(Debug, thiserror::Error)]
+#[error("execution provider {name:?} is not known; usable are: {known}")]
+pub struct UnknownProvider {
+    name: String,
+    known: String,
+}
+
+impl FromStr for Choice {
+    type Err = UnknownProvider;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        if name == "auto" {
+            return Ok(Choice::Auto);
+        }
+        Provider::named(name)
+            .map(Choice::Named)
+            .ok_or_else(|| UnknownProvider {
+                name: name.to_owned(),
+                known: Choice::names(),
+            })
+    }
+}
+
+impl Serialize for Choice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(preset: Preset) -> impl Iterator<Item = &'static str> {
+        preset.iter().map(|(key, _)| *key)
+    }
+
+    #[test]
+    fn every_entry_sets_only_options_that_it_knows() {
+        for provider in PROVIDERS {
+            let precisions = provider.precisions.iter().flat_map(|(_, preset)| keys(preset));
+            let device = provider.device.map(|device| device(0).0);
+            let set = keys(provider.defaults)
+                .chain(provider.threads)
+                .chain(keys(provider.few_runs))
+                .chain(keys(provider.trial))
+                .chain(keys(provider.cache))
+                .chain(precisions)
+                .chain(device)
+                .chain(provider.replay);
+            for key in set {
+                assert!(
+                    provider.options.contains(&key),
+                    "{provider} does not know its own {key}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_the_processor_comes_last() {
+        for (index, provider) in PROVIDERS.iter().enumerate() {
+            assert!(!provider.name.is_empty() && !provider.needs.is_empty() && !provider.remedy.is_empty());
+            assert!(std::ptr::eq(
+                Provider::named(provider.name).unwrap(),
+                &PROVIDERS[index]
+            ));
+            assert!(
+                provider
+                    .companion
+                    .is_none_or(|name| Provider::named(name).is_some())
+            );
+        }
+        assert!(Provider::cpu().is_cpu());
     }
 }

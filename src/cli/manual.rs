@@ -1,0 +1,48 @@
+//! `impasto manual`: what packagers lay beside the program.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::{Args, CommandFactory as _};
+use clap_complete::Shell;
+
+use super::Ended;
+use super::args::Cli;
+
+/// Write man pages and shell completions into a `share` folder
+#[derive(Debug, Args)]
+#[command(hide = true)]
+pub struct Manual {
+    /// The folder: DIR/man/man1 and each shell's own below it
+    #[arg(value_name = "DIR")]
+    pub share: PathBuf,
+}
+
+/// Where each shell looks for completions, below `share`.
+const COMPLETIONS: [(Shell, &str); 3] = [
+    (Shell::Bash, "bash-completion/completions"),
+    (Shell::Zsh, "zsh/site-functions"),
+    (Shell::Fish, "fish/vendor_completions.d"),
+];
+
+/// Writes them.
+pub fn run(args: &Manual) -> anyhow::Result<Ended> {
+    let failed = || format!("the manual cannot be written below {}", args.share.display());
+    write(&args.share).with_context(failed)?;
+    Ok(Ended::Done)
+}
+
+fn write(share: &Path) -> std::io::Result<()> {
+    let folder = share.join("man/man1");
+    fs::create_dir_all(&folder)?;
+    clap_mangen::generate_to(Cli::command(), &folder)?;
+    for (shell, folder) in COMPLETIONS {
+        let folder = share.join(folder);
+        fs::create_dir_all(&folder)?;
+        clap_complete::generate_to(shell, &mut Cli::command(), "impasto", &folder)?;
+    }
+    // Bash looks for the command's plain name.
+    let bash = share.join(COMPLETIONS[0].1);
+    fs::rename(bash.join("impasto.bash"), bash.join("impasto"))
+}

@@ -1,0 +1,339 @@
+//! `impasto providers`, and the flags that choose one.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use clap::Args;
+use serde::Serialize;
+
+use impasto::config::Options;
+use impasto::model::{GraphFile, default_folder, list_graphs};
+use impasto::picture::Picture;
+use impasto::runtime::{self, Choice, Engine, Precision, Request, Runtime, Sought, State, Survey};
+use impasto::stylize::{Judged, Stylizer};
+
+use super::{Ended, say};
+
+/// Which provider runs the graphs, and how.
+#[derive(Debug, Args)]
+pub struct ProviderArgs {
+    /// What runs the graphs: auto, cpu, cuda, tensorrt, openvino, … [default: auto]
+    #[arg(long, value_name = "NAME", long_help = providers_help(), help_heading = "Engine")]
+    pub provider: Option<Choice>,
+
+    /// The number of the provider's device [default: its first]
+    #[arg(long, value_name = "N", help_heading = "Engine")]
+    pub device_id: Option<u32>,
+
+    /// An option of the provider; may be given several times
+    ///
+    /// The names are those of ONNX Runtime's documentation; a wrong one gets the list of those that there are.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value, help_heading = "Engine")]
+    pub provider_option: Vec<(String, String)>,
+
+    /// The library of a provider that comes as a plugin; it is the one that runs
+    #[arg(long, value_name = "FILE", help_heading = "Engine")]
+    pub provider_library: Option<PathBuf>,
+
+    /// What the provider computes in [default: f32, with tensorrt tf32]
+    #[arg(long, value_name = "FORMAT", help_heading = "Engine")]
+    pub precision: Option<PrecisionArg>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum PrecisionArg {
+    /// 32-bit floating point
+    F32,
+    /// NVIDIA's TensorFloat-32 in convolutions and products: cuda, tensorrt
+    Tf32,
+    /// 16-bit floating point: tensorrt, openvino, coreml, migraphx, qnn, cann
+    F16,
+}
+
+impl ProviderArgs {
+    /// The library's request.
+    pub fn request(&self) -> Request {
+        Request {
+            provider: self.provider.unwrap_or_default(),
+            device: self.device_id,
+            options: self.provider_option.clone(),
+            library: self.provider_library.clone(),
+            precision: self.precision.map(|precision| match precision {
+                PrecisionArg::F32 => Precision::F32,
+                PrecisionArg::Tf32 => Precision::Tf32,
+                PrecisionArg::F16 => Precision::F16,
+            }),
+        }
+    }
+}
+
+/// List what can run the graphs on this machine, and why the rest cannot
+#[derive(Debug, Args)]
+pub struct Providers {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// Evaluate a small picture on each provider that works and compare with the CPU
+    #[arg(long = "try")]
+    pub evaluate: bool,
+
+    /// The ONNX Runtime library, 1.24 or later
+    #[arg(long, value_name = "FILE")]
+    pub onnxruntime: Option<PathBuf>,
+
+    /// The ONNX Runtime that `make setup RUNTIME=NAME` brought: cpu, cuda or openvino
+    #[arg(long, value_name = "NAME", conflicts_with = "onnxruntime")]
+    pub runtime: Option<String>,
+
+    /// The folder with the graphs
+    #[arg(long, value_name = "DIR")]
+    pub graphs: Option<PathBuf>,
+}
+
+/// What `impasto providers` tells.
+#[derive(Serialize)]
+struct Report {
+    onnxruntime: Library,
+    threads: usize,
+    #[serde(flatten)]
+    survey: Survey,
+    graphs: Vec<GraphFile>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    comparisons: Vec<Comparison>,
+}
+
+#[derive(Serialize)]
+struct Library {
+    path: PathBuf,
+    version: String,
+    found_by: String,
+    passed_over: Vec<String>,
+}
+
+/// One small evaluation against the processor's.
+#[derive(Serialize)]
+struct Comparison {
+    provider: &'static str,
+    #[serde(flatten)]
+    outcome: Outcome,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Outcome {
+    Compared {
+        /// |loss - CPU's loss| / CPU's loss.
+        loss_difference: f64,
+        /// |gradient - CPU's gradient| / |CPU's gradient|, L2.
+        gradient_difference: f64,
+        /// With the session's start.
+        seconds: f64,
+    },
+    Failed(String),
+}
+
+/// Prints what there is.
+pub fn run(args: &Providers) -> anyhow::Result<Ended> {
+    let runtime = Runtime::load(&Sought {
+        file: args.onnxruntime.clone(),
+        name: args.runtime.clone(),
+        provider: Choice::Auto,
+    })?;
+    let threads = Options::default().resolve()?.threads;
+    let survey = runtime::find(&runtime, threads);
+    let folder = args.graphs.clone().map_or_else(|| default_folder("gatys"), Ok);
+    let report = Report {
+        onnxruntime: Library {
+            path: runtime.path().to_path_buf(),
+            version: runtime.version().to_owned(),
+            found_by: runtime.found_by().to_string(),
+            passed_over: runtime.passed_over().to_vec(),
+        },
+        threads,
+        comparisons: if args.evaluate {
+            compare(args, &survey)?
+        } else {
+            Vec::new()
+        },
+        graphs: folder.map(|folder| list_graphs(&folder)).unwrap_or_default(),
+        survey,
+    };
+    let text = if args.json {
+        serde_json::to_string_pretty(&report)? + "\n"
+    } else {
+        table(&report)
+    };
+    io::stdout()
+        .write_all(text.as_bytes())
+        .context("the result cannot be printed")?;
+    Ok(Ended::Done)
+}
+
+/// Evaluates a small picture on every provider that works.
+fn compare(args: &Providers, survey: &Survey) -> anyhow::Result<Vec<Comparison>> {
+    let evaluate = |name: &str| -> anyhow::Result<Judged> {
+        let options = Options {
+            onnxruntime: args.onnxruntime.clone(),
+            runtime: args.runtime.clone(),
+            graphs: args.graphs.clone(),
+            provider: Request {
+                provider: name.parse()?,
+                ..Request::default()
+            },
+            ..Options::default()
+        };
+        let (image, content, style) = (waves(96, 64, 1), waves(96, 64, 2), waves(64, 80, 5));
+        Ok(Stylizer::new(&options)?.evaluate(&image, &content, &style)?)
+    };
+    let expected = evaluate("cpu")?;
+    let usable = survey
+        .providers
+        .iter()
+        .filter(|found| found.state == State::Usable);
+    let compared = usable.map(|found| {
+        let begin = Instant::now();
+        let outcome = match evaluate(found.name) {
+            Ok(judged) => Outcome::Compared {
+                loss_difference: (judged.evaluation.loss / expected.evaluation.loss - 1.0).abs(),
+                gradient_difference: distance(&judged, &expected),
+                seconds: begin.elapsed().as_secs_f64(),
+            },
+            Err(error) => Outcome::Failed(format!("{error:#}")),
+        };
+        Comparison {
+            provider: found.name,
+            outcome,
+        }
+    });
+    Ok(compared.collect())
+}
+
+/// The relative L2 distance of two gradients.
+fn distance(judged: &Judged, expected: &Judged) -> f64 {
+    let squares =
+        |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
+    let pairs = judged.gradient.iter().zip(&expected.gradient);
+    let difference = squares(&mut pairs.map(|(a, b)| f64::from(a - b)));
+    difference / squares(&mut expected.gradient.iter().map(|&value| f64::from(value)))
+}
+
+/// A smooth colourful picture, the same for the same numbers.
+fn waves(width: u32, height: u32, seed: u32) -> Picture {
+    let values = (0..height).flat_map(|y| {
+        (0..width).flat_map(move |x| {
+            [(2, 1), (1, 3), (3, 2)].map(|(kx, ky)| {
+                let phase = (x * kx + y * ky) as f32 * 0.11 + seed as f32;
+                127.5 + 100.0 * phase.sin() + 27.0 * (phase * 5.3).cos()
+            })
+        })
+    });
+    Picture::from_rgb(width, height, values.collect())
+}
+
+fn table(report: &Report) -> String {
+    let library = &report.onnxruntime;
+    let mut text = format!(
+        "ONNX Runtime {}, {} ({})\n",
+        library.version,
+        library.path.display(),
+        library.found_by
+    );
+    for reason in &library.passed_over {
+        let _ = writeln!(text, "  passed over: {reason}");
+    }
+    let _ = writeln!(text, "{} thread(s)\n", report.threads);
+    for found in &report.survey.providers {
+        let state = match &found.state {
+            State::Usable => "usable".to_owned(),
+            State::Unusable { reason } => format!("built in, but not usable: {reason}"),
+            State::Absent { remedy } => format!("not built in; get it with {remedy}"),
+        };
+        let _ = writeln!(text, "{:<13} {:<50} {state}", found.name, found.runs_on);
+    }
+    if !report.survey.devices.is_empty() {
+        text.push_str("\ndevices\n");
+    }
+    for device in &report.survey.devices {
+        let _ = writeln!(
+            text,
+            "  {} {} {} ({})",
+            device.provider, device.kind, device.vendor, device.id
+        );
+    }
+    if !report.comparisons.is_empty() {
+        text.push_str("\nagainst the CPU      loss     gradient  seconds\n");
+    }
+    for Comparison { provider, outcome } in &report.comparisons {
+        let _ = match outcome {
+            Outcome::Compared {
+                loss_difference,
+                gradient_difference,
+                seconds,
+            } => {
+                writeln!(
+                    text,
+                    "{provider:<15} {loss_difference:>9.1e} {gradient_difference:>12.1e} {seconds:>8.2}"
+                )
+            }
+            Outcome::Failed(reason) => writeln!(text, "{provider:<15} failed: {reason}"),
+        };
+    }
+    text.push_str("\ngraphs\n");
+    for graph in &report.graphs {
+        let _ = writeln!(text, "  {} sha256 {}", graph.path.display(), graph.sha256);
+    }
+    if report.graphs.is_empty() {
+        text.push_str("  none; run `make setup`\n");
+    }
+    text
+}
+
+/// One line that says what runs, and why nothing better does.
+pub fn announce_engine(engine: &Engine) {
+    let runtime = engine.runtime();
+    let refused: Vec<String> = engine
+        .refusals()
+        .iter()
+        .map(|refusal| format!("{}: {}", refusal.provider, refusal.reason))
+        .collect();
+    let why = if refused.is_empty() {
+        String::new()
+    } else {
+        format!("; not on {}", refused.join("; "))
+    };
+    for reason in runtime.passed_over() {
+        say(&format!("warning: {reason}"));
+    }
+    say(&format!(
+        "ONNX Runtime {} on {}, {} thread(s){why}",
+        runtime.version(),
+        engine.provider(),
+        engine.threads()
+    ));
+    if let Some(patience) = engine.patience() {
+        say(&patience);
+    }
+}
+
+fn providers_help() -> String {
+    let rows: String = runtime::PROVIDERS
+        .iter()
+        .map(|provider| format!("\n  {:<13} {}", provider.name, provider.runs_on))
+        .collect();
+    format!(
+        "What runs the graphs [default: auto]. auto takes the first of cuda, migraphx, directml, openvino and cpu that \
+         works, and says why the others do not; one that is named runs or is an error. `impasto providers` lists what \
+         works here.\n{rows}"
+    )
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("must be KEY=VALUE".to_owned()),
+    }
+}

@@ -1,0 +1,22 @@
+//! `impasto --version`.
+
+use impasto::model::contract::CONTRACT_VERSION;
+use impasto::runtime::{Located, Sought, locate_library};
+
+/// The program, the graph contract that it understands, and the ONNX Runtime that it would load.
+pub fn describe() -> String {
+    let library = match locate_library(&Sought::default()) {
+        Ok(Located {
+            path,
+            found_by,
+            version,
+        }) => {
+            format!("ONNX Runtime {version} ({}, {found_by})", path.display())
+        }
+        Err(error) => format!("no ONNX Runtime: {error}"),
+    };
+    format!(
+        "impasto {}\ngraph contract {CONTRACT_VERSION}\n{library}\n",
+        env!("CARGO_PKG_VERSION")
+    )
+}
