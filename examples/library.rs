@@ -1,6 +1,10 @@
 //! Paints a photo in the style of a painting with the library alone, and tells of its progress.
 //!
 //!     cargo run --release --example library -- photo.png painting.png painted.png
+#![allow(
+    clippy::print_stdout,
+    reason = "it is a program of its own, printing is its task"
+)]
 
 use std::ops::ControlFlow;
 use std::path::Path;

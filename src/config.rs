@@ -198,7 +198,7 @@ fn pixels(option: &'static str, value: u32) -> Result<u32, ConfigError> {
 }
 
 fn weight(option: &'static str, value: f64) -> Result<f64, ConfigError> {
-    if value.is_finite() && value >= 0.0 && value <= 1e15 {
+    if (0.0..=1e15).contains(&value) {
         return Ok(value);
     }
     Err(ConfigError {

@@ -8,14 +8,16 @@
 //!
 //! 1. [`config`]: options and presets resolve to checked settings.
 //! 2. [`picture`]: the photo and the painting are read, oriented and resized.
-//! 3. [`tensor`]: pictures become the network's input, and back.
-//! 4. [`init`]: the picture that the optimisation starts from.
-//! 5. [`runtime`]: ONNX Runtime is found and loaded.
-//! 6. [`model`]: the graphs are checked; features of both pictures become targets, and the loss a function.
-//! 7. [`optimize`]: L-BFGS minimises the loss over the pixels; [`observe`] tells of it.
-//! 8. [`stylize`]: all of it in one function.
+//! 3. [`color`]: if asked for, the painting takes colours like the photo's first, or the result gets them last.
+//! 4. [`tensor`]: pictures become the network's input, and back.
+//! 5. [`init`]: the picture that the optimisation starts from.
+//! 6. [`runtime`]: ONNX Runtime is found and loaded.
+//! 7. [`model`]: the graphs are checked; features of both pictures become targets, and the loss a function.
+//! 8. [`optimize`]: L-BFGS minimises the loss over the pixels; [`observe`] tells of it.
+//! 9. [`stylize`]: all of it in one function.
 #![warn(missing_docs)]
 
+pub mod color;
 pub mod config;
 mod error;
 pub mod init;

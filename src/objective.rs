@@ -184,7 +184,11 @@ impl State<'_> {
         {
             self.best = Some(point.clone());
         }
-        finite.and(told)?;
+        match finite {
+            // Without a finite start there is nothing to return, whatever the observer says.
+            Err(Halt::Fail(error)) => return Err(Halt::Fail(error)),
+            finite => told.and(finite)?,
+        }
         if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Err(Halt::Stop(StopReason::OutOfTime));
         }

@@ -6,7 +6,7 @@ use crate::config::{Options, Pooling, Settings};
 use crate::error::Error;
 use crate::init::Init;
 use crate::model::{Contract, Evaluation, Graphs, LossGradient, Targets, Weights, default_folder};
-use crate::observe::{Event, Observer, Started};
+use crate::observe::{Event, InUnits, Observer, Started};
 use crate::optimize::{self, Method, OptimizeError, Outcome, minimize};
 use crate::picture::{Fit, Picture, fit};
 use crate::runtime::{Choice, Engine, Placement, Runtime, Sought};
@@ -116,12 +116,13 @@ impl Stylizer {
         observer: &mut dyn Observer,
     ) -> Result<Stylized, Error> {
         let (content, style) = self.resize(content, style)?;
-        let start = self.settings.init.tensor(&content, self.settings.seed)?;
+        let start = self.settings.init.tensor(&content, &style, self.settings.seed)?;
         let targets = self.targets(&content, &style)?;
         drop(style);
+        let weights = self.weights();
         let mut loss = self
             .graphs
-            .loss_gradient(&self.engine, &targets, self.weights())?;
+            .loss_gradient(&self.engine, &targets, weights.relative())?;
         if let Some(placement) = loss.placement() {
             let _ = observer.observe(&Event::Placed(placement));
         }
@@ -135,9 +136,11 @@ impl Stylizer {
             &mut loss,
             start.into_raw_vec_and_offset().0,
             &self.optimizer(),
-            observer,
+            &mut InUnits::of(weights.unit(), observer),
         )?;
-        let picture = from_values(&std::mem::take(&mut outcome.image), width, height);
+        outcome.loss *= weights.unit();
+        outcome.terms.iter_mut().for_each(|term| *term *= weights.unit());
+        let picture = from_values(&std::mem::take(&mut outcome.image), width, height).with_alpha_of(&content);
         Ok(Stylized { picture, outcome })
     }
 

@@ -2,6 +2,7 @@
 //!
 //! `tests/data/expected.json` and the gradients beside it come from `tests/data/reference.py`, which computes the
 //! network, the loss and its gradient in float64 with numpy and shares nothing with the exporter.
+#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test")]
 
 mod support;
 

@@ -17,6 +17,26 @@ pub struct Weights {
     pub content: f64,
 }
 
+impl Weights {
+    /// The weight that the others are measured in: the style weight, or the content weight if there is no style.
+    pub fn unit(self) -> f64 {
+        if self.style > 0.0 {
+            self.style
+        } else {
+            self.content
+        }
+    }
+
+    /// The same weights in that unit. The graph rounds weights to f32; these it rounds alike whatever the unit, so
+    /// that weights of another scale lead to the same picture.
+    pub fn relative(self) -> Weights {
+        Weights {
+            style: self.style / self.unit(),
+            content: self.content / self.unit(),
+        }
+    }
+}
+
 /// A session of the loss graph with its targets and weights bound; one run is one evaluation.
 ///
 /// All inputs but the image are handed over once; loss, terms and gradient come back into the same buffers each time.

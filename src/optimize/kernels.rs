@@ -1,5 +1,7 @@
 //! The inner loops, on one chunk each. They are written so that the compiler makes vector code of them.
 
+use super::options::AdamOptions;
+
 /// Partial sums that run side by side. Their number is fixed: it is part of the order of summation.
 const LANES: usize = 8;
 
@@ -42,4 +44,51 @@ pub(super) fn add_scaled_dot(target: &mut [f32], factor: f32, other: &[f32], wit
     }
     add_scaled(target_rest, factor, other_rest);
     sums.iter().sum::<f64>() + dot(target_rest, with_rest)
+}
+
+/// The numbers of one step of Adam.
+pub(super) struct AdamStep {
+    /// Multiplies the gradient.
+    scale: f32,
+    beta1: f32,
+    beta2: f32,
+    /// The learning rate over the bias of the mean.
+    rate: f32,
+    /// One over the bias of the variance.
+    variance_scale: f32,
+    epsilon: f32,
+}
+
+impl AdamStep {
+    /// Step number `step`, from 1, on gradients times `scale`.
+    pub(super) fn new(options: &AdamOptions, scale: f32, step: i32) -> Self {
+        Self {
+            scale,
+            beta1: options.beta1 as f32,
+            beta2: options.beta2 as f32,
+            rate: (options.learning_rate / (1.0 - options.beta1.powi(step))) as f32,
+            variance_scale: (1.0 / (1.0 - options.beta2.powi(step))) as f32,
+            epsilon: options.epsilon as f32,
+        }
+    }
+}
+
+/// Updates both moments with `gradient` and writes the new point, kept within `bounds`.
+pub(super) fn adam(
+    step: &AdamStep,
+    bounds: (f32, f32),
+    gradient: &[f32],
+    mean: &mut [f32],
+    variance: &mut [f32],
+    old: &[f32],
+    new: &mut [f32],
+) {
+    let moments = mean.iter_mut().zip(variance);
+    for (((new, old), gradient), (mean, variance)) in new.iter_mut().zip(old).zip(gradient).zip(moments) {
+        let gradient = step.scale * gradient;
+        *mean = step.beta1 * *mean + (1.0 - step.beta1) * gradient;
+        *variance = step.beta2 * *variance + (1.0 - step.beta2) * gradient * gradient;
+        let deviation = (step.variance_scale * *variance).sqrt() + step.epsilon;
+        *new = (old - step.rate * *mean / deviation).clamp(bounds.0, bounds.1);
+    }
 }

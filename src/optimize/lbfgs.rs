@@ -9,11 +9,18 @@ use argmin::solver::linesearch::MoreThuenteLineSearch;
 use argmin::solver::quasinewton::LBFGS;
 use argmin_math::ArgminMul;
 
+use super::Steps;
 use super::vector::Vector;
 use crate::objective::{Halt, Objective, Point};
 
 /// How far the first step goes, in grey levels (root mean square over the picture).
-pub(super) const FIRST_STEP: f64 = 4.0;
+///
+/// Measured from a photo, preset gatys: the loss after the first step is 0.59 times that of the start with 2, 0.39
+/// with 4, 0.30 with 6, 0.33 with 8, and 1.9 with 16, which is too far.
+const FIRST_STEP: f64 = 6.0;
+
+/// The first step after a restart that found nothing better, as a part of the one before.
+const SHORTER: f64 = 1.0 / 16.0;
 
 /// Runs of the graph that a line search may cost. A healthy one needs one or two.
 const LINE_SEARCH_BUDGET: u64 = 20;
@@ -28,12 +35,12 @@ pub(super) struct Lbfgs {
 }
 
 impl Lbfgs {
-    /// Starts at `start`, so that the first step is `first_step` grey levels long.
+    /// Starts at `start`, with a first step that is shorter after so many `fruitless` restarts.
     ///
     /// The first direction is minus the gradient and argmin tries a step of length 1 along it, so loss and gradient
     /// are scaled for that. A factor on the loss cancels out here; nothing after this depends on it either.
-    pub(super) fn new(objective: &Objective<'_>, start: Point, history: usize, first_step: f64) -> Self {
-        let scale = first_step / start.gradient.rms();
+    pub(super) fn new(objective: &Objective<'_>, start: Point, history: usize, fruitless: i32) -> Self {
+        let scale = FIRST_STEP * SHORTER.powi(fruitless) / start.gradient.rms();
         objective.set_scale(scale);
         let state = IterState::new()
             .param(start.at)
@@ -45,9 +52,10 @@ impl Lbfgs {
             state: Some(state),
         }
     }
+}
 
-    /// Goes to the next point along the search direction.
-    pub(super) fn step(&mut self, objective: &Objective<'_>) -> Result<Point, Halt> {
+impl Steps for Lbfgs {
+    fn step(&mut self, objective: &Objective<'_>) -> Result<Point, Halt> {
         const STUCK: Halt = Halt::Retry("the line search finds no lower loss");
         objective.set_budget(LINE_SEARCH_BUDGET);
         let state = self.state.take().ok_or(STUCK)?;

@@ -3,7 +3,7 @@
 //! L-BFGS spends its time in `q = q - alpha * y` followed by `s . q`, twice for every pair of its history.
 //! A [`Vector`] therefore holds `a * x + b * y` unevaluated, and evaluates it in the pass that first reads it:
 //! the sum and the product are one sweep over memory, in place where nobody else holds the buffer. A clone, a
-//! product with a number and a sum cost nothing. Buffers that are no longer needed are used again.
+//! multiple and a sum cost nothing. Buffers that are no longer needed are used again.
 //!
 //! Products accumulate in f64, chunk by chunk in a fixed order, so that a result does not depend on how many
 //! threads computed it.
@@ -22,7 +22,7 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use super::kernels;
 
 /// Floats that one task works on: small enough for the first cache, large enough to hide what a task costs.
-const CHUNK: usize = 8192;
+pub(super) const CHUNK: usize = 8192;
 
 /// What all vectors of one optimisation share: their length, the threads, the buffers to use again.
 #[derive(Debug)]
@@ -53,6 +53,12 @@ impl Space {
             .borrow_mut()
             .pop()
             .unwrap_or_else(|| vec![0.0; self.len])
+    }
+
+    /// How many buffers there are once none is on loan.
+    #[cfg(test)]
+    pub(crate) fn allocated(&self) -> usize {
+        self.free.borrow().len()
     }
 
     /// Runs `kernel` on every task, in parallel, and adds up what it returns in the order of the tasks.
@@ -107,17 +113,32 @@ impl Buffer {
         }
     }
 
-    /// Adds `factor * other` to the buffer, which is copied first if someone else holds it too.
-    fn add_scaled(target: &mut Rc<Self>, factor: f64, other: &Self, with: Option<&Self>) -> f64 {
-        // `make_mut` also cuts off the weak references: products remembered elsewhere end here.
-        let target = Rc::make_mut(target);
-        target.product.take();
-        let with = with.map(|with| &with.data[..]);
-        target
-            .space
-            .add_scaled(&mut target.data, factor as f32, &other.data, with)
+    /// The buffer to write to: a copy if someone else holds it too.
+    ///
+    /// No product is remembered of it any more, neither here nor, since weak references end too, by its partners.
+    fn make_mut(this: &mut Rc<Self>) -> &mut Self {
+        let buffer = Rc::make_mut(this);
+        buffer.product.take();
+        buffer
     }
 
+    fn scale(this: &mut Rc<Self>, factor: f64) {
+        let factor = factor as f32;
+        Self::make_mut(this)
+            .data
+            .iter_mut()
+            .for_each(|value| *value *= factor);
+    }
+
+    /// Adds `factor * other`; returns the new product with `with`, or 0 if there is none.
+    fn add_scaled(this: &mut Rc<Self>, factor: f64, other: &Self, with: Option<&Self>) -> f64 {
+        let this = Self::make_mut(this);
+        let with = with.map(|with| &with.data[..]);
+        this.space
+            .add_scaled(&mut this.data, factor as f32, &other.data, with)
+    }
+
+    /// The product with `other`, remembered if it is the first.
     fn dot(self: &Rc<Self>, other: &Rc<Self>) -> f64 {
         let mut remembered = self.product.borrow_mut();
         let partner = remembered
@@ -151,14 +172,23 @@ impl Drop for Buffer {
 }
 
 /// `factor * buffer`.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Term {
     factor: f64,
     buffer: Rc<Buffer>,
 }
 
+impl Term {
+    fn times(&self, factor: f64) -> Self {
+        Self {
+            factor: factor * self.factor,
+            buffer: Rc::clone(&self.buffer),
+        }
+    }
+}
+
 /// One term, or two that nobody has read yet.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Sum {
     first: Term,
     second: Option<Term>,
@@ -183,9 +213,12 @@ impl Sum {
 }
 
 /// A point or a gradient: one number for each element of the picture.
+///
+/// Clones and multiples share one sum, so that it is evaluated once for all of them.
 #[derive(Debug, Clone)]
 pub(crate) struct Vector {
-    sum: RefCell<Sum>,
+    factor: f64,
+    sum: Rc<RefCell<Sum>>,
 }
 
 impl Vector {
@@ -193,12 +226,13 @@ impl Vector {
     pub(crate) fn new(space: &Rc<Space>, data: Vec<f32>) -> Self {
         debug_assert_eq!(space.len, data.len());
         let buffer = Rc::new(Buffer::new(Rc::clone(space), data));
-        Self::of(Term { factor: 1.0, buffer })
+        Self::of(Term { factor: 1.0, buffer }, None)
     }
 
-    fn of(first: Term) -> Self {
+    fn of(first: Term, second: Option<Term>) -> Self {
         Self {
-            sum: RefCell::new(Sum { first, second: None }),
+            factor: 1.0,
+            sum: Rc::new(RefCell::new(Sum { first, second })),
         }
     }
 
@@ -208,23 +242,16 @@ impl Vector {
 
     /// The numbers themselves.
     pub(crate) fn values(&self) -> Values {
-        let mut sum = self.sum.borrow_mut();
-        sum.settle(None);
-        let Term { factor, buffer } = &mut sum.first;
-        if *factor != 1.0 {
-            let scale = *factor as f32;
-            let buffer = Rc::make_mut(buffer);
-            buffer.product.take();
-            buffer.data.iter_mut().for_each(|value| *value *= scale);
-            *factor = 1.0;
+        let Term { factor, mut buffer } = self.settled();
+        if factor != 1.0 {
+            Buffer::scale(&mut buffer, factor);
         }
-        Values(Rc::clone(buffer))
+        Values(buffer)
     }
 
     /// Whether both are the same point because one is a clone of the other. Never true of different points.
     pub(crate) fn is_clone_of(&self, other: &Self) -> bool {
-        let (a, b) = (self.settled(), other.settled());
-        a.factor == b.factor && Rc::ptr_eq(&a.buffer, &b.buffer)
+        self.factor == other.factor && Rc::ptr_eq(&self.sum, &other.sum)
     }
 
     /// The square root of the mean square of the elements.
@@ -233,23 +260,23 @@ impl Vector {
         factor.abs() * (buffer.dot(&buffer) / buffer.data.len() as f64).sqrt()
     }
 
+    /// The vector as one term.
     fn settled(&self) -> Term {
         let mut sum = self.sum.borrow_mut();
         sum.settle(None);
-        sum.first.clone()
+        sum.first.times(self.factor)
     }
 
+    /// `self + factor * other`, to be evaluated later.
     fn plus(&self, factor: f64, other: &Self) -> Self {
-        let mut terms = [self.settled(), other.mul(&factor).settled()].into_iter();
-        let zero = self.zero_like().settled();
-        let mut terms = terms.by_ref().filter(|term| term.factor != 0.0);
-        let first = terms.next().unwrap_or(zero);
-        Self {
-            sum: RefCell::new(Sum {
-                first,
-                second: terms.next(),
-            }),
+        let second = other.mul(&factor);
+        if second.factor == 0.0 {
+            return self.clone();
         }
+        if self.factor == 0.0 {
+            return second;
+        }
+        Self::of(self.settled(), Some(second.settled()))
     }
 
     /// Element by element; for the operations that L-BFGS needs only with a penalty on the L1 norm.
@@ -288,7 +315,7 @@ impl ArgminDot<Self, f64> for Vector {
         let product = right
             .settle(Some(&left.buffer))
             .unwrap_or_else(|| left.buffer.dot(&right.first.buffer));
-        left.factor * right.first.factor * product
+        left.factor * other.factor * right.first.factor * product
     }
 }
 
@@ -312,13 +339,9 @@ impl ArgminScaledAdd<Self, f64, Self> for Vector {
 
 impl ArgminMul<f64, Self> for Vector {
     fn mul(&self, factor: &f64) -> Self {
-        let mut sum = self.sum.borrow().clone();
-        sum.first.factor *= factor;
-        if let Some(second) = &mut sum.second {
-            second.factor *= factor;
-        }
         Self {
-            sum: RefCell::new(sum),
+            factor: factor * self.factor,
+            sum: Rc::clone(&self.sum),
         }
     }
 }
@@ -372,5 +395,118 @@ impl ArgminMinMax for Vector {
 impl ArgminL1Norm<f64> for Vector {
     fn l1_norm(&self) -> f64 {
         self.values().iter().map(|&value| f64::from(value.abs())).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Longer than a chunk, and no multiple of anything.
+    const LEN: usize = CHUNK + 13;
+
+    fn space() -> Rc<Space> {
+        Space::new(LEN, 2).unwrap()
+    }
+
+    fn vector(space: &Rc<Space>, seed: usize) -> Vector {
+        Vector::new(
+            space,
+            (0..LEN)
+                .map(|i| ((i * 31 + seed * 17) % 101) as f32 - 50.0)
+                .collect(),
+        )
+    }
+
+    /// The dot product of the numbers, plainly.
+    fn plain_dot(a: &Vector, b: &Vector) -> f64 {
+        a.values()
+            .iter()
+            .zip(b.values().iter())
+            .map(|(&a, &b)| f64::from(a) * f64::from(b))
+            .sum()
+    }
+
+    #[test]
+    fn a_sum_read_by_a_product_is_the_sum_of_the_numbers() {
+        let space = space();
+        let (x, y, w) = (vector(&space, 1), vector(&space, 2), vector(&space, 3));
+        let sum = x.mul(&0.5).sub(&y.mul(&3.0)).mul(&-2.0);
+        let product = w.dot(&sum);
+        for (i, ((&x, &y), &sum)) in x
+            .values()
+            .iter()
+            .zip(y.values().iter())
+            .zip(sum.values().iter())
+            .enumerate()
+        {
+            assert!((sum - (6.0 * y - x)).abs() < 1e-4, "element {i}");
+        }
+        assert!(
+            (product - plain_dot(&w, &sum)).abs() < 1e-9 * product.abs(),
+            "{product}"
+        );
+    }
+
+    #[test]
+    fn a_sum_in_place_leaves_other_holders_of_the_numbers_alone() {
+        let space = space();
+        let (x, y) = (vector(&space, 1), vector(&space, 2));
+        let (kept, before) = (x.clone(), x.values().to_vec());
+        let sum = x.add(&y);
+        drop(x);
+        assert_ne!(&sum.values()[..], &before[..]);
+        assert_eq!(&kept.values()[..], &before[..]);
+    }
+
+    #[test]
+    fn a_remembered_product_is_forgotten_when_a_buffer_changes() {
+        let space = space();
+        let (y, mut q) = (vector(&space, 1), vector(&space, 2));
+        for _ in 0..3 {
+            assert_eq!(y.dot(&q), q.dot(&y));
+            assert!((y.dot(&q) - plain_dot(&y, &q)).abs() < 1e-6 * plain_dot(&y, &y));
+            q = q.sub(&y.mul(&0.25));
+        }
+    }
+
+    #[test]
+    fn a_sum_with_zero_is_the_other_vector_itself() {
+        let space = space();
+        let (x, d) = (vector(&space, 1), vector(&space, 2));
+        assert!(x.scaled_add(&0.0, &d).is_clone_of(&x));
+        assert!(x.zero_like().add(&d).is_clone_of(&d));
+        assert_eq!(
+            &x.zero_like().sub(&d.zero_like()).values()[..],
+            &vec![0.0; LEN][..]
+        );
+    }
+
+    #[test]
+    fn buffers_are_used_again() {
+        let space = space();
+        let (x, y) = (vector(&space, 1), vector(&space, 2));
+        for _ in 0..5 {
+            x.add(&y).values();
+        }
+        drop((x, y));
+        assert_eq!(space.allocated(), 3);
+    }
+
+    #[test]
+    fn what_only_a_penalty_on_the_l1_norm_needs_is_right_also_at_zero() {
+        let space = Space::new(4, 1).unwrap();
+        let x = Vector::new(&space, vec![-2.0, 0.0, -0.0, 3.0]);
+        let y = Vector::new(&space, vec![1.0, 1.0, -1.0, 1.0]);
+        let values = |vector: Vector| vector.values().to_vec();
+        assert_eq!(values(x.add(&f64::MIN_POSITIVE).signum()), [-1.0, 1.0, 1.0, 1.0]);
+        assert_eq!(
+            values(x.sub(&f64::MIN_POSITIVE).signum()),
+            [-1.0, -1.0, -1.0, 1.0]
+        );
+        assert_eq!(values(x.mul(&y)), [-2.0, 0.0, 0.0, 3.0]);
+        assert_eq!(values(Vector::min(&x, &y)), [-2.0, 0.0, -1.0, 1.0]);
+        assert_eq!(values(Vector::max(&x, &y)), [1.0, 1.0, -0.0, 3.0]);
+        assert_eq!((x.l1_norm(), x.l2_norm()), (5.0, 13f64.sqrt()));
     }
 }

@@ -109,7 +109,7 @@ fn between(coarse: &[f32], (width, height): (usize, usize), x: usize, y: usize) 
     // Two pixels cover one: their centres lie a quarter to the left and to the right of its.
     let neighbours = |at: usize, length: usize| {
         let near = at / 2;
-        let far = if at % 2 == 0 {
+        let far = if at.is_multiple_of(2) {
             near.saturating_sub(1)
         } else {
             (near + 1).min(length - 1)

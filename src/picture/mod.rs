@@ -6,6 +6,7 @@
 mod alpha;
 mod decode;
 mod error;
+mod format;
 mod jpeg;
 mod load;
 mod profile;
@@ -13,9 +14,10 @@ mod resize;
 mod save;
 
 pub use error::PictureError;
+pub use format::{Bits, Encoding, OutputFormat};
 pub use load::{Loaded, MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, load};
 pub use resize::{Fit, fit};
-pub use save::{Bits, Encoding, OutputFormat, check_output, check_output_as};
+pub use save::{check_output, check_output_as};
 
 /// A picture in sRGB: red, green and blue interleaved, row by row from the top left, each from 0 to 255.
 ///

@@ -1,6 +1,6 @@
 //! Colour profiles (ICC): what a file's numbers mean, brought to sRGB.
 
-use moxcms::{ColorDateTime, ColorProfile, DataColorSpace, Layout, TransformOptions};
+use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
 
 /// The most that any colour may differ, in grey levels, for a profile to count as sRGB under another name.
 const SAME: f32 = 0.5;
@@ -139,18 +139,16 @@ impl Conversion {
 
 /// The profile that says sRGB, to embed in an output: the same bytes every time.
 pub(super) fn srgb() -> Vec<u8> {
-    let mut profile = ColorProfile::new_srgb();
-    // By default the profile says when it was made: now.
-    profile.creation_date_time = ColorDateTime {
-        year: 2024,
-        month: 1,
-        day_of_the_month: 1,
-        hours: 0,
-        minutes: 0,
-        seconds: 0,
-    };
-    profile.encode().expect("the library can write its own profile")
+    let mut profile = ColorProfile::new_srgb()
+        .encode()
+        .expect("the library can write its own profile");
+    // The library writes the time of the call as the time of creation (ICC.1:2022, 7.2.8), whatever the profile says.
+    profile[CREATED].copy_from_slice(&[0x07, 0xe8, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0]);
+    profile
 }
+
+/// Where an ICC header has its time of creation: six 16-bit numbers, year to second.
+const CREATED: std::ops::Range<usize> = 24..36;
 
 #[cfg(test)]
 mod tests {
@@ -172,6 +170,11 @@ mod tests {
     #[test]
     fn our_own_profile_is_small_always_the_same_and_means_no_change() {
         let profile = srgb();
+        assert_eq!(
+            profile[CREATED][..6],
+            [0x07, 0xe8, 0, 1, 0, 1],
+            "made on 1 January 2024"
+        );
         assert!(profile.len() < 1024, "{}", profile.len());
         assert_eq!(profile, srgb());
         let values: Vec<f32> = (0..768).map(|i| (i % 256) as f32).collect();

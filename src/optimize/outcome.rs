@@ -1,0 +1,86 @@
+//! What comes of an optimisation, or why nothing does.
+
+use std::fmt;
+
+use crate::model::ObjectiveError;
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The best point seen, in the layout of the start image.
+    pub image: Vec<f32>,
+    /// The loss there.
+    pub loss: f64,
+    /// Its weighted terms, in the order of [`LossGradient::term_names`](crate::model::LossGradient::term_names).
+    pub terms: Vec<f64>,
+    /// Accepted points.
+    pub iterations: u64,
+    /// Evaluations of the objective: runs of the graph.
+    pub evaluations: u64,
+    /// Why it ended.
+    pub stop: StopReason,
+}
+
+/// Why an optimisation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    /// All iterations are done.
+    Iterations,
+    /// The gradient is zero, or the loss changes by less than [`Options::tolerance`](super::Options::tolerance).
+    Converged,
+    /// No lower loss is found any more, also after starting again: rounding hides what is left.
+    Stalled,
+    /// [`Options::max_seconds`](super::Options::max_seconds) have passed.
+    OutOfTime,
+    /// The observer asked for it.
+    Interrupted,
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Iterations => "all iterations done",
+            Self::Converged => "converged",
+            Self::Stalled => "no lower loss to be found",
+            Self::OutOfTime => "out of time",
+            Self::Interrupted => "interrupted",
+        })
+    }
+}
+
+/// Why there is no outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum OptimizeError {
+    /// An option is out of its range.
+    #[error("{name} is {value}; it must be {range}")]
+    Option {
+        /// The option.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What it may be.
+        range: &'static str,
+    },
+    /// The threads could not be started.
+    #[error("cannot start {threads} threads for the optimiser")]
+    Threads {
+        /// How many were asked for.
+        threads: usize,
+        /// What the system said.
+        source: rayon::ThreadPoolBuildError,
+    },
+    /// The objective failed.
+    #[error("evaluation {evaluation} of the loss failed")]
+    Objective {
+        /// Which one, from 1.
+        evaluation: u64,
+        /// The first error; nothing was evaluated after it.
+        source: ObjectiveError,
+    },
+    /// There is nothing to start from: the loss or its gradient is NaN or infinite at the start image.
+    #[error("cannot start: {what} is not a finite number at the start image")]
+    NotFinite {
+        /// The cause: the image itself, one of the terms (by name, with its value), the loss or the gradient.
+        what: String,
+    },
+}
