@@ -1,0 +1,85 @@
+//! NEON on 64-bit ARM: 4 lanes, 32 registers.
+
+use super::{Job, Simd};
+use std::arch::aarch64::*;
+
+#[derive(Clone, Copy)]
+pub(super) struct Neon;
+
+/// Runs `job` with NEON switched on.
+///
+/// # Safety
+///
+/// The machine must have NEON, as every 64-bit ARM does.
+#[target_feature(enable = "neon")]
+pub(super) unsafe fn run<J: Job>(job: J) {
+    job.run::<Neon>();
+}
+
+// SAFETY (all bodies): the trait asks the caller for NEON and for good pointers.
+impl Simd for Neon {
+    type V = float32x4_t;
+    const LANES: usize = 4;
+    const ROWS: usize = 8;
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> float32x4_t {
+        unsafe { vdupq_n_f32(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> float32x4_t {
+        unsafe { vld1q_f32(p) }
+    }
+    #[inline(always)]
+    unsafe fn store(p: *mut f32, a: float32x4_t) {
+        unsafe { vst1q_f32(p, a) }
+    }
+    #[inline(always)]
+    unsafe fn add(a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vaddq_f32(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn sub(a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vsubq_f32(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn mul(a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vmulq_f32(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn mul_add(a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
+        unsafe { vfmaq_f32(c, a, b) }
+    }
+    #[inline(always)]
+    unsafe fn mul_sub(a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
+        unsafe { vnegq_f32(vfmsq_f32(c, a, b)) }
+    }
+    #[inline(always)]
+    unsafe fn max(a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vmaxq_f32(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn select_gt(
+        a: float32x4_t,
+        b: float32x4_t,
+        x: float32x4_t,
+        y: float32x4_t,
+    ) -> float32x4_t {
+        unsafe { vbslq_f32(vcgtq_f32(a, b), x, y) }
+    }
+    #[inline(always)]
+    unsafe fn load4(p: *const f32) -> [float32x4_t; 4] {
+        unsafe {
+            let float32x4x4_t(a, b, c, d) = vld4q_f32(p);
+            [a, b, c, d]
+        }
+    }
+    #[inline(always)]
+    unsafe fn store4(p: *mut f32, [a, b, c, d]: [float32x4_t; 4]) {
+        unsafe { vst4q_f32(p, float32x4x4_t(a, b, c, d)) }
+    }
+    #[inline(always)]
+    unsafe fn sum(a: float32x4_t) -> f32 {
+        unsafe { vaddvq_f32(a) }
+    }
+}

@@ -1,0 +1,71 @@
+//! Plain Rust: arrays of 4 lanes, which compilers map to whatever the target has.
+
+use super::Simd;
+use std::array::from_fn;
+
+#[derive(Clone, Copy)]
+pub(super) struct Portable;
+
+type V = [f32; 4];
+
+// SAFETY (all bodies): the trait asks the caller for good pointers.
+impl Simd for Portable {
+    type V = V;
+    const LANES: usize = 4;
+    const ROWS: usize = 4;
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> V {
+        [x; 4]
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> V {
+        unsafe { p.cast::<V>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn store(p: *mut f32, a: V) {
+        unsafe { p.cast::<V>().write_unaligned(a) }
+    }
+    #[inline(always)]
+    unsafe fn add(a: V, b: V) -> V {
+        from_fn(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    unsafe fn sub(a: V, b: V) -> V {
+        from_fn(|i| a[i] - b[i])
+    }
+    #[inline(always)]
+    unsafe fn mul(a: V, b: V) -> V {
+        from_fn(|i| a[i] * b[i])
+    }
+    #[inline(always)]
+    unsafe fn mul_add(a: V, b: V, c: V) -> V {
+        from_fn(|i| a[i] * b[i] + c[i])
+    }
+    #[inline(always)]
+    unsafe fn mul_sub(a: V, b: V, c: V) -> V {
+        from_fn(|i| a[i] * b[i] - c[i])
+    }
+    #[inline(always)]
+    unsafe fn max(a: V, b: V) -> V {
+        from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
+    }
+    #[inline(always)]
+    unsafe fn select_gt(a: V, b: V, x: V, y: V) -> V {
+        from_fn(|i| if a[i] > b[i] { x[i] } else { y[i] })
+    }
+    #[inline(always)]
+    unsafe fn load4(p: *const f32) -> [V; 4] {
+        from_fn(|j| from_fn(|i| unsafe { *p.add(4 * i + j) }))
+    }
+    #[inline(always)]
+    unsafe fn store4(p: *mut f32, a: [V; 4]) {
+        for i in 0..4 {
+            unsafe { Self::store(p.add(4 * i), from_fn(|j| a[j][i])) }
+        }
+    }
+    #[inline(always)]
+    unsafe fn sum(a: V) -> f32 {
+        (a[0] + a[1]) + (a[2] + a[3])
+    }
+}
