@@ -101,7 +101,13 @@ impl Conv3x3 {
             let mut scratch = exec.workspace.take(plan.scratch());
             let scratch = scratch.as_mut_ptr();
             let filter = &self.filter;
-            self.isa.run(Task { plan, filter, orientation, source, sink, tiles, outputs, scratch });
+            let task = Task { plan, filter, orientation, source, sink, tiles, scratch };
+            self.isa.run(TransformInput(&task));
+            for start in outputs.clone().step_by(plan.chunk) {
+                let chunk = start..(start + plan.chunk).min(outputs.end);
+                self.isa.run(Multiply(&task, chunk.clone()));
+                self.isa.run(TransformOutput(&task, chunk));
+            }
         });
     }
 }
@@ -193,24 +199,29 @@ struct Task<'a, I, O> {
     source: I,
     sink: O,
     tiles: Range<usize>,
-    outputs: Range<usize>,
     scratch: *mut f32,
 }
 
-impl<I: Source, O: Sink> Job for Task<'_, I, O> {
+struct TransformInput<'a, T>(&'a T);
+struct Multiply<'a, T>(&'a T, Range<usize>);
+struct TransformOutput<'a, T>(&'a T, Range<usize>);
+
+impl<I: Source, O: Sink> Job for TransformInput<'_, Task<'_, I, O>> {
     #[inline(always)]
     fn run<S: Simd>(self) {
-        // SAFETY: the scratch memory is as long as the plan says, and the plan gives every task
-        // its own tiles and channels.
-        unsafe {
-            self.transform_input::<S>();
-            let outputs = self.outputs.clone();
-            for start in outputs.clone().step_by(self.plan.chunk) {
-                let chunk = start..(start + self.plan.chunk).min(outputs.end);
-                self.multiply::<S>(chunk.clone());
-                self.transform_output::<S>(chunk);
-            }
-        }
+        unsafe { self.0.transform_input::<S>() }
+    }
+}
+impl<I: Source, O: Sink> Job for Multiply<'_, Task<'_, I, O>> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        unsafe { self.0.multiply::<S>(self.1) }
+    }
+}
+impl<I: Source, O: Sink> Job for TransformOutput<'_, Task<'_, I, O>> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        unsafe { self.0.transform_output::<S>(self.1) }
     }
 }
 
