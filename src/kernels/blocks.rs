@@ -33,18 +33,43 @@ impl Run {
     }
 }
 
-/// The tiles of a layer, numbered in row-major order.
+/// The tiles of a layer in strips of columns: going down a strip, the rows that two tiles share
+/// are still in cache.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Grid {
     rows: usize,
     cols: usize,
+    /// Columns of a strip; the last one may have fewer.
+    strip: usize,
+}
+
+/// Some columns of tiles, numbered in row-major order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Strip {
+    rows: usize,
+    first_col: usize,
+    cols: usize,
 }
 
 impl Grid {
-    pub(super) fn new(size: Size) -> Self {
-        Self { rows: size.height.div_ceil(TILE), cols: size.width.div_ceil(TILE) }
+    /// Strips of about `most` columns, and whole vectors of `lanes`.
+    pub(super) fn new(size: Size, most: usize, lanes: usize) -> Self {
+        let (rows, cols) = (size.height.div_ceil(TILE), size.width.div_ceil(TILE));
+        let strip = even_parts(cols, most).next_multiple_of(lanes).min(cols);
+        Self { rows, cols, strip }
     }
 
+    pub(super) fn strips(self) -> usize {
+        self.cols.div_ceil(self.strip)
+    }
+
+    pub(super) fn strip(self, index: usize) -> Strip {
+        let first_col = index * self.strip;
+        Strip { rows: self.rows, first_col, cols: self.strip.min(self.cols - first_col) }
+    }
+}
+
+impl Strip {
     pub(super) fn tiles(self) -> usize {
         self.rows * self.cols
     }
@@ -52,12 +77,12 @@ impl Grid {
     /// The runs that a range of tiles consists of.
     #[inline(always)]
     pub(super) fn runs(self, tiles: Range<usize>) -> impl Iterator<Item = Run> {
-        let mut next = tiles.start;
+        let (mut row, mut col) = (tiles.start / self.cols, tiles.start % self.cols);
+        let mut first = 0;
         std::iter::from_fn(move || {
-            let (row, col) = (next / self.cols, next % self.cols);
-            let count = (tiles.end - next).min(self.cols - col);
-            let run = Run { first: next - tiles.start, row, col, count };
-            next += count;
+            let count = (tiles.len() - first).min(self.cols - col);
+            let run = Run { first, row, col: self.first_col + col, count };
+            (first, row, col) = (first + count, row + 1, 0);
             (count > 0).then_some(run)
         })
     }
@@ -84,8 +109,8 @@ mod tests {
 
     #[test]
     fn runs_cover_a_range_of_tiles_and_end_with_rows_and_vectors() {
-        let grid = Grid::new(Size { height: 9, width: 20 });
-        let runs: Vec<_> = grid.runs(3..12).collect();
+        let strip = Grid::new(Size { height: 9, width: 20 }, 8, 4).strip(0);
+        let runs: Vec<_> = strip.runs(3..12).collect();
         let run = |first, row, col, count| Run { first, row, col, count };
         assert_eq!(runs, [run(0, 0, 3, 2), run(2, 1, 0, 5), run(7, 2, 0, 2)]);
         let parts: Vec<_> = runs[1].by_vector(4).collect();

@@ -24,7 +24,18 @@ pub enum Gradient<'a> {
 pub(super) trait Source: Copy + Sync {
     /// Reads `out.len()` values of a row from column `x` on.
     fn read(self, channel: usize, y: isize, x: isize, out: &mut [f32]);
+    /// Asks the memory for `len` values of a row.
+    fn prefetch<S: Simd>(self, channel: usize, y: isize, x: isize, len: usize);
 }
+
+#[inline(always)]
+fn prefetch<S: Simd>(data: &[f32], size: Size, channel: usize, y: isize, x: isize, len: usize) {
+    let start = ((channel * size.height) as isize + y) * size.width as isize + x;
+    for i in (0..len).step_by(16) {
+        S::prefetch(data.as_ptr().wrapping_offset(start + i as isize));
+    }
+}
+
 
 /// A tensor as it is.
 #[derive(Clone, Copy)]
@@ -65,6 +76,10 @@ impl Source for Whole<'_> {
         let (start, out) = inside(self.size, channel, y, x, out);
         out.copy_from_slice(&self.data[start..start + out.len()]);
     }
+    #[inline(always)]
+    fn prefetch<S: Simd>(self, channel: usize, y: isize, x: isize, len: usize) {
+        prefetch::<S>(self.data, self.size, channel, y, x, len);
+    }
 }
 
 impl Source for Gated<'_> {
@@ -76,6 +91,11 @@ impl Source for Gated<'_> {
         for ((out, &value), &gate) in out.iter_mut().zip(data).zip(gate) {
             *out = if gate > 0.0 { value } else { 0.0 };
         }
+    }
+    #[inline(always)]
+    fn prefetch<S: Simd>(self, channel: usize, y: isize, x: isize, len: usize) {
+        prefetch::<S>(self.data, self.size, channel, y, x, len);
+        prefetch::<S>(self.gate, self.size, channel, y, x, len);
     }
 }
 
@@ -94,6 +114,7 @@ pub(super) trait Sink: Copy + Sync {
 pub(super) struct Biased<'a> {
     pub y: Output<'a, f32>,
     pub size: Size,
+    pub stream: bool,
     pub bias: &'a [f32],
     /// 0 for a ReLU, minus infinity for none.
     pub floor: f32,
@@ -104,6 +125,8 @@ pub(super) struct Biased<'a> {
 pub(super) struct Stored<'a> {
     pub y: Output<'a, f32>,
     pub size: Size,
+    /// Whether to write past the caches.
+    pub stream: bool,
 }
 
 impl Sink for Biased<'_> {
@@ -117,7 +140,7 @@ impl Sink for Biased<'_> {
                     y[r][c] = S::max(S::add(y[r][c], bias), floor);
                 }
             }
-            Stored { y: self.y, size: self.size }.write::<S>(channel, run, y);
+            Stored { y: self.y, size: self.size, stream: self.stream }.write::<S>(channel, run, y);
         }
     }
 }
@@ -130,21 +153,31 @@ impl Sink for Stored<'_> {
         for r in 0..TILE.min(self.size.height - row) {
             let start = (channel * self.size.height + row + r) * self.size.width + col;
             // SAFETY: the values belong to the run, which is the caller's.
-            unsafe { store_row::<S>(self.y.at(start, width), width, y[r]) }
+            unsafe { store_row::<S>(self.y.at(start, width), width, y[r], self.stream) }
         }
     }
 }
 
 /// Writes the first `width` values of a row of tiles.
 #[inline(always)]
-unsafe fn store_row<S: Simd>(to: *mut f32, width: usize, row: [S::V; TILE]) {
+unsafe fn store_row<S: Simd>(to: *mut f32, width: usize, row: [S::V; TILE], stream: bool) {
     // SAFETY: the caller has room for `width` values; `values` has room for 4 vectors.
     unsafe {
-        if width == TILE * S::LANES {
-            return S::store4(to, row);
+        let row = S::interleave(row);
+        if width < TILE * S::LANES {
+            let mut values = [0.0; TILE * 16];
+            for i in 0..TILE {
+                S::store(values.as_mut_ptr().add(i * S::LANES), row[i]);
+            }
+            to.copy_from_nonoverlapping(values.as_ptr(), width);
+        } else if stream && (to as usize).is_multiple_of(size_of::<S::V>()) {
+            for i in 0..TILE {
+                S::stream(to.add(i * S::LANES), row[i]);
+            }
+        } else {
+            for i in 0..TILE {
+                S::store(to.add(i * S::LANES), row[i]);
+            }
         }
-        let mut values = [0.0; TILE * 16];
-        S::store4(values.as_mut_ptr(), row);
-        to.copy_from_nonoverlapping(values.as_ptr(), width);
     }
 }

@@ -18,7 +18,7 @@ mod scratch;
 mod simd;
 mod winograd;
 
-pub use conv3x3::Conv3x3;
+pub use conv3x3::{Conv3x3, T};
 pub use edges::Gradient;
 pub use parallel::{Exec, Parallel, Threads};
 pub use scratch::Workspace;

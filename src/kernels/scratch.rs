@@ -1,50 +1,88 @@
 //! Memory that kernels work in: aligned to cache lines and used again from call to call.
 
+use std::alloc::{Layout, handle_alloc_error};
 use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Values in a cache line.
-const LINE: usize = 16;
+/// Bytes of a cache line, and of a large page.
+const LINE: usize = 64;
+const LARGE_PAGE: usize = 2 << 20;
 
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([f32; LINE]);
-
-/// A slice of `f32` that starts at a cache line.
+/// A slice of `f32` that starts at a cache line, or a large page if it is long enough to fill some.
 #[derive(Default)]
 pub(super) struct Buffer {
-    lines: Vec<Line>,
+    values: Option<NonNull<f32>>,
+    layout: Option<Layout>,
 }
+
+// SAFETY: the buffer owns its values.
+unsafe impl Send for Buffer {}
+// SAFETY: as above.
+unsafe impl Sync for Buffer {}
 
 impl Buffer {
     /// `len` zeros.
     pub(super) fn zeros(len: usize) -> Self {
-        Self { lines: vec![Line([0.0; LINE]); len.div_ceil(LINE)] }
-    }
-
-    /// Makes room for `len` values; values that are there stay.
-    fn grow(&mut self, len: usize) {
-        let lines = len.div_ceil(LINE);
-        if self.lines.len() < lines {
-            self.lines.resize(lines, Line([0.0; LINE]));
+        if len == 0 {
+            return Self::default();
+        }
+        let bytes = len * size_of::<f32>();
+        let align = if bytes < LARGE_PAGE { LINE } else { LARGE_PAGE };
+        let layout = Layout::from_size_align(bytes.next_multiple_of(align), align)
+            .expect("a buffer's size is far from the address space's");
+        // SAFETY: the layout is not empty; the values are set to zero before anyone sees them.
+        unsafe {
+            let start = std::alloc::alloc(layout);
+            let values = NonNull::new(start.cast()).unwrap_or_else(|| handle_alloc_error(layout));
+            if align == LARGE_PAGE {
+                large_pages(start, layout.size());
+            }
+            start.write_bytes(0, layout.size());
+            Self { values: Some(values), layout: Some(layout) }
         }
     }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if let (Some(values), Some(layout)) = (self.values, self.layout) {
+            // SAFETY: it was allocated so.
+            unsafe { std::alloc::dealloc(values.as_ptr().cast(), layout) }
+        }
+    }
+}
+
+/// Asks for large pages: the transforms write to more places than there are entries for stores in
+/// the first level of address translation. Nothing is lost when the system says no.
+unsafe fn large_pages(start: *mut u8, len: usize) {
+    unsafe extern "C" { fn madvise(a: *mut u8, l: usize, advice: i32) -> i32; }
+    #[cfg(target_os = "linux")]
+    unsafe { madvise(start, len, 14); }
 }
 
 impl Deref for Buffer {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        // SAFETY: a `Line` is 16 values without padding.
-        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.lines.len() * LINE) }
+        match (self.values, self.layout) {
+            // SAFETY: that many values were allocated.
+            (Some(values), Some(layout)) => unsafe {
+                std::slice::from_raw_parts(values.as_ptr(), layout.size() / size_of::<f32>())
+            },
+            _ => &[],
+        }
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
-        // SAFETY: a `Line` is 16 values without padding.
-        unsafe {
-            std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * LINE)
+        match (self.values, self.layout) {
+            // SAFETY: that many values were allocated.
+            (Some(values), Some(layout)) => unsafe {
+                std::slice::from_raw_parts_mut(values.as_ptr(), layout.size() / size_of::<f32>())
+            },
+            _ => &mut [],
         }
     }
 }
@@ -71,7 +109,9 @@ impl Workspace {
     /// A buffer of at least `len` values with unknown content.
     pub(super) fn take(&self, len: usize) -> Lease<'_> {
         let mut buffer = self.lock().pop().unwrap_or_default();
-        buffer.grow(len);
+        if buffer.len() < len {
+            buffer = Buffer::zeros(len);
+        }
         Lease { buffer, workspace: self }
     }
 

@@ -105,8 +105,8 @@ unsafe fn output_1d<S: Simd>(m: [S::V; POINTS]) -> [S::V; TILE] {
 
 /// Transforms [`Simd::LANES`] input tiles that follow one another in a row of tiles.
 ///
-/// `d`: 6 rows at distance `stride`. `v`: the result's planes at distance `plane_stride`, each
-/// `LANES` values.
+/// `d`: 6 rows at distance `stride`. `v`: the result's
+/// planes at distance `plane_stride`, each `LANES` values.
 ///
 /// # Safety
 ///
@@ -122,8 +122,8 @@ pub(super) unsafe fn input<S: Simd>(
     unsafe {
         let mut rows = [[S::splat(0.0); POINTS]; POINTS];
         for i in 0..POINTS {
-            let [d0, d1, d2, d3] = S::load4(d.add(i * stride));
-            let [d4, d5, _, _] = S::load4(d.add(i * stride + TILE));
+            let [d0, d1, d2, d3] = columns::<S>(d.add(i * stride));
+            let [d4, d5, _, _] = columns::<S>(d.add(i * stride + TILE));
             rows[i] = input_1d::<S>([d0, d1, d2, d3, d4, d5]);
         }
         for j in 0..POINTS {
@@ -134,6 +134,17 @@ pub(super) unsafe fn input<S: Simd>(
                 S::store(v.add((i * POINTS + j) * plane_stride), column[i]);
             }
         }
+    }
+}
+
+/// Reads 4 columns of `LANES` tiles.
+#[inline(always)]
+unsafe fn columns<S: Simd>(d: *const f32) -> [S::V; TILE] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (a, b) = (S::load(d), S::load(d.add(S::LANES)));
+        let (c, d) = (S::load(d.add(2 * S::LANES)), S::load(d.add(3 * S::LANES)));
+        S::deinterleave([a, b, c, d])
     }
 }
 

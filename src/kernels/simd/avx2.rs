@@ -79,10 +79,8 @@ impl Simd for Avx2 {
         unsafe { _mm256_blendv_ps(y, x, _mm256_cmp_ps::<_CMP_GT_OQ>(a, b)) }
     }
     #[inline(always)]
-    unsafe fn load4(p: *const f32) -> [__m256; 4] {
+    unsafe fn deinterleave([a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
         unsafe {
-            let (a, b) = (Self::load(p), Self::load(p.add(8)));
-            let (c, d) = (Self::load(p.add(16)), Self::load(p.add(24)));
             // Tiles 0 to 3 into the lower halves, 4 to 7 into the upper ones.
             transpose_halves([
                 _mm256_permute2f128_ps::<0x20>(a, c),
@@ -93,14 +91,28 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    unsafe fn store4(p: *mut f32, a: [__m256; 4]) {
+    unsafe fn interleave(a: [__m256; 4]) -> [__m256; 4] {
         unsafe {
             let [a, b, c, d] = transpose_halves(a);
-            Self::store(p, _mm256_permute2f128_ps::<0x20>(a, b));
-            Self::store(p.add(8), _mm256_permute2f128_ps::<0x20>(c, d));
-            Self::store(p.add(16), _mm256_permute2f128_ps::<0x31>(a, b));
-            Self::store(p.add(24), _mm256_permute2f128_ps::<0x31>(c, d));
+            [
+                _mm256_permute2f128_ps::<0x20>(a, b),
+                _mm256_permute2f128_ps::<0x20>(c, d),
+                _mm256_permute2f128_ps::<0x31>(a, b),
+                _mm256_permute2f128_ps::<0x31>(c, d),
+            ]
         }
+    }
+    #[inline(always)]
+    unsafe fn stream(p: *mut f32, a: __m256) {
+        unsafe { _mm256_stream_ps(p, a) }
+    }
+    #[inline(always)]
+    unsafe fn fence() {
+        _mm_sfence();
+    }
+    #[inline(always)]
+    fn prefetch(p: *const f32) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
     }
     #[inline(always)]
     unsafe fn sum(a: __m256) -> f32 {

@@ -77,10 +77,8 @@ impl Simd for Avx512 {
         unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b), y, x) }
     }
     #[inline(always)]
-    unsafe fn load4(p: *const f32) -> [__m512; 4] {
+    unsafe fn deinterleave([a, b, c, d]: [__m512; 4]) -> [__m512; 4] {
         unsafe {
-            let (a, b) = (Self::load(p), Self::load(p.add(16)));
-            let (c, d) = (Self::load(p.add(32)), Self::load(p.add(48)));
             let (even, odd) = (index(&EVEN), index(&ODD));
             let (e0, e1) = (_mm512_permutex2var_ps(a, even, b), _mm512_permutex2var_ps(c, even, d));
             let (o0, o1) = (_mm512_permutex2var_ps(a, odd, b), _mm512_permutex2var_ps(c, odd, d));
@@ -93,7 +91,7 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
-    unsafe fn store4(p: *mut f32, [a, b, c, d]: [__m512; 4]) {
+    unsafe fn interleave([a, b, c, d]: [__m512; 4]) -> [__m512; 4] {
         unsafe {
             let (ab0, cd0) = (
                 _mm512_shuffle_f32x4::<0b01_00_01_00>(a, b),
@@ -104,11 +102,25 @@ impl Simd for Avx512 {
                 _mm512_shuffle_f32x4::<0b11_10_11_10>(c, d),
             );
             let (low, high) = (index(&LOW), index(&HIGH));
-            Self::store(p, _mm512_permutex2var_ps(ab0, low, cd0));
-            Self::store(p.add(16), _mm512_permutex2var_ps(ab0, high, cd0));
-            Self::store(p.add(32), _mm512_permutex2var_ps(ab1, low, cd1));
-            Self::store(p.add(48), _mm512_permutex2var_ps(ab1, high, cd1));
+            [
+                _mm512_permutex2var_ps(ab0, low, cd0),
+                _mm512_permutex2var_ps(ab0, high, cd0),
+                _mm512_permutex2var_ps(ab1, low, cd1),
+                _mm512_permutex2var_ps(ab1, high, cd1),
+            ]
         }
+    }
+    #[inline(always)]
+    unsafe fn stream(p: *mut f32, a: __m512) {
+        unsafe { _mm512_stream_ps(p, a) }
+    }
+    #[inline(always)]
+    unsafe fn fence() {
+        _mm_sfence();
+    }
+    #[inline(always)]
+    fn prefetch(p: *const f32) {
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
     }
     #[inline(always)]
     unsafe fn sum(a: __m512) -> f32 {

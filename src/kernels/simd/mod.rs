@@ -129,10 +129,16 @@ pub(super) trait Simd: Copy {
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
     /// `x` in the lanes where `a > b`, else `y`.
     unsafe fn select_gt(a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
-    /// Reads `4 * LANES` consecutive values; lane `i` of vector `j` is value `4 i + j`.
-    unsafe fn load4(p: *const f32) -> [Self::V; 4];
-    /// Writes what [`Self::load4`] reads.
-    unsafe fn store4(p: *mut f32, a: [Self::V; 4]);
+    /// `4 * LANES` consecutive values to vectors of which number `j` has value `4 i + j` in lane `i`.
+    unsafe fn deinterleave(a: [Self::V; 4]) -> [Self::V; 4];
+    /// The inverse of [`Self::deinterleave`].
+    unsafe fn interleave(a: [Self::V; 4]) -> [Self::V; 4];
+    /// Writes `LANES` values past the caches, where the machine can; `p` must be aligned to them.
+    unsafe fn stream(p: *mut f32, a: Self::V);
+    /// Orders streamed values before what is written later.
+    unsafe fn fence();
+    /// Asks the memory for the cache line at `p`, which may point anywhere.
+    fn prefetch(p: *const f32);
     /// The sum of the lanes.
     unsafe fn sum(a: Self::V) -> f32;
 }

@@ -68,16 +68,31 @@ impl Simd for Neon {
         unsafe { vbslq_f32(vcgtq_f32(a, b), x, y) }
     }
     #[inline(always)]
-    unsafe fn load4(p: *const f32) -> [float32x4_t; 4] {
+    unsafe fn deinterleave([a, b, c, d]: [float32x4_t; 4]) -> [float32x4_t; 4] {
         unsafe {
-            let float32x4x4_t(a, b, c, d) = vld4q_f32(p);
-            [a, b, c, d]
+            let (ab0, ab1) = (vzip1q_f32(a, c), vzip2q_f32(a, c));
+            let (cd0, cd1) = (vzip1q_f32(b, d), vzip2q_f32(b, d));
+            [
+                vzip1q_f32(ab0, cd0),
+                vzip2q_f32(ab0, cd0),
+                vzip1q_f32(ab1, cd1),
+                vzip2q_f32(ab1, cd1),
+            ]
         }
     }
     #[inline(always)]
-    unsafe fn store4(p: *mut f32, [a, b, c, d]: [float32x4_t; 4]) {
-        unsafe { vst4q_f32(p, float32x4x4_t(a, b, c, d)) }
+    unsafe fn interleave(a: [float32x4_t; 4]) -> [float32x4_t; 4] {
+        // With 4 lanes both are the transposition of a 4 x 4 matrix.
+        unsafe { Self::deinterleave(a) }
     }
+    #[inline(always)]
+    unsafe fn stream(p: *mut f32, a: float32x4_t) {
+        unsafe { Self::store(p, a) }
+    }
+    #[inline(always)]
+    unsafe fn fence() {}
+    #[inline(always)]
+    fn prefetch(_: *const f32) {}
     #[inline(always)]
     unsafe fn sum(a: float32x4_t) -> f32 {
         unsafe { vaddvq_f32(a) }

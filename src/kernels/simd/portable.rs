@@ -55,15 +55,21 @@ impl Simd for Portable {
         from_fn(|i| if a[i] > b[i] { x[i] } else { y[i] })
     }
     #[inline(always)]
-    unsafe fn load4(p: *const f32) -> [V; 4] {
-        from_fn(|j| from_fn(|i| unsafe { *p.add(4 * i + j) }))
+    unsafe fn deinterleave(a: [V; 4]) -> [V; 4] {
+        from_fn(|j| from_fn(|i| a[i][j]))
     }
     #[inline(always)]
-    unsafe fn store4(p: *mut f32, a: [V; 4]) {
-        for i in 0..4 {
-            unsafe { Self::store(p.add(4 * i), from_fn(|j| a[j][i])) }
-        }
+    unsafe fn interleave(a: [V; 4]) -> [V; 4] {
+        from_fn(|i| from_fn(|j| a[j][i]))
     }
+    #[inline(always)]
+    unsafe fn stream(p: *mut f32, a: V) {
+        unsafe { Self::store(p, a) }
+    }
+    #[inline(always)]
+    unsafe fn fence() {}
+    #[inline(always)]
+    fn prefetch(_: *const f32) {}
     #[inline(always)]
     unsafe fn sum(a: V) -> f32 {
         (a[0] + a[1]) + (a[2] + a[3])
