@@ -1,4 +1,4 @@
-//! How a layer's tiles are cut into tasks. It depends on the layer only, never on the threads.
+//! How a layer's tiles are cut into blocks.
 
 use super::Size;
 use super::product::PANEL;

@@ -13,12 +13,13 @@ mod blocks;
 mod conv3x3;
 mod edges;
 mod parallel;
+mod pass;
 mod product;
 mod scratch;
 mod simd;
 mod winograd;
 
-pub use conv3x3::{Conv3x3, T};
+pub use conv3x3::Conv3x3;
 pub use edges::Gradient;
 pub use parallel::{Exec, Parallel, Threads};
 pub use scratch::Workspace;

@@ -5,9 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Runs independent tasks, on as many threads as it likes.
 ///
-/// Kernels cut their work the same way whatever runs it, so results do not depend on the number
-/// of threads, nor on the order of the tasks.
+/// Kernels form every value from the same terms in the same order, however their work is cut: the
+/// bytes of a result depend neither on the number of threads nor on the order of the tasks.
 pub trait Parallel: Sync {
+    /// How many tasks run at the same time; only a hint for cutting the work.
+    fn threads(&self) -> usize;
+
     /// Calls `task(i)` once for every `i` in `0..tasks` and returns when all are done.
     fn par_for(&self, tasks: usize, task: &(dyn Fn(usize) + Sync));
 }
@@ -20,6 +23,10 @@ pub struct Threads(
 );
 
 impl Parallel for Threads {
+    fn threads(&self) -> usize {
+        self.0
+    }
+
     fn par_for(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
         let next = AtomicUsize::new(0);
         let work = || {

@@ -17,6 +17,11 @@ const GROUP_LEN: usize = GROUP * GROUP * BLOCK_LEN;
 /// Most vectors of a panel.
 pub(super) const PANEL: usize = 3;
 
+/// Cache lines of the vectors that are asked for ahead with each block of the matrix.
+const AHEAD: usize = 2;
+/// Values of a cache line.
+const LINE: usize = 16;
+
 /// Matrices of the same size, in blocks of 8 x 8 that can be read by rows or by columns: one copy
 /// serves a product with the matrix and one with its transpose.
 pub(super) struct Packed {
@@ -86,31 +91,21 @@ impl Packed {
         plane * self.plane_len() + group * GROUP_LEN + inner * BLOCK_LEN
     }
 
-    /// The walk along the sums of block row `row` of the product.
-    fn walk(&self, orientation: Orientation, plane: usize, row: usize) -> Walk {
+    /// The 8 rows of the product's matrix that block row `row` is.
+    #[inline(always)]
+    pub(super) fn block_row(&self, orientation: Orientation, plane: usize, row: usize) -> BlockRow {
         let (start, group, block) = match orientation {
             Orientation::Plain => (self.block(plane, row, 0), GROUP_LEN, BLOCK_LEN),
             Orientation::Transposed => {
                 (self.block(plane, 0, row), self.col_groups() * GROUP_LEN, GROUP * BLOCK_LEN)
             }
         };
-        Walk { start: self.data[start..].as_ptr(), group, block, depth: self.depth(orientation) }
+        let start = self.data[start..].as_ptr();
+        BlockRow { start, group, block, orientation, depth: self.depth(orientation) }
     }
 }
 
-/// The blocks along one row of blocks (or, transposed, one column).
-#[derive(Clone, Copy)]
-struct Walk {
-    start: *const f32,
-    /// Distance of groups.
-    group: usize,
-    /// Distance of blocks in a group.
-    block: usize,
-    /// Terms of the sums.
-    depth: usize,
-}
-
-/// Where the vectors of a product are.
+/// The vectors of a product, and where it goes.
 #[derive(Clone, Copy)]
 pub(super) struct Panel {
     /// `count` consecutive vectors for each term of the sums.
@@ -123,96 +118,133 @@ pub(super) struct Panel {
     pub row_stride: usize,
     /// Distance of the vectors in a row.
     pub vector_stride: usize,
+    /// Vectors of a coming product, to be asked for meanwhile ([`BlockRow::ahead_len`]).
+    pub ahead: *const f32,
 }
 
-/// Computes the 8 rows of the product that belong to block row `row`, for one panel.
-///
-/// # Safety
-///
-/// Inside a [`super::simd::Job`] only; the panel's pointers must be good for `depth` times `count`
-/// vectors, and for 8 rows of `count` vectors.
-#[inline(always)]
-pub(super) unsafe fn block_row<S: Simd>(
-    matrix: &Packed,
+/// Blocks in a row (or, transposed, in a column): 8 rows of the product's matrix.
+#[derive(Clone, Copy)]
+pub(super) struct BlockRow {
+    start: *const f32,
+    /// Distance of groups.
+    group: usize,
+    /// Distance of blocks in a group.
+    block: usize,
     orientation: Orientation,
-    plane: usize,
-    row: usize,
-    panel: Panel,
-) {
-    let walk = matrix.walk(orientation, plane, row);
-    // SAFETY: the caller's promise.
-    unsafe {
-        match orientation {
-            Orientation::Plain => by_count::<S, 1, BLOCK>(walk, panel),
-            Orientation::Transposed => by_count::<S, BLOCK, 1>(walk, panel),
-        }
-    }
+    /// Terms of the sums.
+    depth: usize,
 }
 
-/// `ROW` and `TERM` are the distances of rows and of terms inside a block.
-#[inline(always)]
-unsafe fn by_count<S: Simd, const ROW: usize, const TERM: usize>(walk: Walk, panel: Panel) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        match panel.count {
-            1 => by_rows::<S, 1, ROW, TERM>(walk, panel),
-            2 => by_rows::<S, 2, ROW, TERM>(walk, panel),
-            _ => by_rows::<S, PANEL, ROW, TERM>(walk, panel),
-        }
+impl BlockRow {
+    /// Values that [`Self::multiply`] asks for ahead.
+    #[inline(always)]
+    pub(super) fn ahead_len(self) -> usize {
+        self.depth / BLOCK * AHEAD * LINE
     }
-}
 
-#[inline(always)]
-unsafe fn by_rows<S: Simd, const N: usize, const ROW: usize, const TERM: usize>(
-    mut walk: Walk,
-    mut panel: Panel,
-) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        if S::ROWS == BLOCK {
-            return registers::<S, BLOCK, N, ROW, TERM>(walk, panel);
-        }
-        registers::<S, { BLOCK / 2 }, N, ROW, TERM>(walk, panel);
-        walk.start = walk.start.add(BLOCK / 2 * ROW);
-        panel.out = panel.out.add(BLOCK / 2 * panel.row_stride);
-        registers::<S, { BLOCK / 2 }, N, ROW, TERM>(walk, panel);
-    }
-}
-
-/// The register block: `R` rows by `N` vectors.
-#[inline(always)]
-unsafe fn registers<
-    S: Simd,
-    const R: usize,
-    const N: usize,
-    const ROW: usize,
-    const TERM: usize,
->(
-    walk: Walk,
-    panel: Panel,
-) {
-    // SAFETY: blocks of the walk lie in the matrix; the panel is the caller's promise.
-    unsafe {
-        let mut sums = [[S::splat(0.0); N]; R];
-        let mut v = panel.v;
-        let blocks = walk.depth / BLOCK;
-        for block in 0..blocks {
-            let u = walk.start.add(block / GROUP * walk.group + block % GROUP * walk.block);
-            for term in 0..BLOCK {
-                step::<S, R, N, ROW>(&mut sums, u.add(term * TERM), v);
-                v = v.add(N * S::LANES);
+    /// Computes 8 rows of the product for one panel. Meanwhile asks the memory for what comes
+    /// next: deep layers have neither their matrix nor their vectors in the second cache.
+    ///
+    /// # Safety
+    ///
+    /// Inside a [`super::simd::Job`] only; the panel's pointers must be good for `depth` times
+    /// `count` vectors, and for 8 rows of `count` vectors; the matrix must still be there.
+    #[inline(always)]
+    pub(super) unsafe fn multiply<S: Simd>(self, panel: Panel, next: BlockRow) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.orientation {
+                Orientation::Plain => self.by_count::<S, 1, BLOCK>(panel, next.start),
+                Orientation::Transposed => self.by_count::<S, BLOCK, 1>(panel, next.start),
             }
         }
-        let u = walk.start.add(blocks / GROUP * walk.group + blocks % GROUP * walk.block);
-        for term in 0..walk.depth % BLOCK {
-            step::<S, R, N, ROW>(&mut sums, u.add(term * TERM), v);
-            v = v.add(N * S::LANES);
-        }
-        for (r, row) in sums.iter().enumerate() {
-            for (n, &sum) in row.iter().enumerate() {
-                S::store(panel.out.add(r * panel.row_stride + n * panel.vector_stride), sum);
+    }
+
+    /// `ROW` and `TERM` are the distances of rows and of terms inside a block.
+    #[inline(always)]
+    unsafe fn by_count<S: Simd, const ROW: usize, const TERM: usize>(
+        self,
+        panel: Panel,
+        next: *const f32,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match panel.count {
+                1 => self.by_rows::<S, 1, ROW, TERM>(panel, next),
+                2 => self.by_rows::<S, 2, ROW, TERM>(panel, next),
+                _ => self.by_rows::<S, PANEL, ROW, TERM>(panel, next),
             }
         }
+    }
+
+    #[inline(always)]
+    unsafe fn by_rows<S: Simd, const N: usize, const ROW: usize, const TERM: usize>(
+        mut self,
+        mut panel: Panel,
+        next: *const f32,
+    ) {
+        const HALF: usize = BLOCK / 2;
+        // SAFETY: the caller's promise.
+        unsafe {
+            if S::ROWS == BLOCK {
+                return self.in_registers::<S, BLOCK, N, ROW, TERM>(panel, next);
+            }
+            self.in_registers::<S, HALF, N, ROW, TERM>(panel, next);
+            self.start = self.start.add(HALF * ROW);
+            panel.out = panel.out.add(HALF * panel.row_stride);
+            self.in_registers::<S, HALF, N, ROW, TERM>(panel, next);
+        }
+    }
+
+    /// The register block: `R` rows by `N` vectors.
+    #[inline(always)]
+    unsafe fn in_registers<
+        S: Simd,
+        const R: usize,
+        const N: usize,
+        const ROW: usize,
+        const TERM: usize,
+    >(
+        self,
+        mut panel: Panel,
+        next: *const f32,
+    ) {
+        // SAFETY: the blocks lie in the matrix; the panel is the caller's promise.
+        unsafe {
+            let mut sums = [[S::splat(0.0); N]; R];
+            let blocks = self.depth / BLOCK;
+            for block in 0..blocks {
+                let place = self.place(block);
+                for line in 0..BLOCK_LEN / LINE {
+                    S::prefetch(next.wrapping_add(place + line * LINE));
+                }
+                for line in 0..AHEAD {
+                    S::prefetch(panel.ahead.wrapping_add((block * AHEAD + line) * LINE));
+                }
+                let u = self.start.add(place);
+                for term in 0..BLOCK {
+                    step::<S, R, N, ROW>(&mut sums, u.add(term * TERM), panel.v);
+                    panel.v = panel.v.add(N * S::LANES);
+                }
+            }
+            let u = self.start.wrapping_add(self.place(blocks));
+            for term in 0..self.depth % BLOCK {
+                step::<S, R, N, ROW>(&mut sums, u.add(term * TERM), panel.v);
+                panel.v = panel.v.add(N * S::LANES);
+            }
+            for r in 0..R {
+                for n in 0..N {
+                    let out = panel.out.add(r * panel.row_stride + n * panel.vector_stride);
+                    S::store(out, sums[r][n]);
+                }
+            }
+        }
+    }
+
+    /// Where a block begins, from the first one on.
+    #[inline(always)]
+    fn place(self, block: usize) -> usize {
+        block / GROUP * self.group + block % GROUP * self.block
     }
 }
 

@@ -1,6 +1,7 @@
 //! Memory that kernels work in: aligned to cache lines and used again from call to call.
 
 use std::alloc::{Layout, handle_alloc_error};
+use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,6 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Bytes of a cache line, and of a large page.
 const LINE: usize = 64;
 const LARGE_PAGE: usize = 2 << 20;
+/// Bytes from which on outputs are written past the caches.
+const LARGE: usize = 16 << 20;
 
 /// A slice of `f32` that starts at a cache line, or a large page if it is long enough to fill some.
 #[derive(Default)]
@@ -35,9 +38,7 @@ impl Buffer {
         unsafe {
             let start = std::alloc::alloc(layout);
             let values = NonNull::new(start.cast()).unwrap_or_else(|| handle_alloc_error(layout));
-            if align == LARGE_PAGE {
-                large_pages(start, layout.size());
-            }
+            prefer_large_pages(std::slice::from_raw_parts_mut(start.cast::<MaybeUninit<u8>>(), layout.size()));
             start.write_bytes(0, layout.size());
             Self { values: Some(values), layout: Some(layout) }
         }
@@ -53,12 +54,24 @@ impl Drop for Buffer {
     }
 }
 
-/// Asks for large pages: the transforms write to more places than there are entries for stores in
-/// the first level of address translation. Nothing is lost when the system says no.
-unsafe fn large_pages(start: *mut u8, len: usize) {
-    unsafe extern "C" { fn madvise(a: *mut u8, l: usize, advice: i32) -> i32; }
+/// Asks for large pages in the inside of `memory`, best before it is written for the first time.
+///
+/// Kernels go through many channels at the same time, each in other pages; with small ones, most of
+/// the time of writing a layer's output goes to address translation. Nothing is lost when the
+/// system says no.
+fn prefer_large_pages<T>(memory: &mut [T]) {
     #[cfg(target_os = "linux")]
-    unsafe { madvise(start, len, 14); }
+    {
+        let start = memory.as_mut_ptr().cast::<u8>();
+        let skip = start.align_offset(LARGE_PAGE);
+        let len = size_of_val(memory).saturating_sub(skip) / LARGE_PAGE * LARGE_PAGE;
+        if len > 0 {
+            // SAFETY: the pages lie inside of `memory`; the advice does not change what they hold.
+            unsafe { libc::madvise(start.add(skip).cast(), len, libc::MADV_HUGEPAGE) };
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = memory;
 }
 
 impl Deref for Buffer {
@@ -161,7 +174,14 @@ unsafe impl<T: Send> Send for Output<'_, T> {}
 
 impl<'a, T> Output<'a, T> {
     pub(super) fn new(slice: &'a mut [T]) -> Self {
+        prefer_large_pages(slice);
         Self { start: slice.as_mut_ptr(), len: slice.len(), marker: std::marker::PhantomData }
+    }
+
+    /// Whether it is written past the caches: they could not keep it until it is read.
+    #[inline(always)]
+    pub(super) fn is_large(&self) -> bool {
+        self.len * size_of::<T>() >= LARGE
     }
 
     /// The address of element `index`, from which `count` elements may be written.

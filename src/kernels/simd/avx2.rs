@@ -103,12 +103,30 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
+    unsafe fn interleave2(a: __m256, b: __m256) -> [__m256; 2] {
+        unsafe {
+            let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+            [
+                _mm256_permute2f128_ps::<0x20>(low, high),
+                _mm256_permute2f128_ps::<0x31>(low, high),
+            ]
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_u16(p: *mut u16, a: __m256) {
+        unsafe {
+            let a = _mm256_cvttps_epi32(a);
+            let (low, high) = (_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a));
+            _mm_storeu_si128(p.cast(), _mm_packus_epi32(low, high));
+        }
+    }
+    #[inline(always)]
     unsafe fn stream(p: *mut f32, a: __m256) {
         unsafe { _mm256_stream_ps(p, a) }
     }
     #[inline(always)]
     unsafe fn fence() {
-        _mm_sfence();
+        unsafe { _mm_sfence() }
     }
     #[inline(always)]
     fn prefetch(p: *const f32) {

@@ -24,6 +24,10 @@ const ODD: [i32; 16] = [2, 6, 10, 14, 18, 22, 26, 30, 3, 7, 11, 15, 19, 23, 27, 
 const LOW: [i32; 16] = [0, 8, 16, 24, 1, 9, 17, 25, 2, 10, 18, 26, 3, 11, 19, 27];
 const HIGH: [i32; 16] = [4, 12, 20, 28, 5, 13, 21, 29, 6, 14, 22, 30, 7, 15, 23, 31];
 
+/// Lanes of two vectors in turn.
+const FIRST: [i32; 16] = [0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23];
+const SECOND: [i32; 16] = [8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31];
+
 #[inline(always)]
 unsafe fn index(lanes: &[i32; 16]) -> __m512i {
     // SAFETY: 16 values are read from an array of 16.
@@ -111,12 +115,23 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
+    unsafe fn interleave2(a: __m512, b: __m512) -> [__m512; 2] {
+        unsafe {
+            let (first, second) = (index(&FIRST), index(&SECOND));
+            [_mm512_permutex2var_ps(a, first, b), _mm512_permutex2var_ps(a, second, b)]
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_u16(p: *mut u16, a: __m512) {
+        unsafe { _mm256_storeu_si256(p.cast(), _mm512_cvtepi32_epi16(_mm512_cvttps_epi32(a))) }
+    }
+    #[inline(always)]
     unsafe fn stream(p: *mut f32, a: __m512) {
         unsafe { _mm512_stream_ps(p, a) }
     }
     #[inline(always)]
     unsafe fn fence() {
-        _mm_sfence();
+        unsafe { _mm_sfence() }
     }
     #[inline(always)]
     fn prefetch(p: *const f32) {

@@ -133,6 +133,10 @@ pub(super) trait Simd: Copy {
     unsafe fn deinterleave(a: [Self::V; 4]) -> [Self::V; 4];
     /// The inverse of [`Self::deinterleave`].
     unsafe fn interleave(a: [Self::V; 4]) -> [Self::V; 4];
+    /// Lanes of `a` and `b` in turn, in two vectors.
+    unsafe fn interleave2(a: Self::V, b: Self::V) -> [Self::V; 2];
+    /// Writes `LANES` values, which are whole numbers, as `u16`, the low byte first.
+    unsafe fn store_u16(p: *mut u16, a: Self::V);
     /// Writes `LANES` values past the caches, where the machine can; `p` must be aligned to them.
     unsafe fn stream(p: *mut f32, a: Self::V);
     /// Orders streamed values before what is written later.

@@ -86,6 +86,14 @@ impl Simd for Neon {
         unsafe { Self::deinterleave(a) }
     }
     #[inline(always)]
+    unsafe fn interleave2(a: float32x4_t, b: float32x4_t) -> [float32x4_t; 2] {
+        unsafe { [vzip1q_f32(a, b), vzip2q_f32(a, b)] }
+    }
+    #[inline(always)]
+    unsafe fn store_u16(p: *mut u16, a: float32x4_t) {
+        unsafe { vst1_u16(p, vmovn_u32(vcvtq_u32_f32(a))) }
+    }
+    #[inline(always)]
     unsafe fn stream(p: *mut f32, a: float32x4_t) {
         unsafe { Self::store(p, a) }
     }

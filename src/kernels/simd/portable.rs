@@ -63,6 +63,14 @@ impl Simd for Portable {
         from_fn(|i| from_fn(|j| a[j][i]))
     }
     #[inline(always)]
+    unsafe fn interleave2(a: V, b: V) -> [V; 2] {
+        [[a[0], b[0], a[1], b[1]], [a[2], b[2], a[3], b[3]]]
+    }
+    #[inline(always)]
+    unsafe fn store_u16(p: *mut u16, a: V) {
+        unsafe { p.cast::<[u16; 4]>().write_unaligned(a.map(|x| (x as u16).to_le())) }
+    }
+    #[inline(always)]
     unsafe fn stream(p: *mut f32, a: V) {
         unsafe { Self::store(p, a) }
     }
