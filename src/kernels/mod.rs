@@ -11,17 +11,23 @@
 
 mod blocks;
 mod conv3x3;
+mod difference;
 mod edges;
+mod gram;
 mod parallel;
 mod pass;
+mod pool;
 mod product;
 mod scratch;
 mod simd;
 mod winograd;
 
 pub use conv3x3::Conv3x3;
+pub use difference::{content_gradient, mean_square_difference};
 pub use edges::Gradient;
+pub use gram::{gram, gram_gradient};
 pub use parallel::{Exec, Parallel, Threads};
+pub use pool::{pool, pool_gradient};
 pub use scratch::Workspace;
 pub use simd::Isa;
 

@@ -30,6 +30,11 @@ pub(super) struct Packed {
     cols: usize,
 }
 
+/// Values of a matrix, with whole groups in both directions.
+fn plane_len(rows: usize, cols: usize) -> usize {
+    rows.div_ceil(BLOCK * GROUP) * cols.div_ceil(BLOCK * GROUP) * GROUP_LEN
+}
+
 /// Which way a packed matrix is multiplied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Orientation {
@@ -42,17 +47,43 @@ pub(super) enum Orientation {
 impl Packed {
     /// `planes` matrices of `rows` x `cols` zeros.
     pub(super) fn zeros(planes: usize, rows: usize, cols: usize) -> Self {
-        let mut packed = Self { data: Buffer::default(), rows, cols };
-        packed.data = Buffer::zeros(planes * packed.plane_len());
+        Self { data: Buffer::zeros(planes * plane_len(rows, cols)), rows, cols }
+    }
+
+    /// One matrix in a buffer that was used before.
+    pub(super) fn one(
+        mut data: Buffer,
+        rows: usize,
+        cols: usize,
+        value: impl Fn(usize, usize) -> f32,
+    ) -> Self {
+        data.grow(plane_len(rows, cols));
+        let mut packed = Self { data, rows, cols };
+        for row in 0..rows.next_multiple_of(BLOCK) {
+            for col in 0..cols.next_multiple_of(BLOCK) {
+                let value = if row < rows && col < cols { value(row, col) } else { 0.0 };
+                let place = packed.place(0, row, col);
+                packed.data[place] = value;
+            }
+        }
         packed
+    }
+
+    /// The buffer, to be used again.
+    pub(super) fn into_buffer(self) -> Buffer {
+        self.data
     }
 
     /// Sets one value of each plane.
     pub(super) fn set(&mut self, row: usize, col: usize, values: &[f32]) {
         for (plane, &value) in values.iter().enumerate() {
-            let block = self.block(plane, row / BLOCK, col / BLOCK);
-            self.data[block + col % BLOCK * BLOCK + row % BLOCK] = value;
+            let place = self.place(plane, row, col);
+            self.data[place] = value;
         }
+    }
+
+    fn place(&self, plane: usize, row: usize, col: usize) -> usize {
+        self.block(plane, row / BLOCK, col / BLOCK) + col % BLOCK * BLOCK + row % BLOCK
     }
 
     /// Rows of the product.
@@ -80,15 +111,11 @@ impl Packed {
         self.cols.div_ceil(BLOCK * GROUP)
     }
 
-    fn plane_len(&self) -> usize {
-        self.rows.div_ceil(BLOCK * GROUP) * self.col_groups() * GROUP_LEN
-    }
-
     /// Where a block starts, its row and column counted in blocks.
     fn block(&self, plane: usize, row: usize, col: usize) -> usize {
         let group = row / GROUP * self.col_groups() + col / GROUP;
         let inner = row % GROUP * GROUP + col % GROUP;
-        plane * self.plane_len() + group * GROUP_LEN + inner * BLOCK_LEN
+        plane * plane_len(self.rows, self.cols) + group * GROUP_LEN + inner * BLOCK_LEN
     }
 
     /// The 8 rows of the product's matrix that block row `row` is.

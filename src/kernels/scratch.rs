@@ -45,6 +45,16 @@ impl Buffer {
     }
 }
 
+impl Buffer {
+    /// Makes room for `len` values; what was there is lost.
+    pub(super) fn grow(&mut self, len: usize) {
+        if self.len() < len {
+            *self = Self::default();
+            *self = Self::zeros(len);
+        }
+    }
+}
+
 impl Drop for Buffer {
     fn drop(&mut self) {
         if let (Some(values), Some(layout)) = (self.values, self.layout) {
@@ -121,11 +131,25 @@ impl Workspace {
 
     /// A buffer of at least `len` values with unknown content.
     pub(super) fn take(&self, len: usize) -> Lease<'_> {
-        let mut buffer = self.lock().pop().unwrap_or_default();
-        if buffer.len() < len {
-            buffer = Buffer::zeros(len);
-        }
+        let mut buffer = self.take_buffer(len);
+        buffer.grow(len);
         Lease { buffer, workspace: self }
+    }
+
+    /// The smallest buffer that has room for `len` values, or else the largest.
+    pub(super) fn take_buffer(&self, len: usize) -> Buffer {
+        let mut free = self.lock();
+        let fit = |buffer: &Buffer| {
+            let room = buffer.len();
+            (room < len, if room < len { usize::MAX - room } else { room })
+        };
+        let best = (0..free.len()).min_by_key(|&i| fit(&free[i]));
+        best.map(|i| free.swap_remove(i)).unwrap_or_default()
+    }
+
+    /// Keeps a buffer for later.
+    pub(super) fn give_back(&self, buffer: Buffer) {
+        self.lock().push(buffer);
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Buffer>> {
@@ -155,7 +179,7 @@ impl DerefMut for Lease<'_> {
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        self.workspace.lock().push(std::mem::take(&mut self.buffer));
+        self.workspace.give_back(std::mem::take(&mut self.buffer));
     }
 }
 
