@@ -6,8 +6,8 @@
 //! set `CPU_TIME` to see processor time instead of wall clock time.
 
 use impasto_kernels::kernels::{
-    Conv3x3, Exec, Gradient, Isa, Parallel, Pool, Size, Threads, Workspace, content_gradient, gram,
-    gram_gradient,
+    Conv3x3, Exec, Gradient, GramGradient, Isa, Parallel, Pool, Size, Threads, Workspace, content_gradient,
+    gram,
 };
 use std::hint::black_box;
 use std::ops::{Deref, DerefMut};
@@ -34,23 +34,38 @@ const LAYERS: [(&str, usize, usize, bool, bool); 13] = [
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let number = |i: usize, default: usize| {
-        args.get(i).map_or(default, |arg| arg.parse().expect("SIZE, THREADS, RUNS are numbers"))
+        args.get(i).map_or(default, |arg| {
+            arg.parse().expect("SIZE, THREADS, RUNS are numbers")
+        })
     };
     let (size, threads, runs) = (number(0, 512), Threads(number(1, 2)), number(2, 5));
     let isa = args.get(3).map_or(Isa::detect(), |name| {
         let named = |isa: &Isa| format!("{isa:?}").eq_ignore_ascii_case(name);
-        Isa::available().into_iter().find(named).expect("no such instruction set here")
+        Isa::available()
+            .into_iter()
+            .find(named)
+            .expect("no such instruction set here")
     });
     let workspace = Workspace::new();
     let mut network = Network::new(size, isa);
-    let exec = Exec { parallel: &threads, workspace: &workspace };
+    let exec = Exec {
+        parallel: &threads,
+        workspace: &workspace,
+    };
     for _ in 0..runs {
         network.forward(exec);
         network.backward(exec);
     }
-    println!("{isa:?}, {} threads, {size} x {size} pixels, best of {runs}", threads.0);
+    println!(
+        "{isa:?}, {} threads, {size} x {size} pixels, best of {runs}",
+        threads.0
+    );
     network.report(peak_gflops(threads, isa));
-    println!("copying {:.1} GB/s; scratch {:.1} MB", copy(threads), workspace.bytes() as f64 / 1e6);
+    println!(
+        "copying {:.1} GB/s; scratch {:.1} MB",
+        copy(threads),
+        workspace.bytes() as f64 / 1e6
+    );
 }
 
 struct Layer {
@@ -75,7 +90,10 @@ struct Network {
 
 impl Network {
     fn new(size: usize, isa: Isa) -> Self {
-        let mut size = Size { height: size, width: size };
+        let mut size = Size {
+            height: size,
+            width: size,
+        };
         let image = Tensor::noise(3 * size.area(), 100.0);
         let gradients = [(); 2].map(|()| Tensor::zeros(64 * size.area()));
         let layer = |(name, inputs, outputs, pooled, style): (_, usize, usize, bool, bool)| {
@@ -89,15 +107,36 @@ impl Network {
             let gate = vec![0; if pooled { len } else { 0 }];
             let gram = style.then(|| (vec![0.0; outputs * outputs], vec![0.0; outputs * outputs]));
             let seconds = [f64::INFINITY; 4];
-            Layer { name, conv, size: before, pooled, y: Tensor::zeros(len), gate, gram, seconds }
+            Layer {
+                name,
+                conv,
+                size: before,
+                pooled,
+                y: Tensor::zeros(len),
+                gate,
+                gram,
+                seconds,
+            }
         };
-        Self { isa, image, layers: LAYERS.into_iter().map(layer).collect(), gradients }
+        Self {
+            isa,
+            image,
+            layers: LAYERS.into_iter().map(layer).collect(),
+            gradients,
+        }
     }
 
     fn forward(&mut self, exec: Exec<'_>) {
         let mut x: &[f32] = &self.image;
         for layer in &mut self.layers {
-            let Layer { conv, size, y, gate, seconds, .. } = layer;
+            let Layer {
+                conv,
+                size,
+                y,
+                gate,
+                seconds,
+                ..
+            } = layer;
             let x_now = &x[..conv.inputs() * size.area()];
             timed(&mut seconds[0], || match layer.pooled {
                 true => conv.forward_pooled(x_now, *size, Pool::Max, y, gate, exec),
@@ -114,14 +153,28 @@ impl Network {
         let [mut dy, mut other] = self.gradients.each_mut();
         dy.fill(0.0);
         for layer in self.layers.iter_mut().rev() {
-            let Layer { conv, size, y, gate, seconds, .. } = layer;
+            let Layer {
+                conv,
+                size,
+                y,
+                gate,
+                seconds,
+                ..
+            } = layer;
             let len = y.len();
             if let Some((matrix, target)) = &layer.gram {
                 let add = Some(&dy[..len]);
                 let df = &mut other[..len];
-                timed(&mut seconds[3], || {
-                    gram_gradient(y, matrix, target, 1e-9, add, df, self.isa, exec);
-                });
+                let coefficient = 1e-9;
+                let gradient = GramGradient {
+                    f: y,
+                    gram: matrix,
+                    target,
+                    coefficient,
+                    add,
+                    relu: true,
+                };
+                timed(&mut seconds[3], || gradient.run(df, self.isa, exec));
                 std::mem::swap(&mut dy, &mut other);
             }
             if layer.name == "4_2" {
@@ -130,9 +183,14 @@ impl Network {
             }
             let dx = &mut other[..conv.inputs() * size.area()];
             let dy_now = &dy[..len];
-            let gradient = match layer.pooled {
-                true => Gradient::Pooled { dy: dy_now, gate, pool: Pool::Max },
-                false => Gradient::Gated { dy: dy_now, y },
+            let gradient = match (layer.pooled, layer.gram.is_some()) {
+                (true, _) => Gradient::Pooled {
+                    dy: dy_now,
+                    gate,
+                    pool: Pool::Max,
+                },
+                (false, true) => Gradient::Whole(dy_now),
+                (false, false) => Gradient::Gated { dy: dy_now, y },
             };
             timed(&mut seconds[1], || conv.backward(gradient, *size, dx, exec));
             std::mem::swap(&mut dy, &mut other);
@@ -164,7 +222,11 @@ impl Network {
         }
         let [forward, backward, gram, gradient] = total.map(|seconds| seconds * 1e3);
         println!("total{forward:8.2}       {backward:8.2}       {gram:8.2}       {gradient:8.2}");
-        println!("convolutions {:.1} ms, all {:.1} ms", forward + backward, forward + backward + gram + gradient);
+        println!(
+            "convolutions {:.1} ms, all {:.1} ms",
+            forward + backward,
+            forward + backward + gram + gradient
+        );
         let filters: usize = self.layers.iter().map(|layer| layer.conv.bytes()).sum();
         println!("filters {:.1} MB", filters as f64 / 1e6);
     }
@@ -182,7 +244,10 @@ fn seconds() -> f64 {
     static CPU_TIME: LazyLock<bool> = LazyLock::new(|| std::env::var_os("CPU_TIME").is_some());
     #[cfg(target_os = "linux")]
     if *CPU_TIME {
-        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        let mut time = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
         // SAFETY: the clock exists, and `time` is there to be written.
         unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
         return time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9;
@@ -202,7 +267,10 @@ struct Line(#[allow(dead_code, reason = "read as plain values")] [f32; 16]);
 
 impl Tensor {
     fn zeros(len: usize) -> Self {
-        Self { lines: vec![Line([0.0; 16]); len.div_ceil(16)], len }
+        Self {
+            lines: vec![Line([0.0; 16]); len.div_ceil(16)],
+            len,
+        }
     }
 
     /// Values between -scale and scale, always the same.
@@ -224,9 +292,7 @@ impl Deref for Tensor {
 
     fn deref(&self) -> &[f32] {
         // SAFETY: a line is 16 values.
-        let values = unsafe {
-            std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.lines.len() * 16)
-        };
+        let values = unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.lines.len() * 16) };
         &values[..self.len]
     }
 }
@@ -235,9 +301,8 @@ impl DerefMut for Tensor {
     fn deref_mut(&mut self) -> &mut [f32] {
         let len = self.len;
         // SAFETY: a line is 16 values.
-        let values = unsafe {
-            std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * 16)
-        };
+        let values =
+            unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.lines.len() * 16) };
         &mut values[..len]
     }
 }
@@ -310,7 +375,9 @@ fn copy(threads: Threads) -> f64 {
     const LEN: usize = 32 << 20;
     let from = vec![1.0_f32; LEN];
     let part = LEN / threads.0;
-    let to: Vec<_> = (0..threads.0).map(|_| std::sync::Mutex::new(vec![0.0_f32; part])).collect();
+    let to: Vec<_> = (0..threads.0)
+        .map(|_| std::sync::Mutex::new(vec![0.0_f32; part]))
+        .collect();
     let mut best = f64::INFINITY;
     for _ in 0..4 {
         timed(&mut best, || {

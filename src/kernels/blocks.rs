@@ -26,7 +26,12 @@ impl Run {
         std::iter::from_fn(move || {
             let first = self.first + done;
             let count = (self.count - done).min(lanes - first % lanes);
-            let run = Run { first, col: self.col + done, count, ..self };
+            let run = Run {
+                first,
+                col: self.col + done,
+                count,
+                ..self
+            };
             done += count;
             (count > 0).then_some(run)
         })
@@ -65,7 +70,11 @@ impl Grid {
 
     pub(super) fn strip(self, index: usize) -> Strip {
         let first_col = index * self.strip;
-        Strip { rows: self.rows, first_col, cols: self.strip.min(self.cols - first_col) }
+        Strip {
+            rows: self.rows,
+            first_col,
+            cols: self.strip.min(self.cols - first_col),
+        }
     }
 }
 
@@ -81,7 +90,12 @@ impl Strip {
         let mut first = 0;
         std::iter::from_fn(move || {
             let count = (tiles.len() - first).min(self.cols - col);
-            let run = Run { first, row, col: self.first_col + col, count };
+            let run = Run {
+                first,
+                row,
+                col: self.first_col + col,
+                count,
+            };
             (first, row, col) = (first + count, row + 1, 0);
             (count > 0).then_some(run)
         })
@@ -111,7 +125,12 @@ mod tests {
     fn runs_cover_a_range_of_tiles_and_end_with_rows_and_vectors() {
         let strip = Grid::new(Size { height: 9, width: 20 }, 8, 4).strip(0);
         let runs: Vec<_> = strip.runs(3..12).collect();
-        let run = |first, row, col, count| Run { first, row, col, count };
+        let run = |first, row, col, count| Run {
+            first,
+            row,
+            col,
+            count,
+        };
         assert_eq!(runs, [run(0, 0, 3, 2), run(2, 1, 0, 5), run(7, 2, 0, 2)]);
         let parts: Vec<_> = runs[1].by_vector(4).collect();
         assert_eq!(parts, [run(2, 1, 0, 2), run(4, 1, 2, 3)]);

@@ -30,7 +30,11 @@ impl Conv3x3 {
         for (i, g) in weights.chunks_exact(9).enumerate() {
             filter.set(i / inputs, i % inputs, &winograd::filter(g));
         }
-        Self { filter, bias: bias.to_vec(), isa }
+        Self {
+            filter,
+            bias: bias.to_vec(),
+            isa,
+        }
     }
 
     /// Input channels.
@@ -58,8 +62,20 @@ impl Conv3x3 {
     pub fn forward(&self, x: &[f32], size: Size, relu: bool, y: &mut [f32], exec: Exec<'_>) {
         assert_eq!(y.len(), self.outputs() * size.area(), "y does not fit");
         let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
-        let stored = Stored { y: Output::new(y), size };
-        self.forward_to(x, size, Biased { stored, bias: &self.bias, floor }, exec);
+        let stored = Stored {
+            y: Output::new(y),
+            size,
+        };
+        self.forward_to(
+            x,
+            size,
+            Biased {
+                stored,
+                bias: &self.bias,
+                floor,
+            },
+            exec,
+        );
     }
 
     /// `y = pool(relu(conv(x) + bias))`, f32[outputs, height / 2, width / 2], an odd last row or
@@ -83,7 +99,13 @@ impl Conv3x3 {
         let len = self.outputs() * size.pooled().area();
         assert!(y.len() == len && gate.len() == len, "y or gate does not fit");
         let (y, gate) = (Output::new(y), Output::new(gate));
-        let sink = Pooled { y, gate, size: size.pooled(), bias: &self.bias, pool };
+        let sink = Pooled {
+            y,
+            gate,
+            size: size.pooled(),
+            bias: &self.bias,
+            pool,
+        };
         self.forward_to(x, size, sink, exec);
     }
 
@@ -100,7 +122,10 @@ impl Conv3x3 {
     pub fn backward(&self, dy: Gradient<'_>, size: Size, dx: &mut [f32], exec: Exec<'_>) {
         assert_eq!(dx.len(), self.inputs() * size.area(), "dx does not fit");
         let fits = |len: usize, size: Size| assert_eq!(len, self.outputs() * size.area(), "dy does not fit");
-        let sink = Stored { y: Output::new(dx), size };
+        let sink = Stored {
+            y: Output::new(dx),
+            size,
+        };
         let orientation = Orientation::Transposed;
         match dy {
             Gradient::Whole(dy) => {
@@ -110,7 +135,17 @@ impl Conv3x3 {
             Gradient::Gated { dy, y } => {
                 fits(dy.len(), size);
                 fits(y.len(), size);
-                self.pass(orientation, Gated { data: dy, gate: y, size }, sink, size, exec);
+                self.pass(
+                    orientation,
+                    Gated {
+                        data: dy,
+                        gate: y,
+                        size,
+                    },
+                    sink,
+                    size,
+                    exec,
+                );
             }
             Gradient::Pooled { dy, gate, pool } => {
                 fits(dy.len(), size.pooled());
@@ -119,7 +154,12 @@ impl Conv3x3 {
                     Pool::Max => 1.0,
                     Pool::Average => 0.25,
                 };
-                let source = Spread { data: dy, gate, size: size.pooled(), scale };
+                let source = Spread {
+                    data: dy,
+                    gate,
+                    size: size.pooled(),
+                    scale,
+                };
                 self.pass(orientation, source, sink, size, exec);
             }
         }
@@ -133,6 +173,13 @@ impl Conv3x3 {
         size: Size,
         exec: Exec<'_>,
     ) {
-        Pass { filter: &self.filter, orientation, source, sink, isa: self.isa }.run(size, exec);
+        Pass {
+            filter: &self.filter,
+            orientation,
+            source,
+            sink,
+            isa: self.isa,
+        }
+        .run(size, exec);
     }
 }

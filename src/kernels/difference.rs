@@ -21,7 +21,11 @@ pub fn mean_square_difference(a: &[f32], b: &[f32], isa: Isa, exec: Exec<'_>) ->
         let range = i * PIECE..((i + 1) * PIECE).min(a.len());
         // SAFETY: every task has its own sum.
         let sum = unsafe { &mut *sums_of.at(i, 1) };
-        isa.run(SquareDifference { a: &a[range.clone()], b: &b[range], sum });
+        isa.run(SquareDifference {
+            a: &a[range.clone()],
+            b: &b[range],
+            sum,
+        });
     });
     let sum: f64 = sums[..pieces].iter().map(|&sum| f64::from(sum)).sum();
     sum / a.len() as f64
@@ -75,12 +79,16 @@ pub fn content_gradient(
     exec.parallel.par_for(len.div_ceil(PIECE), &|i| {
         let range = i * PIECE..((i + 1) * PIECE).min(len);
         // SAFETY: every task has its own piece.
-        let df = unsafe {
-            std::slice::from_raw_parts_mut(df.at(range.start, range.len()), range.len())
-        };
+        let df = unsafe { std::slice::from_raw_parts_mut(df.at(range.start, range.len()), range.len()) };
         let add = add.map(|add| &add[range.clone()]);
         let (f, target) = (&f[range.clone()], &target[range]);
-        isa.run(ContentGradient { f, target, coefficient, add, df });
+        isa.run(ContentGradient {
+            f,
+            target,
+            coefficient,
+            add,
+            df,
+        });
     });
 }
 

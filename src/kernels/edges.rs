@@ -140,7 +140,10 @@ impl Source for Spread<'_> {
     #[inline(always)]
     fn read(self, channel: usize, y: isize, x: isize, out: &mut [f32]) {
         debug_assert!(x & 1 != 0 && out.len().is_multiple_of(2));
-        let row = usize::try_from(y).ok().map(|y| y / 2).filter(|&row| row < self.size.height);
+        let row = usize::try_from(y)
+            .ok()
+            .map(|y| y / 2)
+            .filter(|&row| row < self.size.height);
         let Some(row) = row else {
             return out.fill(0.0);
         };
@@ -285,7 +288,10 @@ impl Sink for Pooled<'_> {
         unsafe {
             activate::<S>(&mut y, self.bias[channel], 0.0);
             for r in 0..(TILE / 2).min(self.size.height - row) {
-                let (rows, start) = (&y[2 * r..], (channel * self.size.height + row + r) * self.size.width + col);
+                let (rows, start) = (
+                    &y[2 * r..],
+                    (channel * self.size.height + row + r) * self.size.width + col,
+                );
                 let left = self.pool_window::<S>([rows[0][0], rows[0][1], rows[1][0], rows[1][1]]);
                 let right = self.pool_window::<S>([rows[0][2], rows[0][3], rows[1][2], rows[1][3]]);
                 let values = S::interleave2(left.0, right.0);
@@ -347,7 +353,10 @@ unsafe fn mean<S: Simd>(window: [S::V; 4]) -> (S::V, S::V) {
         let (mut sum, mut gate) = (zero, zero);
         for i in 0..4 {
             sum = S::add(sum, window[i]);
-            gate = S::add(gate, S::select_gt(window[i], zero, S::splat((1 << i) as f32), zero));
+            gate = S::add(
+                gate,
+                S::select_gt(window[i], zero, S::splat((1 << i) as f32), zero),
+            );
         }
         (S::mul(sum, S::splat(0.25)), gate)
     }

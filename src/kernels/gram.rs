@@ -10,13 +10,14 @@ use super::simd::{Isa, Job, Simd};
 use std::ops::Range;
 
 /// Channels of a band, the rows of the Gram matrix that a task computes.
-const BAND: usize = 64;
+const BAND: usize = 128;
 /// Most pixels whose products are summed in f32; such sums are added in f64.
-const PIXELS: usize = 2048;
+const PIXELS: usize = 1024;
 /// Tasks, bands times ranges of pixels.
-const TASKS: usize = 32;
-/// Channels of the register block in either direction.
-const SIDE: usize = 4;
+const TASKS: usize = 16;
+/// Rows and columns of the register block.
+const HEIGHT: usize = 4;
+const WIDTH: usize = 4;
 
 /// `gram = F transpose(F) / pixels`, f32[channels, channels]; `f`: f32[channels, pixels].
 ///
@@ -43,12 +44,18 @@ pub fn gram(f: &[f32], gram: &mut [f32], isa: Isa, exec: Exec<'_>) {
             std::slice::from_raw_parts_mut(start, rows * channels)
         };
         sums.fill(0.0);
-        isa.run(BandSums { plan, f, band, range, sums, scratch: &mut scratch });
+        isa.run(BandSums {
+            plan,
+            f,
+            band,
+            range,
+            sums,
+            scratch: &mut scratch,
+        });
     });
     // SAFETY: the tasks are done; a line of the buffer is aligned for f64.
-    let sums = unsafe {
-        std::slice::from_raw_parts(sums.as_ptr().cast::<f64>(), plan.ranges * channels * channels)
-    };
+    let sums =
+        unsafe { std::slice::from_raw_parts(sums.as_ptr().cast::<f64>(), plan.ranges * channels * channels) };
     plan.collect(sums, gram);
 }
 
@@ -68,7 +75,11 @@ impl GramPlan {
 
     fn new(channels: usize, pixels: usize) -> Self {
         let most = pixels.div_ceil(PIXELS).max(1);
-        Self { channels, pixels, ranges: (TASKS * BAND / channels).clamp(1, most) }
+        Self {
+            channels,
+            pixels,
+            ranges: (TASKS * BAND / channels).clamp(1, most),
+        }
     }
 
     fn bands(&self) -> usize {
@@ -83,7 +94,9 @@ impl GramPlan {
     fn pieces(&self, range: usize) -> impl Iterator<Item = Range<usize>> + use<> {
         let cut = |i: usize| i * self.pixels / self.ranges;
         let (start, end) = (cut(range), cut(range + 1));
-        (start..end).step_by(PIXELS).map(move |first| first..(first + PIXELS).min(end))
+        (start..end)
+            .step_by(PIXELS)
+            .map(move |first| first..(first + PIXELS).min(end))
     }
 
     /// Adds the ranges' sums, of which only the upper triangle is there.
@@ -114,27 +127,42 @@ struct BandSums<'a> {
 impl Job for BandSums<'_> {
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let channels = self.plan.channels;
         let (rows, cols) = self.scratch.split_at_mut(GramPlan::SCRATCH / 2);
         for pixels in self.plan.pieces(self.range) {
             let vectors = pixels.len().div_ceil(S::LANES);
             pack(self.f, self.plan, self.plan.band(self.band), &pixels, rows);
-            for other in self.band..self.plan.bands() {
+            add_products::<S>(self.plan, self.band, self.band, vectors, rows, rows, self.sums);
+            for other in self.band + 1..self.plan.bands() {
                 pack(self.f, self.plan, self.plan.band(other), &pixels, cols);
-                let (height, width) = (self.plan.band(self.band).len(), self.plan.band(other).len());
-                for i in (0..height).step_by(SIDE) {
-                    for j in (0..width).step_by(SIDE) {
-                        let at = |band: &[f32], row: usize| band[row * GramPlan::STRIDE..].as_ptr();
-                        // SAFETY: bands have whole register blocks of rows, and whole vectors.
-                        let block = unsafe { dots::<S>(at(rows, i), at(cols, j), vectors) };
-                        for r in 0..SIDE.min(height - i) {
-                            let place = (i + r) * channels + other * BAND + j;
-                            let sums = &mut self.sums[place..place + SIDE.min(width - j)];
-                            for (sum, &dot) in sums.iter_mut().zip(&block[r]) {
-                                *sum += f64::from(dot);
-                            }
-                        }
-                    }
+                add_products::<S>(self.plan, self.band, other, vectors, rows, cols, self.sums);
+            }
+        }
+    }
+}
+
+/// Adds the products of two bands; if they are the same, only the upper triangle.
+#[inline(always)]
+fn add_products<S: Simd>(
+    plan: GramPlan,
+    band: usize,
+    other: usize,
+    vectors: usize,
+    rows: &[f32],
+    cols: &[f32],
+    sums: &mut [f64],
+) {
+    let (height, width) = (plan.band(band).len(), plan.band(other).len());
+    for i in (0..height).step_by(HEIGHT) {
+        let first = if band == other { i / WIDTH * WIDTH } else { 0 };
+        for j in (first..width).step_by(WIDTH) {
+            let at = |band: &[f32], row: usize| band[row * GramPlan::STRIDE..].as_ptr();
+            // SAFETY: bands have whole register blocks of rows, and whole vectors.
+            let block = unsafe { dots::<S>(at(rows, i), at(cols, j), vectors) };
+            for r in 0..HEIGHT.min(height - i) {
+                let place = (i + r) * plan.channels + other * BAND + j;
+                let sums = &mut sums[place..place + WIDTH.min(width - j)];
+                for (sum, &dot) in sums.iter_mut().zip(&block[r]) {
+                    *sum += f64::from(dot);
                 }
             }
         }
@@ -153,27 +181,27 @@ fn pack(f: &[f32], plan: GramPlan, channels: Range<usize>, pixels: &Range<usize>
     }
 }
 
-/// The products of 4 rows with 4 rows.
+/// The products of [`HEIGHT`] rows with [`WIDTH`] rows.
 #[inline(always)]
-unsafe fn dots<S: Simd>(a: *const f32, b: *const f32, vectors: usize) -> [[f32; SIDE]; SIDE] {
+unsafe fn dots<S: Simd>(a: *const f32, b: *const f32, vectors: usize) -> [[f32; WIDTH]; HEIGHT] {
     // SAFETY: the caller's promise.
     unsafe {
-        let mut sums = [[S::splat(0.0); SIDE]; SIDE];
+        let mut sums = [[S::splat(0.0); WIDTH]; HEIGHT];
         for v in 0..vectors {
-            let mut right = [S::splat(0.0); SIDE];
-            for j in 0..SIDE {
+            let mut right = [S::splat(0.0); WIDTH];
+            for j in 0..WIDTH {
                 right[j] = S::load(b.add(j * GramPlan::STRIDE + v * S::LANES));
             }
-            for i in 0..SIDE {
+            for i in 0..HEIGHT {
                 let left = S::load(a.add(i * GramPlan::STRIDE + v * S::LANES));
-                for j in 0..SIDE {
+                for j in 0..WIDTH {
                     sums[i][j] = S::mul_add(left, right[j], sums[i][j]);
                 }
             }
         }
-        let mut dots = [[0.0; SIDE]; SIDE];
-        for i in 0..SIDE {
-            for j in 0..SIDE {
+        let mut dots = [[0.0; WIDTH]; HEIGHT];
+        for i in 0..HEIGHT {
+            for j in 0..WIDTH {
                 dots[i][j] = S::sum(sums[i][j]);
             }
         }
@@ -181,103 +209,175 @@ unsafe fn dots<S: Simd>(a: *const f32, b: *const f32, vectors: usize) -> [[f32; 
     }
 }
 
-/// Values of `f` that a task of [`gram_gradient`] has in cache.
+/// Values of `f` that a task of [`GramGradient::run`] has in cache.
 const CACHED: usize = 96 * 1024;
 /// Most vectors of pixels of a task.
 const MOST_VECTORS: usize = 64;
 
-/// The gradient of the features: `df = coefficient (gram - target) f`, to which `add` is added;
-/// all f32[channels, pixels].
+/// The gradient of features in terms of their Gram matrix: `coefficient (gram - target) f`.
 ///
 /// For the term `w mean((gram - target)^2)` with symmetric matrices, `coefficient` is
 /// `4 w / (channels^2 pixels)`.
-///
-/// # Panics
-///
-/// When a length does not fit.
-pub fn gram_gradient(
-    f: &[f32],
-    gram: &[f32],
-    target: &[f32],
-    coefficient: f32,
-    add: Option<&[f32]>,
-    df: &mut [f32],
-    isa: Isa,
-    exec: Exec<'_>,
-) {
-    let channels = gram.len().isqrt();
-    assert!(channels * channels == gram.len() && gram.len() == target.len(), "gram does not fit");
-    assert!(channels > 0 && f.len().is_multiple_of(channels), "f does not fit");
-    assert!(df.len() == f.len() && add.is_none_or(|add| add.len() == f.len()), "df does not fit");
-    let buffer = exec.workspace.take_buffer(gram.len());
-    let matrix = Packed::one(buffer, channels, channels, |row, col| {
-        let place = row * channels + col;
-        coefficient * (gram[place] - target[place])
-    });
-    let pixels = f.len() / channels;
-    let vectors = (CACHED / channels / isa.lanes()).clamp(PANEL, MOST_VECTORS);
-    let part = vectors.next_multiple_of(PANEL) * isa.lanes();
-    let df = Output::new(df);
-    exec.parallel.par_for(pixels.div_ceil(part), &|task| {
-        let range = task * part..((task + 1) * part).min(pixels);
-        let mut scratch = exec.workspace.take((channels + BLOCK) * part);
-        isa.run(Times { matrix: &matrix, f, add, df, pixels, range, part, scratch: &mut scratch });
-    });
-    exec.workspace.give_back(matrix.into_buffer());
+#[derive(Clone, Copy)]
+pub struct GramGradient<'a> {
+    /// The features, f32[channels, pixels].
+    pub f: &'a [f32],
+    /// Their Gram matrix, f32[channels, channels].
+    pub gram: &'a [f32],
+    /// What it ought to be, f32[channels, channels].
+    pub target: &'a [f32],
+    /// See above.
+    pub coefficient: f32,
+    /// The gradient from elsewhere, to which this one is added, f32[channels, pixels].
+    pub add: Option<&'a [f32]>,
+    /// Whether `f` is the output of a ReLU, whose input's gradient is wanted: 0 where `f` is 0.
+    pub relu: bool,
 }
 
-/// `df = matrix f + add` for a range of pixels.
+impl GramGradient<'_> {
+    /// Writes the gradient, f32[channels, pixels].
+    ///
+    /// # Panics
+    ///
+    /// When a length does not fit.
+    pub fn run(self, df: &mut [f32], isa: Isa, exec: Exec<'_>) {
+        let Self {
+            f,
+            gram,
+            target,
+            coefficient,
+            add,
+            ..
+        } = self;
+        let channels = gram.len().isqrt();
+        assert!(
+            channels * channels == gram.len() && gram.len() == target.len(),
+            "gram does not fit"
+        );
+        assert!(channels > 0 && f.len().is_multiple_of(channels), "f does not fit");
+        assert!(
+            df.len() == f.len() && add.is_none_or(|add| add.len() == f.len()),
+            "df does not fit"
+        );
+        let buffer = exec.workspace.take_buffer(gram.len());
+        let matrix = Packed::one(buffer, channels, channels, |row, col| {
+            let place = row * channels + col;
+            coefficient * (gram[place] - target[place])
+        });
+        let pixels = f.len() / channels;
+        let vectors = (CACHED / channels / isa.lanes()).clamp(PANEL, MOST_VECTORS);
+        let part = vectors.next_multiple_of(PANEL) * isa.lanes();
+        let df = Output::new(df);
+        exec.parallel.par_for(pixels.div_ceil(part), &|task| {
+            let range = task * part..((task + 1) * part).min(pixels);
+            let mut scratch = exec.workspace.take((channels + BLOCK) * part);
+            let (matrix, gradient, scratch) = (&matrix, self, &mut scratch);
+            isa.run(Times {
+                gradient,
+                matrix,
+                df,
+                pixels,
+                range,
+                part,
+                scratch,
+            });
+        });
+        exec.workspace.give_back(matrix.into_buffer());
+    }
+}
+
+/// The gradient of a range of pixels.
 struct Times<'a> {
+    gradient: GramGradient<'a>,
     matrix: &'a Packed,
-    f: &'a [f32],
-    add: Option<&'a [f32]>,
     df: Output<'a, f32>,
     pixels: usize,
     range: Range<usize>,
+    /// Room for the pixels.
     part: usize,
     scratch: &'a mut [f32],
 }
 
 impl Job for Times<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self) {
+    fn run<S: Simd>(mut self) {
         let channels = self.matrix.depth(Orientation::Plain);
+        let rows = channels.div_ceil(BLOCK);
+        let scratch = std::mem::take(&mut self.scratch);
+        let (vectors, products) = scratch.split_at_mut(channels * self.part);
+        self.pack::<S>(channels, vectors);
+        for row in 0..rows {
+            let now = self.matrix.block_row(Orientation::Plain, 0, row);
+            let next = self.matrix.block_row(Orientation::Plain, 0, (row + 1) % rows);
+            for start in (0..self.range.len()).step_by(PANEL * S::LANES) {
+                let v = vectors[start * channels..].as_ptr();
+                let out = products[start..].as_mut_ptr();
+                let (row_stride, vector_stride) = (self.part, S::LANES);
+                let panel = Panel {
+                    v,
+                    count: PANEL,
+                    out,
+                    row_stride,
+                    vector_stride,
+                    ahead: v,
+                };
+                // SAFETY: both parts of the scratch memory have room for all panels.
+                unsafe { now.multiply::<S>(panel, next) }
+            }
+            for channel in row * BLOCK..((row + 1) * BLOCK).min(channels) {
+                self.finish::<S>(channel, &products[channel % BLOCK * self.part..]);
+            }
+        }
+        // SAFETY: always allowed.
+        unsafe { S::fence() }
+    }
+}
+
+impl Times<'_> {
+    /// Copies the features to `[panel][channel][vector]`.
+    #[inline(always)]
+    fn pack<S: Simd>(&self, channels: usize, vectors: &mut [f32]) {
         let wide = PANEL * S::LANES;
-        let panels = self.range.len().div_ceil(wide);
-        let (vectors, products) = self.scratch.split_at_mut(channels * self.part);
-        for (channel, row) in self.f.chunks_exact(self.pixels).enumerate() {
+        for (channel, row) in self.gradient.f.chunks_exact(self.pixels).enumerate() {
             for (panel, values) in row[self.range.clone()].chunks(wide).enumerate() {
                 let place = (panel * channels + channel) * wide;
                 vectors[place..place + values.len()].copy_from_slice(values);
             }
         }
-        for row in 0..channels.div_ceil(BLOCK) {
-            let now = self.matrix.block_row(Orientation::Plain, 0, row);
-            let next = self.matrix.block_row(Orientation::Plain, 0, (row + 1) % channels.div_ceil(BLOCK));
-            for panel in 0..panels {
-                let v = vectors[panel * channels * wide..].as_ptr();
-                let out = products[panel * wide..].as_mut_ptr();
-                let (row_stride, vector_stride) = (self.part, S::LANES);
-                let panel = Panel { v, count: PANEL, out, row_stride, vector_stride, ahead: v };
-                // SAFETY: both parts of the scratch memory have room for all panels.
-                unsafe { now.multiply::<S>(panel, next) }
-            }
-            for channel in row * BLOCK..((row + 1) * BLOCK).min(channels) {
-                let products = &products[channel % BLOCK * self.part..][..self.range.len()];
-                let start = channel * self.pixels + self.range.start;
-                // SAFETY: every task has its own pixels.
-                let df = unsafe {
-                    std::slice::from_raw_parts_mut(self.df.at(start, products.len()), products.len())
-                };
-                match self.add {
-                    None => df.copy_from_slice(products),
-                    Some(add) => {
-                        let add = &add[start..start + products.len()];
-                        for ((df, &product), &add) in df.iter_mut().zip(products).zip(add) {
-                            *df = product + add;
-                        }
-                    }
+    }
+
+    /// From the products of a channel to its gradient.
+    #[inline(always)]
+    fn finish<S: Simd>(&self, channel: usize, products: &[f32]) {
+        let GramGradient { f, add, relu, .. } = self.gradient;
+        let (start, len) = (channel * self.pixels + self.range.start, self.range.len());
+        let (f, add) = (&f[start..start + len], add.map(|add| &add[start..start + len]));
+        let one = |i: usize| {
+            let sum = products[i] + add.map_or(0.0, |add| add[i]);
+            if relu && f[i] <= 0.0 { 0.0 } else { sum }
+        };
+        let whole = len / S::LANES * S::LANES;
+        // SAFETY: every task has its own pixels; vectors lie inside of the slices.
+        unsafe {
+            let to = self.df.at(start, len);
+            let stream = self.df.is_large() && (to as usize).is_multiple_of(size_of::<S::V>());
+            for i in (0..whole).step_by(S::LANES) {
+                let mut sum = S::load(products[i..].as_ptr());
+                if let Some(add) = add {
+                    sum = S::add(sum, S::load(add[i..].as_ptr()));
                 }
+                if relu {
+                    let f = S::load(f[i..].as_ptr());
+                    sum = S::select_gt(f, S::splat(0.0), sum, S::splat(0.0));
+                }
+                if stream {
+                    S::stream(to.add(i), sum)
+                } else {
+                    S::store(to.add(i), sum)
+                }
+            }
+            for i in whole..len {
+                to.add(i).write(one(i));
             }
         }
     }

@@ -9,6 +9,11 @@
 //! - `winograd`: the transforms of the 3 x 3 convolution;
 //! - [`Conv3x3`]: convolution with bias, ReLU and pooling fused, and its gradient.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops over register blocks index several arrays, and must unroll"
+)]
+
 mod blocks;
 mod conv3x3;
 mod difference;
@@ -25,7 +30,7 @@ mod winograd;
 pub use conv3x3::Conv3x3;
 pub use difference::{content_gradient, mean_square_difference};
 pub use edges::Gradient;
-pub use gram::{gram, gram_gradient};
+pub use gram::{GramGradient, gram};
 pub use parallel::{Exec, Parallel, Threads};
 pub use pool::{pool, pool_gradient};
 pub use scratch::Workspace;
@@ -49,7 +54,10 @@ impl Size {
     /// The size after pooling 2 x 2 with stride 2; an odd last row or column is left out.
     #[must_use]
     pub fn pooled(self) -> Self {
-        Self { height: self.height / 2, width: self.width / 2 }
+        Self {
+            height: self.height / 2,
+            width: self.width / 2,
+        }
     }
 }
 

@@ -22,7 +22,10 @@ pub(super) struct Pass<'a, I, O> {
 impl<I: Source, O: Sink> Pass<'_, I, O> {
     /// Runs the pass for a layer of this size.
     pub(super) fn run(&self, size: Size, exec: Exec<'_>) {
-        let (depth, outputs) = (self.filter.depth(self.orientation), self.filter.outputs(self.orientation));
+        let (depth, outputs) = (
+            self.filter.depth(self.orientation),
+            self.filter.outputs(self.orientation),
+        );
         let plan = Plan::new(size, depth, outputs, self.isa.lanes(), exec.parallel.threads());
         exec.parallel.par_for(plan.tasks(), &|task| {
             let mut scratch = exec.workspace.take(plan.scratch());
@@ -30,7 +33,13 @@ impl<I: Source, O: Sink> Pass<'_, I, O> {
             let (strip, tiles, outputs) = plan.task(task);
             for start in tiles.clone().step_by(plan.block()) {
                 let tiles = start..(start + plan.block()).min(tiles.end);
-                let block = Block { pass: self, plan: &plan, strip, tiles, scratch };
+                let block = Block {
+                    pass: self,
+                    plan: &plan,
+                    strip,
+                    tiles,
+                    scratch,
+                };
                 self.isa.run(TransformInput(&block));
                 for start in outputs.clone().step_by(plan.chunk) {
                     let chunk = start..(start + plan.chunk).min(outputs.end);
@@ -86,7 +95,9 @@ impl Plan {
         let blocks = strip.div_ceil(vectors * lanes);
         let blocks_in_task = (blocks * grid.strips() / TASKS).clamp(1, blocks);
         let tasks = blocks.div_ceil(blocks_in_task) * grid.strips();
-        let part = outputs.div_ceil(parts(tasks, outputs, threads)).next_multiple_of(BLOCK);
+        let part = outputs
+            .div_ceil(parts(tasks, outputs, threads))
+            .next_multiple_of(BLOCK);
         Self {
             grid,
             lanes,
@@ -120,10 +131,13 @@ impl Plan {
         let (along, task) = (task % self.strip_tasks(), task / self.strip_tasks());
         let (strip, part) = (task % self.grid.strips(), task / self.grid.strips());
         let strip = self.grid.strip(strip);
-        let cut = |part: usize, index: usize, end: usize| {
-            (index * part).min(end)..((index + 1) * part).min(end)
-        };
-        (strip, cut(self.tiles, along, strip.tiles()), cut(self.part, part, self.outputs))
+        let cut =
+            |part: usize, index: usize, end: usize| (index * part).min(end)..((index + 1) * part).min(end);
+        (
+            strip,
+            cut(self.tiles, along, strip.tiles()),
+            cut(self.part, part, self.outputs),
+        )
     }
 
     /// Two stages: while one is transformed, the next one is filled.
@@ -197,7 +211,8 @@ impl<I: Source, O: Sink> Block<'_, Pass<'_, I, O>> {
 
     /// One of the two stages: rows of the input, with zeros around the picture.
     fn stage(&self, index: usize) -> *mut f32 {
-        self.scratch.wrapping_add(index % 2 * POINTS * self.plan.stage_stride)
+        self.scratch
+            .wrapping_add(index % 2 * POINTS * self.plan.stage_stride)
     }
 
     /// The input in the Winograd domain: `[plane][panel][channel][vector]`.
@@ -228,9 +243,8 @@ impl<I: Source, O: Sink> Block<'_, Pass<'_, I, O>> {
     #[inline(always)]
     unsafe fn transform_input<S: Simd>(&self) {
         let places = self.places();
-        let mut runs = (0..self.plan.depth).flat_map(|channel| {
-            self.strip.runs(self.tiles.clone()).map(move |run| (channel, run))
-        });
+        let mut runs = (0..self.plan.depth)
+            .flat_map(|channel| self.strip.runs(self.tiles.clone()).map(move |run| (channel, run)));
         let mut next = runs.next();
         let mut index = 0;
         if let Some((channel, run)) = next {
@@ -329,7 +343,9 @@ impl<I: Source, O: Sink> Block<'_, Pass<'_, I, O>> {
     /// A block row of the filter for a plane of the input.
     #[inline(always)]
     fn filter_row(&self, plane: usize, row: usize) -> BlockRow {
-        let Pass { filter, orientation, .. } = *self.pass;
+        let Pass {
+            filter, orientation, ..
+        } = *self.pass;
         match orientation {
             Orientation::Plain => filter.block_row(orientation, plane, row),
             Orientation::Transposed => filter.block_row(orientation, winograd::turned(plane), row),

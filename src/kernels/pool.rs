@@ -41,19 +41,31 @@ pub fn pool_gradient(
 ) {
     let channels = channels(x, size);
     let len = size.pooled().area();
-    assert!(dy.len() == channels * len && dx.len() == x.len(), "dy or dx does not fit");
+    assert!(
+        dy.len() == channels * len && dx.len() == x.len(),
+        "dy or dx does not fit"
+    );
     let dx = Output::new(dx);
     exec.parallel.par_for(channels, &|channel| {
         let start = channel * size.area();
         // SAFETY: every task has its own channel.
         let dx = unsafe { std::slice::from_raw_parts_mut(dx.at(start, size.area()), size.area()) };
         let (x, dy) = (&x[start..start + size.area()], &dy[channel * len..][..len]);
-        isa.run(Backward { dy, x, size, pool, dx });
+        isa.run(Backward {
+            dy,
+            x,
+            size,
+            pool,
+            dx,
+        });
     });
 }
 
 fn channels(x: &[f32], size: Size) -> usize {
-    assert!(size.area() > 0 && x.len().is_multiple_of(size.area()), "x does not fit");
+    assert!(
+        size.area() > 0 && x.len().is_multiple_of(size.area()),
+        "x does not fit"
+    );
     x.len() / size.area()
 }
 

@@ -47,7 +47,11 @@ pub(super) enum Orientation {
 impl Packed {
     /// `planes` matrices of `rows` x `cols` zeros.
     pub(super) fn zeros(planes: usize, rows: usize, cols: usize) -> Self {
-        Self { data: Buffer::zeros(planes * plane_len(rows, cols)), rows, cols }
+        Self {
+            data: Buffer::zeros(planes * plane_len(rows, cols)),
+            rows,
+            cols,
+        }
     }
 
     /// One matrix in a buffer that was used before.
@@ -61,7 +65,11 @@ impl Packed {
         let mut packed = Self { data, rows, cols };
         for row in 0..rows.next_multiple_of(BLOCK) {
             for col in 0..cols.next_multiple_of(BLOCK) {
-                let value = if row < rows && col < cols { value(row, col) } else { 0.0 };
+                let value = if row < rows && col < cols {
+                    value(row, col)
+                } else {
+                    0.0
+                };
                 let place = packed.place(0, row, col);
                 packed.data[place] = value;
             }
@@ -123,12 +131,20 @@ impl Packed {
     pub(super) fn block_row(&self, orientation: Orientation, plane: usize, row: usize) -> BlockRow {
         let (start, group, block) = match orientation {
             Orientation::Plain => (self.block(plane, row, 0), GROUP_LEN, BLOCK_LEN),
-            Orientation::Transposed => {
-                (self.block(plane, 0, row), self.col_groups() * GROUP_LEN, GROUP * BLOCK_LEN)
-            }
+            Orientation::Transposed => (
+                self.block(plane, 0, row),
+                self.col_groups() * GROUP_LEN,
+                GROUP * BLOCK_LEN,
+            ),
         };
         let start = self.data[start..].as_ptr();
-        BlockRow { start, group, block, orientation, depth: self.depth(orientation) }
+        BlockRow {
+            start,
+            group,
+            block,
+            orientation,
+            depth: self.depth(orientation),
+        }
     }
 }
 
@@ -189,11 +205,7 @@ impl BlockRow {
 
     /// `ROW` and `TERM` are the distances of rows and of terms inside a block.
     #[inline(always)]
-    unsafe fn by_count<S: Simd, const ROW: usize, const TERM: usize>(
-        self,
-        panel: Panel,
-        next: *const f32,
-    ) {
+    unsafe fn by_count<S: Simd, const ROW: usize, const TERM: usize>(self, panel: Panel, next: *const f32) {
         // SAFETY: the caller's promise.
         unsafe {
             match panel.count {
@@ -225,13 +237,7 @@ impl BlockRow {
 
     /// The register block: `R` rows by `N` vectors.
     #[inline(always)]
-    unsafe fn in_registers<
-        S: Simd,
-        const R: usize,
-        const N: usize,
-        const ROW: usize,
-        const TERM: usize,
-    >(
+    unsafe fn in_registers<S: Simd, const R: usize, const N: usize, const ROW: usize, const TERM: usize>(
         self,
         mut panel: Panel,
         next: *const f32,

@@ -38,9 +38,15 @@ impl Buffer {
         unsafe {
             let start = std::alloc::alloc(layout);
             let values = NonNull::new(start.cast()).unwrap_or_else(|| handle_alloc_error(layout));
-            prefer_large_pages(std::slice::from_raw_parts_mut(start.cast::<MaybeUninit<u8>>(), layout.size()));
+            prefer_large_pages(std::slice::from_raw_parts_mut(
+                start.cast::<MaybeUninit<u8>>(),
+                layout.size(),
+            ));
             start.write_bytes(0, layout.size());
-            Self { values: Some(values), layout: Some(layout) }
+            Self {
+                values: Some(values),
+                layout: Some(layout),
+            }
         }
     }
 }
@@ -126,14 +132,20 @@ impl Workspace {
 
     /// Bytes held at present (buffers in use are not counted).
     pub fn bytes(&self) -> usize {
-        self.lock().iter().map(|buffer| buffer.len() * size_of::<f32>()).sum()
+        self.lock()
+            .iter()
+            .map(|buffer| buffer.len() * size_of::<f32>())
+            .sum()
     }
 
     /// A buffer of at least `len` values with unknown content.
     pub(super) fn take(&self, len: usize) -> Lease<'_> {
         let mut buffer = self.take_buffer(len);
         buffer.grow(len);
-        Lease { buffer, workspace: self }
+        Lease {
+            buffer,
+            workspace: self,
+        }
     }
 
     /// The smallest buffer that has room for `len` values, or else the largest.
@@ -199,7 +211,11 @@ unsafe impl<T: Send> Send for Output<'_, T> {}
 impl<'a, T> Output<'a, T> {
     pub(super) fn new(slice: &'a mut [T]) -> Self {
         prefer_large_pages(slice);
-        Self { start: slice.as_mut_ptr(), len: slice.len(), marker: std::marker::PhantomData }
+        Self {
+            start: slice.as_mut_ptr(),
+            len: slice.len(),
+            marker: std::marker::PhantomData,
+        }
     }
 
     /// Whether it is written past the caches: they could not keep it until it is read.

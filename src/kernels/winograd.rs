@@ -96,7 +96,11 @@ unsafe fn output_1d<S: Simd>(m: [S::V; POINTS]) -> [S::V; TILE] {
         let last = S::mul_add(S::splat(-B3), difference_b, m[5]);
         [
             S::add(m[0], S::sub(sum_a, sum_b)),
-            S::mul_sub(S::splat(A as f32), difference_a, S::mul(S::splat(B as f32), difference_b)),
+            S::mul_sub(
+                S::splat(A as f32),
+                difference_a,
+                S::mul(S::splat(B as f32), difference_b),
+            ),
             S::mul_sub(S::splat(A2), sum_a, S::mul(S::splat(B2), sum_b)),
             S::mul_add(S::splat(A3), difference_a, last),
         ]
@@ -112,12 +116,7 @@ unsafe fn output_1d<S: Simd>(m: [S::V; POINTS]) -> [S::V; TILE] {
 ///
 /// Inside a [`super::simd::Job`] only; `d` must be good for `4 LANES + 4` values in each row.
 #[inline(always)]
-pub(super) unsafe fn input<S: Simd>(
-    d: *const f32,
-    stride: usize,
-    v: *mut f32,
-    plane_stride: usize,
-) {
+pub(super) unsafe fn input<S: Simd>(d: *const f32, stride: usize, v: *mut f32, plane_stride: usize) {
     // SAFETY: the caller's promise.
     unsafe {
         let mut rows = [[S::splat(0.0); POINTS]; POINTS];

@@ -1,5 +1,10 @@
 //! AVX2 and FMA: 8 lanes, 16 registers.
 
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    reason = "every body relies on what the trait asks of its caller: the instruction set and good pointers"
+)]
+
 use super::{Job, Simd};
 use std::arch::x86_64::*;
 
@@ -32,7 +37,6 @@ unsafe fn transpose_halves([a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
     }
 }
 
-// SAFETY (all bodies): the trait asks the caller for AVX2 and FMA and for good pointers.
 impl Simd for Avx2 {
     type V = __m256;
     const LANES: usize = 8;

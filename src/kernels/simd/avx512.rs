@@ -1,5 +1,10 @@
 //! AVX-512F: 16 lanes, 32 registers.
 
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    reason = "every body relies on what the trait asks of its caller: the instruction set and good pointers"
+)]
+
 use super::{Job, Simd};
 use std::arch::x86_64::*;
 
@@ -34,7 +39,6 @@ unsafe fn index(lanes: &[i32; 16]) -> __m512i {
     unsafe { _mm512_loadu_si512(lanes.as_ptr().cast()) }
 }
 
-// SAFETY (all bodies): the trait asks the caller for AVX-512F and for good pointers.
 impl Simd for Avx512 {
     type V = __m512;
     const LANES: usize = 16;
@@ -84,8 +88,14 @@ impl Simd for Avx512 {
     unsafe fn deinterleave([a, b, c, d]: [__m512; 4]) -> [__m512; 4] {
         unsafe {
             let (even, odd) = (index(&EVEN), index(&ODD));
-            let (e0, e1) = (_mm512_permutex2var_ps(a, even, b), _mm512_permutex2var_ps(c, even, d));
-            let (o0, o1) = (_mm512_permutex2var_ps(a, odd, b), _mm512_permutex2var_ps(c, odd, d));
+            let (e0, e1) = (
+                _mm512_permutex2var_ps(a, even, b),
+                _mm512_permutex2var_ps(c, even, d),
+            );
+            let (o0, o1) = (
+                _mm512_permutex2var_ps(a, odd, b),
+                _mm512_permutex2var_ps(c, odd, d),
+            );
             [
                 _mm512_shuffle_f32x4::<0b01_00_01_00>(e0, e1),
                 _mm512_shuffle_f32x4::<0b11_10_11_10>(e0, e1),
@@ -118,7 +128,10 @@ impl Simd for Avx512 {
     unsafe fn interleave2(a: __m512, b: __m512) -> [__m512; 2] {
         unsafe {
             let (first, second) = (index(&FIRST), index(&SECOND));
-            [_mm512_permutex2var_ps(a, first, b), _mm512_permutex2var_ps(a, second, b)]
+            [
+                _mm512_permutex2var_ps(a, first, b),
+                _mm512_permutex2var_ps(a, second, b),
+            ]
         }
     }
     #[inline(always)]

@@ -1,5 +1,10 @@
 //! NEON on 64-bit ARM: 4 lanes, 32 registers.
 
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    reason = "every body relies on what the trait asks of its caller: the instruction set and good pointers"
+)]
+
 use super::{Job, Simd};
 use std::arch::aarch64::*;
 
@@ -16,7 +21,6 @@ pub(super) unsafe fn run<J: Job>(job: J) {
     job.run::<Neon>();
 }
 
-// SAFETY (all bodies): the trait asks the caller for NEON and for good pointers.
 impl Simd for Neon {
     type V = float32x4_t;
     const LANES: usize = 4;
@@ -59,12 +63,7 @@ impl Simd for Neon {
         unsafe { vmaxq_f32(a, b) }
     }
     #[inline(always)]
-    unsafe fn select_gt(
-        a: float32x4_t,
-        b: float32x4_t,
-        x: float32x4_t,
-        y: float32x4_t,
-    ) -> float32x4_t {
+    unsafe fn select_gt(a: float32x4_t, b: float32x4_t, x: float32x4_t, y: float32x4_t) -> float32x4_t {
         unsafe { vbslq_f32(vcgtq_f32(a, b), x, y) }
     }
     #[inline(always)]

@@ -1,5 +1,10 @@
 //! Plain Rust: arrays of 4 lanes, which compilers map to whatever the target has.
 
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    reason = "every body relies on what the trait asks of its caller: the instruction set and good pointers"
+)]
+
 use super::Simd;
 use std::array::from_fn;
 
@@ -8,7 +13,6 @@ pub(super) struct Portable;
 
 type V = [f32; 4];
 
-// SAFETY (all bodies): the trait asks the caller for good pointers.
 impl Simd for Portable {
     type V = V;
     const LANES: usize = 4;
@@ -68,7 +72,10 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn store_u16(p: *mut u16, a: V) {
-        unsafe { p.cast::<[u16; 4]>().write_unaligned(a.map(|x| (x as u16).to_le())) }
+        unsafe {
+            p.cast::<[u16; 4]>()
+                .write_unaligned(a.map(|x| (x as u16).to_le()))
+        }
     }
     #[inline(always)]
     unsafe fn stream(p: *mut f32, a: V) {
