@@ -1,7 +1,6 @@
 //! How a layer's tiles are cut into blocks.
 
 use super::Size;
-use super::product::PANEL;
 use super::winograd::TILE;
 use std::ops::Range;
 
@@ -102,10 +101,10 @@ impl Strip {
     }
 }
 
-/// Vectors in panels of at most [`PANEL`], as equal as can be; yields (first vector, vectors).
+/// Vectors in panels of at most `most`, as equal as can be; yields (first vector, vectors).
 #[inline(always)]
-pub(super) fn panels(vectors: usize) -> impl Iterator<Item = (usize, usize)> {
-    let panels = vectors.div_ceil(PANEL);
+pub(super) fn panels(vectors: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let panels = vectors.div_ceil(most);
     (0..panels).map(move |i| {
         let (start, end) = (i * vectors / panels, (i + 1) * vectors / panels);
         (start, end - start)
@@ -138,7 +137,7 @@ mod tests {
 
     #[test]
     fn panels_are_even() {
-        assert_eq!(panels(7).collect::<Vec<_>>(), [(0, 2), (2, 2), (4, 3)]);
+        assert_eq!(panels(7, 3).collect::<Vec<_>>(), [(0, 2), (2, 2), (4, 3)]);
         assert_eq!(even_parts(16, 6), 6);
         assert_eq!(even_parts(16, 4), 4);
         assert_eq!(even_parts(1, 6), 1);

@@ -4,7 +4,7 @@
 //! `G = F transpose(F)`, here divided by the number of pixels; `F` is features x pixels.
 
 use super::parallel::Exec;
-use super::product::{BLOCK, Orientation, PANEL, Packed, Panel};
+use super::product::{BLOCK, Orientation, Packed, Panel};
 use super::scratch::Output;
 use super::simd::{Isa, Job, Simd};
 use std::ops::Range;
@@ -15,9 +15,8 @@ const BAND: usize = 128;
 const PIXELS: usize = 1024;
 /// Tasks, bands times ranges of pixels.
 const TASKS: usize = 16;
-/// Rows and columns of the register block.
+/// Rows of the register block.
 const HEIGHT: usize = 4;
-const WIDTH: usize = 4;
 
 /// `gram = F transpose(F) / pixels`, f32[channels, channels]; `f`: f32[channels, pixels].
 ///
@@ -126,43 +125,53 @@ struct BandSums<'a> {
 
 impl Job for BandSums<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self) {
-        let (rows, cols) = self.scratch.split_at_mut(GramPlan::SCRATCH / 2);
+    fn run<S: Simd>(mut self) {
+        let scratch = std::mem::take(&mut self.scratch);
+        let (rows, cols) = scratch.split_at_mut(GramPlan::SCRATCH / 2);
         for pixels in self.plan.pieces(self.range) {
             let vectors = pixels.len().div_ceil(S::LANES);
             pack(self.f, self.plan, self.plan.band(self.band), &pixels, rows);
-            add_products::<S>(self.plan, self.band, self.band, vectors, rows, rows, self.sums);
+            self.add::<S>(self.band, vectors, rows, rows);
             for other in self.band + 1..self.plan.bands() {
                 pack(self.f, self.plan, self.plan.band(other), &pixels, cols);
-                add_products::<S>(self.plan, self.band, other, vectors, rows, cols, self.sums);
+                self.add::<S>(other, vectors, rows, cols);
             }
         }
     }
 }
 
-/// Adds the products of two bands; if they are the same, only the upper triangle.
-#[inline(always)]
-fn add_products<S: Simd>(
-    plan: GramPlan,
-    band: usize,
-    other: usize,
-    vectors: usize,
-    rows: &[f32],
-    cols: &[f32],
-    sums: &mut [f64],
-) {
-    let (height, width) = (plan.band(band).len(), plan.band(other).len());
-    for i in (0..height).step_by(HEIGHT) {
-        let first = if band == other { i / WIDTH * WIDTH } else { 0 };
-        for j in (first..width).step_by(WIDTH) {
-            let at = |band: &[f32], row: usize| band[row * GramPlan::STRIDE..].as_ptr();
-            // SAFETY: bands have whole register blocks of rows, and whole vectors.
-            let block = unsafe { dots::<S>(at(rows, i), at(cols, j), vectors) };
-            for r in 0..HEIGHT.min(height - i) {
-                let place = (i + r) * plan.channels + other * BAND + j;
-                let sums = &mut sums[place..place + WIDTH.min(width - j)];
-                for (sum, &dot) in sums.iter_mut().zip(&block[r]) {
-                    *sum += f64::from(dot);
+impl BandSums<'_> {
+    /// Adds the products with a band; with the band itself, only the upper triangle.
+    #[inline(always)]
+    fn add<S: Simd>(&mut self, other: usize, vectors: usize, rows: &[f32], cols: &[f32]) {
+        if S::ROWS == BLOCK {
+            self.add_blocks::<S, 4>(other, vectors, rows, cols);
+        } else {
+            self.add_blocks::<S, 2>(other, vectors, rows, cols);
+        }
+    }
+
+    #[inline(always)]
+    fn add_blocks<S: Simd, const WIDTH: usize>(
+        &mut self,
+        other: usize,
+        vectors: usize,
+        rows: &[f32],
+        cols: &[f32],
+    ) {
+        let (height, width) = (self.plan.band(self.band).len(), self.plan.band(other).len());
+        for i in (0..height).step_by(HEIGHT) {
+            let first = if self.band == other { i } else { 0 };
+            for j in (first..width).step_by(WIDTH) {
+                let at = |band: &[f32], row: usize| band[row * GramPlan::STRIDE..].as_ptr();
+                // SAFETY: bands have room for whole register blocks of rows, and whole vectors.
+                let block = unsafe { dots::<S, WIDTH>(at(rows, i), at(cols, j), vectors) };
+                for (r, dots) in block.iter().enumerate().take(height - i) {
+                    let place = (i + r) * self.plan.channels + other * BAND + j;
+                    let sums = &mut self.sums[place..place + WIDTH.min(width - j)];
+                    for (sum, &dot) in sums.iter_mut().zip(dots) {
+                        *sum += f64::from(dot);
+                    }
                 }
             }
         }
@@ -181,9 +190,13 @@ fn pack(f: &[f32], plan: GramPlan, channels: Range<usize>, pixels: &Range<usize>
     }
 }
 
-/// The products of [`HEIGHT`] rows with [`WIDTH`] rows.
+/// The products of `HEIGHT` rows with `WIDTH` rows.
 #[inline(always)]
-unsafe fn dots<S: Simd>(a: *const f32, b: *const f32, vectors: usize) -> [[f32; WIDTH]; HEIGHT] {
+unsafe fn dots<S: Simd, const WIDTH: usize>(
+    a: *const f32,
+    b: *const f32,
+    vectors: usize,
+) -> [[f32; WIDTH]; HEIGHT] {
     // SAFETY: the caller's promise.
     unsafe {
         let mut sums = [[S::splat(0.0); WIDTH]; HEIGHT];
@@ -265,13 +278,13 @@ impl GramGradient<'_> {
             coefficient * (gram[place] - target[place])
         });
         let pixels = f.len() / channels;
-        let vectors = (CACHED / channels / isa.lanes()).clamp(PANEL, MOST_VECTORS);
-        let part = vectors.next_multiple_of(PANEL) * isa.lanes();
+        let vectors = (CACHED / channels / isa.lanes()).clamp(1, MOST_VECTORS);
+        let part = vectors.next_multiple_of(isa.panel()) * isa.lanes();
         let df = Output::new(df);
         exec.parallel.par_for(pixels.div_ceil(part), &|task| {
             let range = task * part..((task + 1) * part).min(pixels);
             let mut scratch = exec.workspace.take((channels + BLOCK) * part);
-            let (matrix, gradient, scratch) = (&matrix, self, &mut scratch);
+            let (matrix, gradient, panel, scratch) = (&matrix, self, isa.panel(), &mut scratch);
             isa.run(Times {
                 gradient,
                 matrix,
@@ -279,6 +292,7 @@ impl GramGradient<'_> {
                 pixels,
                 range,
                 part,
+                panel,
                 scratch,
             });
         });
@@ -295,6 +309,8 @@ struct Times<'a> {
     range: Range<usize>,
     /// Room for the pixels.
     part: usize,
+    /// Vectors of a panel.
+    panel: usize,
     scratch: &'a mut [f32],
 }
 
@@ -309,13 +325,13 @@ impl Job for Times<'_> {
         for row in 0..rows {
             let now = self.matrix.block_row(Orientation::Plain, 0, row);
             let next = self.matrix.block_row(Orientation::Plain, 0, (row + 1) % rows);
-            for start in (0..self.range.len()).step_by(PANEL * S::LANES) {
+            for start in (0..self.range.len()).step_by(self.panel * S::LANES) {
                 let v = vectors[start * channels..].as_ptr();
                 let out = products[start..].as_mut_ptr();
                 let (row_stride, vector_stride) = (self.part, S::LANES);
                 let panel = Panel {
                     v,
-                    count: PANEL,
+                    count: self.panel,
                     out,
                     row_stride,
                     vector_stride,
@@ -337,7 +353,7 @@ impl Times<'_> {
     /// Copies the features to `[panel][channel][vector]`.
     #[inline(always)]
     fn pack<S: Simd>(&self, channels: usize, vectors: &mut [f32]) {
-        let wide = PANEL * S::LANES;
+        let wide = self.panel * S::LANES;
         for (channel, row) in self.gradient.f.chunks_exact(self.pixels).enumerate() {
             for (panel, values) in row[self.range.clone()].chunks(wide).enumerate() {
                 let place = (panel * channels + channel) * wide;

@@ -26,7 +26,7 @@ impl<I: Source, O: Sink> Pass<'_, I, O> {
             self.filter.depth(self.orientation),
             self.filter.outputs(self.orientation),
         );
-        let plan = Plan::new(size, depth, outputs, self.isa.lanes(), exec.parallel.threads());
+        let plan = Plan::new(size, depth, outputs, self.isa, exec.parallel.threads());
         exec.parallel.par_for(plan.tasks(), &|task| {
             let mut scratch = exec.workspace.take(plan.scratch());
             let scratch = scratch.as_mut_ptr();
@@ -58,6 +58,8 @@ impl<I: Source, O: Sink> Pass<'_, I, O> {
 struct Plan {
     grid: Grid,
     lanes: usize,
+    /// Most vectors of a panel.
+    panel: usize,
     depth: usize,
     outputs: usize,
     /// Vectors of tiles in a block.
@@ -80,14 +82,16 @@ const MOST_VECTORS: usize = 6;
 const TASKS: usize = 32;
 
 impl Plan {
-    fn new(size: Size, depth: usize, outputs: usize, lanes: usize, threads: usize) -> Self {
+    fn new(size: Size, depth: usize, outputs: usize, isa: Isa, threads: usize) -> Self {
+        let lanes = isa.lanes();
         // With AVX-512, the transformed input and the products of a block take 147 KB each for
         // 64 channels: as many channels of products as leave the rest of a cache of 2 MB to the
         // input, or to one plane of it if it is too long.
-        let (most, chunk) = match (lanes, depth) {
-            (16, 0..256) => (4, 64),
-            (16, _) => (4, 128),
-            _ => (MOST_VECTORS, 64),
+        let (most, chunk) = match (isa, depth) {
+            (Isa::Avx512, 0..256) => (4, 64),
+            (Isa::Avx512, _) => (4, 128),
+            (Isa::Avx2, _) => (4, 64),
+            (Isa::Neon | Isa::Portable, _) => (MOST_VECTORS, 64),
         };
         let grid = Grid::new(size, most * lanes, lanes);
         let strip = grid.strip(0).tiles();
@@ -101,6 +105,7 @@ impl Plan {
         Self {
             grid,
             lanes,
+            panel: isa.panel(),
             depth,
             outputs,
             vectors,
@@ -108,7 +113,7 @@ impl Plan {
             part,
             chunk: part.min(chunk),
             stage_stride: (vectors + 2) * TILE * lanes,
-            plane_stride: (vectors * depth + panels(vectors).count()) * lanes,
+            plane_stride: (vectors * depth + panels(vectors, isa.panel()).count()) * lanes,
         }
     }
 
@@ -231,7 +236,7 @@ impl<I: Source, O: Sink> Block<'_, Pass<'_, I, O>> {
     fn places(&self) -> [(usize, usize); MOST_VECTORS] {
         let (lanes, depth) = (self.plan.lanes, self.plan.depth);
         let mut places = [(0, 0); MOST_VECTORS];
-        for (index, (start, count)) in panels(self.vectors()).enumerate() {
+        for (index, (start, count)) in panels(self.vectors(), self.plan.panel).enumerate() {
             for i in 0..count {
                 places[start + i] = ((start * depth + index + i) * lanes, count * lanes);
             }
@@ -301,7 +306,7 @@ impl<I: Source, O: Sink> Block<'_, Pass<'_, I, O>> {
                     true => self.filter_row(plane, row + 1),
                     false => self.filter_row((plane + 1) % PLANES, rows.start),
                 };
-                for (start, count) in panels(self.vectors()) {
+                for (start, count) in panels(self.vectors(), self.plan.panel) {
                     let out = (row - rows.start) * BLOCK * row_stride + start * vector_stride;
                     let panel = Panel {
                         v: v.wrapping_add(places[start].0),

@@ -4,7 +4,7 @@
 //! A register block is [`Simd::ROWS`] rows by up to [`PANEL`] vectors.
 
 use super::scratch::Buffer;
-use super::simd::Simd;
+use super::simd::{PANEL, Simd};
 
 /// Rows and columns of a block of a packed matrix.
 pub(super) const BLOCK: usize = 8;
@@ -14,8 +14,6 @@ const GROUP: usize = 4;
 const BLOCK_LEN: usize = BLOCK * BLOCK;
 /// Values of a group.
 const GROUP_LEN: usize = GROUP * GROUP * BLOCK_LEN;
-/// Most vectors of a panel.
-pub(super) const PANEL: usize = 3;
 
 /// Cache lines of the vectors that are asked for ahead with each block of the matrix.
 const AHEAD: usize = 2;

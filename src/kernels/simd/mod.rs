@@ -12,6 +12,9 @@ mod avx512;
 mod neon;
 mod portable;
 
+/// Most vectors of a panel.
+pub(super) const PANEL: usize = 3;
+
 /// An instruction set that the kernels are compiled for.
 ///
 /// Results are the same to the byte for any number of threads, but may differ in the last bits
@@ -61,6 +64,14 @@ impl Isa {
             Self::Avx512 => 16,
             Self::Avx2 => 8,
             Self::Portable | Self::Neon => 4,
+        }
+    }
+
+    /// Vectors of a panel: as many as leave registers to the rest of a register block.
+    pub(super) fn panel(self) -> usize {
+        match self {
+            Self::Avx2 => 2,
+            Self::Avx512 | Self::Neon | Self::Portable => PANEL,
         }
     }
 
