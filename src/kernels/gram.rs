@@ -18,7 +18,7 @@ const TASKS: usize = 16;
 /// Rows of the register block.
 const HEIGHT: usize = 4;
 
-/// `gram = F transpose(F) / pixels`, f32[channels, channels]; `f`: f32[channels, pixels].
+/// `gram = F transpose(F) / pixels`, `f32[channels, channels]`; `f`: `f32[channels, pixels]`.
 ///
 /// Accurate to some 1e-7: products are summed in f32 over short ranges of pixels, then in f64.
 ///
@@ -118,7 +118,7 @@ struct BandSums<'a> {
     f: &'a [f32],
     band: usize,
     range: usize,
-    /// f64[channels of the band, channels]
+    /// `f64[channels of the band, channels]`
     sums: &'a mut [f64],
     scratch: &'a mut [f32],
 }
@@ -254,22 +254,22 @@ const MOST_VECTORS: usize = 64;
 /// `4 w / (channels^2 pixels)`.
 #[derive(Clone, Copy)]
 pub struct GramGradient<'a> {
-    /// The features, f32[channels, pixels].
+    /// The features, `f32[channels, pixels]`.
     pub f: &'a [f32],
-    /// Their Gram matrix, f32[channels, channels].
+    /// Their Gram matrix, `f32[channels, channels]`.
     pub gram: &'a [f32],
-    /// What it ought to be, f32[channels, channels].
+    /// What it ought to be, `f32[channels, channels]`.
     pub target: &'a [f32],
     /// See above.
     pub coefficient: f32,
-    /// The gradient from elsewhere, to which this one is added, f32[channels, pixels].
+    /// The gradient from elsewhere, to which this one is added, `f32[channels, pixels]`.
     pub add: Option<&'a [f32]>,
     /// Whether `f` is the output of a ReLU, whose input's gradient is wanted: 0 where `f` is 0.
     pub relu: bool,
 }
 
 impl GramGradient<'_> {
-    /// Writes the gradient, f32[channels, pixels].
+    /// Writes the gradient, `f32[channels, pixels]`.
     ///
     /// # Panics
     ///
