@@ -5,7 +5,7 @@ use ndarray::Array4;
 use crate::config::{Options, Pooling, Settings};
 use crate::error::Error;
 use crate::init::Init;
-use crate::model::{Contract, Evaluation, Graphs, LossGradient, Targets, Weights, default_folder};
+use crate::model::{Contract, Evaluation, Graphs, KernelSet, LossGradient, Targets, Weights, default_folder};
 use crate::observe::{Event, InUnits, Observer, Started};
 use crate::optimize::{self, Method, OptimizeError, Outcome, minimize};
 use crate::picture::{Fit, Picture, fit};
@@ -76,7 +76,7 @@ impl Stylizer {
         settings.provider.check()?;
         let name = settings.graph_name();
         let folder = options.graphs.clone().map_or_else(|| default_folder(&name), Ok)?;
-        let graphs = Graphs::open(&folder, &name)?;
+        let graphs = Graphs::open(&folder, &name, settings.kernels)?;
         let runtime = Runtime::load(&Sought {
             file: options.onnxruntime.clone(),
             name: options.runtime.clone(),
@@ -261,6 +261,7 @@ impl Builder {
         seed: u64,
         iterations: u64,
         history: usize,
+        kernels: KernelSet,
         threads: usize,
         graphs: std::path::PathBuf,
         onnxruntime: std::path::PathBuf,

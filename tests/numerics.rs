@@ -17,8 +17,8 @@ use support::{impasto, onnxruntime, repository, stdout, succeed, tiny_graphs};
 
 /// How far a term may be off, relative to itself.
 const TERM_TOLERANCE: f64 = 5e-6;
-/// The portable graph on ONNX Runtime's own kernels, and the program's kernels, as `IMPASTO_KERNELS` names them.
-const KERNELS: [&str; 2] = ["off", ""];
+/// ONNX Runtime's kernels, and the program's own.
+const KERNELS: [&str; 2] = ["onnxruntime", "auto"];
 
 /// How far the gradient may be off, relative to its norm.
 ///
@@ -26,7 +26,7 @@ const KERNELS: [&str; 2] = ["off", ""];
 /// it decides which of four equal values is the maximum, where exact arithmetic would take the first.
 fn gradient_tolerance(kernels: &str, image: &str) -> f64 {
     match (kernels, image) {
-        ("off", _) => 1e-4,
+        ("onnxruntime", _) => 1e-4,
         (_, "flat.png") => 5e-2,
         _ => 1e-3,
     }
@@ -71,7 +71,7 @@ fn every_term_agrees_with_float64_on_odd_sizes_and_on_flat_areas() {
     for (kernels, (graph, images)) in with_all_kernels(expected()) {
         for (image, expected) in images {
             let mut command = evaluate(&tiny_graphs(), &tiny_graphs(), &image);
-            let output = succeed(command.env("IMPASTO_KERNELS", kernels).args(graph_flags(&graph)));
+            let output = succeed(command.args(["--kernels", kernels]).args(graph_flags(&graph)));
             let found: Value = serde_json::from_str(&stdout(&output)).unwrap();
             let close = |name: &str, found: &Value, expected: &Value| {
                 let (found, expected) = (found.as_f64().unwrap(), expected.as_f64().unwrap());
@@ -102,7 +102,7 @@ fn the_gradient_agrees_with_float64() {
             let mut command = evaluate(&tiny_graphs(), &tiny_graphs(), image);
             succeed(
                 command
-                    .env("IMPASTO_KERNELS", kernels)
+                    .args(["--kernels", kernels])
                     .args(graph_flags(&graph))
                     .arg("--force")
                     .arg("--gradient")
@@ -219,7 +219,7 @@ fn a_fixed_seed_run_takes_the_recorded_path() {
     // Of the two kinds of kernels the one that is the same on every machine but for its rounding.
     succeed(
         command
-            .env("IMPASTO_KERNELS", "off")
+            .args(["--kernels", "onnxruntime"])
             .arg("--graphs")
             .arg(tiny_graphs())
             .arg("--onnxruntime")

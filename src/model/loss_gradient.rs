@@ -217,6 +217,7 @@ mod tests {
     use ndarray::Array4;
 
     use super::*;
+    use crate::model::KernelSet;
     use crate::runtime::{Request, Runtime, Sought};
 
     /// The processor's own memory in the part of a card's.
@@ -240,7 +241,7 @@ mod tests {
         let runtime = Runtime::load(&Sought::default()).unwrap();
         let engine = Engine::start(&runtime, &Request::default(), 1).unwrap();
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-        let graphs = Graphs::open(&folder, "gatys").unwrap();
+        let graphs = Graphs::open(&folder, "gatys", KernelSet::OnnxRuntime).unwrap();
         let (content, style) = (noise(24, 32, 1), noise(20, 28, 2));
         let targets = graphs.targets(&engine, content.view(), style.view()).unwrap();
         let weights = Weights {
