@@ -13,12 +13,37 @@ use std::process::Command;
 
 use ndarray::Array3;
 use serde_json::Value;
-use support::{impasto, onnxruntime, repository, stdout, succeed, tiny_graphs};
+use support::{fail, impasto, onnxruntime, repository, stderr, stdout, succeed, tiny_graphs};
 
 /// How far a term may be off, relative to itself.
 const TERM_TOLERANCE: f64 = 5e-6;
 /// How far the gradient may be off, relative to its norm.
 const GRADIENT_TOLERANCE: f64 = 1e-4;
+
+/// The portable graphs, then the program's own kernels, for every instruction set that this machine may have.
+const KERNELS: [&str; 5] = ["off", "portable", "neon", "avx2", "avx512"];
+
+/// What of [`KERNELS`] this machine can run.
+fn kernels() -> impl Iterator<Item = &'static str> {
+    KERNELS
+        .into_iter()
+        .filter(|kernels| match command_with(kernels, "image.png").output() {
+            Ok(output) if output.status.success() => true,
+            Ok(output) => {
+                assert!(stderr(&output).contains("IMPASTO_KERNELS"), "{}", stderr(&output));
+                false
+            }
+            Err(error) => panic!("{error}"),
+        })
+}
+
+fn command_with(kernels: &str, image: &str) -> Command {
+    let mut command = evaluate(&tiny_graphs(), &tiny_graphs(), image);
+    command
+        .env("IMPASTO_KERNELS", kernels)
+        .args(["--provider", "cpu"]);
+    command
+}
 
 fn evaluate(graphs: &Path, pictures: &Path, image: &str) -> Command {
     let mut command = impasto();
@@ -46,17 +71,23 @@ fn graph_flags(graph: &str) -> Vec<&str> {
 
 #[test]
 fn every_term_agrees_with_float64_on_odd_sizes_and_on_flat_areas() {
+    for kernels in kernels() {
+        compare_terms(kernels);
+    }
+}
+
+fn compare_terms(kernels: &str) {
     let mut compared = 0;
     for (graph, images) in expected() {
         for (image, expected) in images {
-            let output = succeed(evaluate(&tiny_graphs(), &tiny_graphs(), &image).args(graph_flags(&graph)));
+            let output = succeed(command_with(kernels, &image).args(graph_flags(&graph)));
             let found: Value = serde_json::from_str(&stdout(&output)).unwrap();
             let close = |name: &str, found: &Value, expected: &Value| {
                 let (found, expected) = (found.as_f64().unwrap(), expected.as_f64().unwrap());
                 let error = (found - expected).abs() / expected.abs();
                 assert!(
                     error <= TERM_TOLERANCE,
-                    "{graph} {image} {name}: {found} is off by {error:e}"
+                    "{kernels} {graph} {image} {name}: {found} is off by {error:e}"
                 );
             };
             close("total", &found["total"], &expected["total"]);
@@ -73,11 +104,42 @@ fn every_term_agrees_with_float64_on_odd_sizes_and_on_flat_areas() {
 
 #[test]
 fn the_gradient_agrees_with_float64() {
+    for kernels in kernels() {
+        compare_gradients(kernels);
+    }
+}
+
+#[test]
+fn the_gradient_has_the_same_bytes_with_one_and_two_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    for kernels in kernels() {
+        let gradient = |threads: &str| {
+            let path = folder.path().join("gradient.npy");
+            let mut command = command_with(kernels, "image.png");
+            command
+                .args(["--threads", threads, "--force", "--gradient"])
+                .arg(&path);
+            succeed(&mut command);
+            fs::read(path).unwrap()
+        };
+        assert!(gradient("1") == gradient("2"), "{kernels}");
+    }
+}
+
+#[test]
+fn kernels_that_do_not_exist_are_refused_with_those_that_do() {
+    fail(
+        &mut command_with("mmx", "image.png"),
+        &["IMPASTO_KERNELS is \"mmx\"", "portable", "off"],
+    );
+}
+
+fn compare_gradients(kernels: &str) {
     let folder = tempfile::tempdir().unwrap();
     for (graph, images) in expected() {
         for image in images.keys() {
             let path = folder.path().join("gradient.npy");
-            let mut command = evaluate(&tiny_graphs(), &tiny_graphs(), image);
+            let mut command = command_with(kernels, image);
             succeed(
                 command
                     .args(graph_flags(&graph))
@@ -94,7 +156,7 @@ fn the_gradient_agrees_with_float64() {
             let error = norm(&(&found - &expected)) / norm(&expected);
             assert!(
                 error <= GRADIENT_TOLERANCE,
-                "{graph} {image}: the gradient is off by {error:e}"
+                "{kernels} {graph} {image}: the gradient is off by {error:e}"
             );
         }
     }

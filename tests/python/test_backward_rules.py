@@ -5,6 +5,7 @@ import pytest
 from differences import central_differences, separated
 from onnx.reference import ReferenceEvaluator
 
+from exporter import cpu
 from exporter.backward import RULES, MissingRule, backward
 from exporter.graph import Graph
 from exporter.injection import added
@@ -115,8 +116,8 @@ def test_gradients_that_meet_at_one_value_add_up():
     np.testing.assert_array_equal(dx[0, 0], [[11, 0], [11, 11]])
 
 
-def test_every_rule_of_the_table_is_tested_here():
-    assert set(RULES) == {"Conv", "Relu", "MaxPool", "AveragePool"}
+def test_every_portable_rule_of_the_table_is_tested_here():
+    assert set(RULES) - set(cpu.RULES) == {"Conv", "Relu", "MaxPool", "AveragePool"}
 
 
 def test_a_missing_rule_is_named_with_its_operator_and_node():
