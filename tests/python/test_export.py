@@ -64,7 +64,7 @@ def test_graphs_left_over_from_other_weights_are_pointed_out(tmp_path):
     (tmp_path / "foreign.onnx").write_bytes(b"not a graph")
     result = export(tmp_path, "--preset", "book", weights=["--weights", "random:2", "--width-divisor", "16"])
     assert result.returncode == 0
-    stale = ", ".join(f"gatys.{graph}.onnx" for graph in sorted(GRAPHS))
+    stale = ", ".join(sorted(f"gatys.{graph}.onnx" for graph in GRAPHS))
     assert f"made for other weights, export again: {stale}\n" in result.stderr
 
 
