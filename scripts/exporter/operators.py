@@ -1,7 +1,7 @@
 """The program's own operators, for the processor: schemas by which ONNX checks the graphs that use them.
 
-They compute what several ONNX operators compute together, and keep nothing between them in memory. Tensors are
-float32 but for gates (uint8) and sizes (int64); pictures are [1, C, h, w].
+They compute what several ONNX operators compute together, and keep nothing between them in memory. Tensors
+are float32 but for gates (uint8) and sizes (int64); pictures are [1, C, h, w].
 """
 
 from __future__ import annotations
