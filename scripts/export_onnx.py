@@ -35,7 +35,7 @@ def export(options: argparse.Namespace) -> None:
     for preset in presets:
         for pooling in options.pooling or POOLINGS:
             for (graph, build), flavour in itertools.product(BUILDERS.items(), models.PARTS):
-                model = build(preset, weights, pooling, flavour)
+                model = build(preset, weights, pooling, flavour=flavour)
                 metadata = contract.metadata(preset, pooling, graph, flavour, weights, weights_file.sha256)
                 name = contract.file_name(preset, pooling, graph, flavour)
                 files[name] = storage.finish(model, metadata, weights_file)

@@ -30,7 +30,7 @@ FOLDED_OPERATORS = frozenset({"Cast", "Gather", "ReduceProd", "Shape"})
 
 
 PORTABLE, CPU = "portable", "cpu"
-"""Flavours of a graph: of ONNX's operators, for every provider, or of the program's own, for the processor."""
+"""Flavours of a graph: of ONNX's operators, for every provider; of the program's own, for the processor."""
 
 
 def gram_name(layer: str) -> str:

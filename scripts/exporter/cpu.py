@@ -79,5 +79,7 @@ RULES = {"ConvRelu": _conv_relu, "ConvReluPool": _conv_relu_pool, "Pool": _pool}
 """Backward rules; `backward.py` says what they are."""
 
 
-def _op(g: Graph, op_type: str, *inputs: Value | None, name: str | None = None, **attributes: object) -> Value:
+def _op(
+    g: Graph, op_type: str, *inputs: Value | None, name: str | None = None, **attributes: object
+) -> Value:
     return g.op(op_type, *inputs, name=name, domain=operators.DOMAIN, **attributes)

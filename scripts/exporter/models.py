@@ -38,8 +38,8 @@ def features(
     preset: Preset,
     weights: Vgg19Weights,
     pooling: str,
-    flavour: str = contract.PORTABLE,
     float_type: type[np.floating] = np.float32,
+    flavour: str = contract.PORTABLE,
 ) -> onnx.ModelProto:
     """image -> Gram matrices of style layers, activations of content layers: the targets of a loss."""
     g, parts = Graph(float_type), PARTS[flavour]
@@ -60,8 +60,8 @@ def loss_gradient(
     preset: Preset,
     weights: Vgg19Weights,
     pooling: str,
-    flavour: str = contract.PORTABLE,
     float_type: type[np.floating] = np.float32,
+    flavour: str = contract.PORTABLE,
 ) -> onnx.ModelProto:
     """image, targets and weights -> loss, its weighted terms, and its gradient with respect to the image."""
     g, parts = Graph(float_type), PARTS[flavour]

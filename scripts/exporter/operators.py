@@ -1,7 +1,7 @@
 """The program's own operators, for the processor: schemas by which ONNX checks the graphs that use them.
 
-They compute what several ONNX operators compute together, and keep nothing between them in memory. All tensors
-are float32 but gates (uint8) and sizes (int64); pictures are [1, C, h, w].
+They compute what several ONNX operators compute together, and keep nothing between them in memory. Tensors
+are float32 but for gates (uint8) and sizes (int64); pictures are [1, C, h, w].
 """
 
 from __future__ import annotations
@@ -98,8 +98,7 @@ def _register(
         outputs=[defs.OpSchema.FormalParameter(*output) for output in (outputs or {"Y": FLOAT}).items()],
         type_constraints=[(WEIGHT, [FLOAT, GATE], "weights")] if "W" in inputs else [],
         attributes=[
-            defs.OpSchema.Attribute(attribute, defs.OpSchema.AttrType.STRING, "")
-            for attribute in attributes
+            defs.OpSchema.Attribute(attribute, defs.OpSchema.AttrType.STRING, "") for attribute in attributes
         ],
     )
     schema.set_type_and_shape_inference_function(infer)

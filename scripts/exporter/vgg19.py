@@ -94,7 +94,7 @@ def minimum_size(layers: Collection[str]) -> int:
 def trunk(
     g: Graph, image: Value, weights: Vgg19Weights, observed: Collection[str], pooling: str
 ) -> dict[str, Value]:
-    """Run `image` [1, 3, height, width] (BGR, mean subtracted, 0..255) up to the deepest layer that is observed.
+    """Run `image` [1, 3, height, width] (BGR, mean subtracted, 0..255) up to the deepest layer observed.
 
     Returns the activations [1, channels, h, w] by layer.
     """

@@ -5,6 +5,7 @@ import pytest
 from differences import central_differences, separated
 from onnx.reference import ReferenceEvaluator
 
+from exporter import cpu
 from exporter.backward import RULES, MissingRule, backward
 from exporter.graph import Graph
 from exporter.injection import added
@@ -109,14 +110,15 @@ def test_gradients_that_meet_at_one_value_add_up():
     second = g.op("AveragePool", first, **POOL)
     trunk = list(g.nodes)
     inputs = {y: g.input(f"d_{name}", y.shape) for name, y in (("first", first), ("second", second))}
-    model = ReferenceEvaluator(g.to_model({"dx": backward(g, trunk, {y: added(g, dy) for y, dy in inputs.items()}, x)}))
+    seeds = {y: added(g, dy) for y, dy in inputs.items()}
+    model = ReferenceEvaluator(g.to_model({"dx": backward(g, trunk, seeds, x)}))
     x = np.array([[1.0, -1.0], [1.0, 1.0]])[None, None]
     (dx,) = model.run(None, {"x": x, "d_first": np.full_like(x, 10), "d_second": np.array([[[[4.0]]]])})
     np.testing.assert_array_equal(dx[0, 0], [[11, 0], [11, 11]])
 
 
-def test_every_rule_of_the_table_is_tested_here():
-    assert set(RULES) == {"Conv", "Relu", "MaxPool", "AveragePool"}
+def test_every_portable_rule_of_the_table_is_tested_here():
+    assert set(RULES) - set(cpu.RULES) == {"Conv", "Relu", "MaxPool", "AveragePool"}
 
 
 def test_a_missing_rule_is_named_with_its_operator_and_node():

@@ -8,13 +8,15 @@ import onnx
 import pytest
 import sessions
 
-from exporter import __version__, contract, models, sources, storage
+from exporter import __version__, contract, models, operators, sources, storage
 from exporter.graph import Graph, GraphError
 from exporter.presets import BOOK, GATYS, PresetError, custom
 from exporter.vgg19 import minimum_size
 
 GATYS_CHANNELS = {"relu1_1": 4, "relu2_1": 8, "relu3_1": 16, "relu4_1": 32, "relu5_1": 32}
 FILES = sorted(make.HERE.glob("*.onnx"))
+CPU = [path for path in FILES if path.name.endswith(".cpu.onnx")]
+PORTABLE = [path for path in FILES if path not in CPU]
 
 
 def load(name):
@@ -86,6 +88,39 @@ def test_a_file_on_disk_passes_the_full_check(path):
     onnx.checker.check_model(str(path), full_check=True)
 
 
+@pytest.mark.parametrize("path", CPU, ids=lambda path: path.name)
+def test_a_graph_for_the_processor_promises_what_the_portable_one_does(path):
+    own, portable = load(path.name), load(path.name.replace(".cpu.onnx", ".onnx"))
+    assert signature(own.graph.input) == signature(portable.graph.input)
+    assert signature(own.graph.output) == signature(portable.graph.output)
+    assert metadata(own) == metadata(portable) | {"impasto.operators": "cpu"}
+
+
+@pytest.mark.parametrize("path", CPU, ids=lambda path: path.name)
+def test_a_graph_for_the_processor_works_on_pictures_with_our_operators_alone(path):
+    nodes = load(path.name).graph.node
+    assert {node.op_type for node in nodes if node.domain == operators.DOMAIN} <= operators.OPERATORS
+    on_numbers = {"Add", "Concat", "Mul", "ReduceSum", "Slice"}
+    assert {node.op_type for node in nodes if not node.domain} <= on_numbers
+
+
+def test_our_operators_do_not_pass_in_a_graph_that_does_not_say_so():
+    model = models.features(GATYS, sources.load("random:1", make.WIDTH_DIVISOR), "max", flavour=contract.CPU)
+    with pytest.raises(storage.CheckFailed, match="'relu1_1': ConvRelu is no operator"):
+        storage.check(model)
+
+
+def test_a_layer_may_carry_both_terms_and_be_pooled():
+    preset = custom("mine", ["relu1_1", "relu1_2"], ["relu1_2", "relu2_1"])
+    weights = sources.load("random:1", make.WIDTH_DIVISOR)
+    nodes = models.loss_gradient(preset, weights, "max", flavour=contract.CPU).graph.node
+    own = [node.op_type for node in nodes if node.domain]
+    assert own[-8:] == [
+        "ContentGradient", "ConvReluGradient", "PoolGradient", "GramGradient", "ContentGradient",
+        "ConvReluGradient", "GramGradient", "ConvReluGradient",
+    ]  # fmt: skip
+
+
 def test_the_weights_file_holds_every_tensor_on_a_cache_line_of_its_own():
     places = [
         {entry.key: entry.value for entry in tensor.external_data}
@@ -97,13 +132,13 @@ def test_the_weights_file_holds_every_tensor_on_a_cache_line_of_its_own():
     assert all(int(place["offset"]) % 64 == 0 for place in places)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PORTABLE, ids=lambda path: path.name)
 def test_every_operator_is_one_that_all_providers_run(path):
     used = {node.op_type for node in load(path.name).graph.node}
     assert used <= contract.IMAGE_OPERATORS | contract.FOLDED_OPERATORS
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PORTABLE, ids=lambda path: path.name)
 def test_nothing_is_left_of_what_onnx_runtime_should_fold(path, tmp_path):
     optimized = tmp_path / "optimized.onnx"
     sessions.session(path, (37, 29), optimized)
