@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from pathlib import Path
 
@@ -33,12 +34,11 @@ def export(options: argparse.Namespace) -> None:
     files = {contract.WEIGHTS_FILE: weights_file.data}
     for preset in presets:
         for pooling in options.pooling or POOLINGS:
-            for graph, build in BUILDERS.items():
-                metadata = contract.metadata(preset, pooling, graph, weights, weights_file.sha256)
-                model = build(preset, weights, pooling)
-                files[contract.file_name(preset, pooling, graph)] = storage.finish(
-                    model, metadata, weights_file
-                )
+            for (graph, build), flavour in itertools.product(BUILDERS.items(), models.PARTS):
+                model = build(preset, weights, pooling, flavour)
+                metadata = contract.metadata(preset, pooling, graph, flavour, weights, weights_file.sha256)
+                name = contract.file_name(preset, pooling, graph, flavour)
+                files[name] = storage.finish(model, metadata, weights_file)
     storage.write(options.out, files)
     report(options.out, files, storage.stale_graphs(options.out, weights_file, files))
 

@@ -21,6 +21,7 @@ pub mod color;
 pub mod config;
 mod error;
 pub mod init;
+pub mod kernels;
 pub mod model;
 mod objective;
 pub mod observe;

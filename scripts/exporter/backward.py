@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
+from . import cpu
 from .graph import Graph, Node, Value
+from .injection import Injection
 
 Pullback = Callable[[Value], Value]
 Rule = Callable[[Graph, Node], Pullback]
@@ -24,8 +26,8 @@ class MissingRule(NotImplementedError):
     """The trunk holds a node that cannot be differentiated."""
 
 
-def backward(g: Graph, trunk: Iterable[Node], seeds: Mapping[Value, Value], image: Value) -> Value:
-    """The gradient at `image` of a loss whose direct gradients at some of the trunk's values are `seeds`.
+def backward(g: Graph, trunk: Iterable[Node], seeds: Mapping[Value, Injection], image: Value) -> Value:
+    """The gradient at `image` of a loss that acts on some of the trunk's values directly, as `seeds` say.
 
     `trunk` holds the nodes that lead from the image to those values, in topological order.
 
@@ -35,12 +37,16 @@ def backward(g: Graph, trunk: Iterable[Node], seeds: Mapping[Value, Value], imag
     """
     path = _path(trunk, image)
     pullbacks = [_pullback(g, node) for node in path]
-    gradients = dict(seeds)
+    seeds, gradients = dict(seeds), {}
     for node, pullback in zip(reversed(path), reversed(pullbacks), strict=True):
-        x = node.inputs[0]
+        x, y = node.inputs[0], node.output
         with g.scope(f"backward/{node.name}"):
-            dx = pullback(gradients[node.output])
-            gradients[x] = g.op("Add", gradients[x], dx, name="sum") if x in gradients else dx
+            dy = gradients[y] if y in gradients else seeds.pop(y)(None)
+            dx = pullback(dy)
+            if x in gradients:
+                gradients[x] = g.op("Add", gradients[x], dx, name="sum")
+            else:
+                gradients[x] = seeds.pop(x)(dx) if x in seeds else dx
     return gradients[image]
 
 
@@ -185,4 +191,5 @@ RULES: dict[str, Rule] = {
     "Conv": conv,
     "MaxPool": max_pool,
     "Relu": relu,
+    **cpu.RULES,
 }

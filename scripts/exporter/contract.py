@@ -29,6 +29,10 @@ FOLDED_OPERATORS = frozenset({"Cast", "Gather", "ReduceProd", "Shape"})
 """Those that only work on weights or on sizes; ONNX Runtime folds them once height and width are fixed."""
 
 
+PORTABLE, CPU = "portable", "cpu"
+"""Flavours of a graph: of ONNX's operators, for every provider, or of the program's own, for the processor."""
+
+
 def gram_name(layer: str) -> str:
     return f"gram/{layer}"
 
@@ -44,15 +48,17 @@ def content_shape(layer: str, channels: int) -> tuple[int | str, ...]:
     return 1, channels, f"height{suffix}", f"width{suffix}"
 
 
-def file_name(preset: Preset, pooling: str, graph: str) -> str:
+def file_name(preset: Preset, pooling: str, graph: str, flavour: str) -> str:
     stem = preset.name if pooling == "max" else f"{preset.name}-{pooling}"
-    return f"{stem}.{graph}.onnx"
+    return f"{stem}.{graph}.onnx" if flavour == PORTABLE else f"{stem}.{graph}.{flavour}.onnx"
 
 
 def metadata(
-    preset: Preset, pooling: str, graph: str, weights: Vgg19Weights, external_data_sha256: str
+    preset: Preset, pooling: str, graph: str, flavour: str, weights: Vgg19Weights, external_data_sha256: str
 ) -> dict[str, str]:
-    return {
+    """A graph that says nothing of its operators is portable."""
+    operators = {} if flavour == PORTABLE else {"impasto.operators": flavour}
+    return operators | {
         "impasto.contract": VERSION,
         "impasto.exporter": __version__,
         "impasto.preset": preset.name,

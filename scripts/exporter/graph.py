@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -11,7 +11,10 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
+from . import operators
+
 OPSET = 18
+OPSETS = {"": OPSET, operators.DOMAIN: operators.VERSION}
 IR_VERSION = 8
 
 Dim = int | str | None
@@ -36,13 +39,19 @@ class Value:
 
 @dataclass(frozen=True)
 class Node:
-    """One call of an operator; absent optional inputs are None."""
+    """One call of an operator; absent optional inputs are None. The domain of ONNX's own operators is ""."""
 
     name: str
     op_type: str
     inputs: tuple[Value | None, ...]
-    output: Value
+    outputs: tuple[Value, ...]
     attributes: Mapping[str, object]
+    domain: str = ""
+
+    @property
+    def output(self) -> Value:
+        """The first output, most often the only one."""
+        return self.outputs[0]
 
 
 class Graph:
@@ -105,13 +114,27 @@ class Graph:
         self.frozen[name] = array
         return value
 
-    def op(self, op_type: str, *inputs: Value | None, name: str | None = None, **attributes: object) -> Value:
-        """Append a node with one output and return that output, its type and shape inferred."""
+    def op(
+        self,
+        op_type: str,
+        *inputs: Value | None,
+        name: str | None = None,
+        domain: str = "",
+        **attributes: object,
+    ) -> Value:
+        """Append a node and return its first output, its type and shape inferred.
+
+        ONNX's own operators get one output; those of another domain get all that their schema has.
+        """
         name = self._unique(name or op_type.lower())
-        proto = helper.make_node(op_type, [v.name if v else "" for v in inputs], [name], name, **attributes)
-        output = self._infer(proto, inputs)
-        self.nodes.append(Node(name, op_type, inputs, output, attributes))
-        return output
+        extra = self._schema(op_type, domain).outputs[1:] if domain else []
+        outputs = [name, *(self._unique(f"{name}.{output.name}") for output in extra)]
+        proto = helper.make_node(
+            op_type, [v.name if v else "" for v in inputs], outputs, name, domain=domain, **attributes
+        )
+        values = self._infer(proto, inputs)
+        self.nodes.append(Node(name, op_type, inputs, values, attributes, domain))
+        return values[0]
 
     def to_model(self, outputs: Mapping[str, Value]) -> onnx.ModelProto:
         """The finished model, its tensors inside; `outputs` maps public names to values of the graph."""
@@ -128,14 +151,19 @@ class Graph:
                 for name, array in (self.initializers | self.frozen).items()
             ],
         )
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+        domains = [""] + sorted({node.domain for node in self.nodes} - {""})
+        return helper.make_model(graph, opset_imports=_opsets(domains), ir_version=IR_VERSION)
 
-    def _infer(self, proto: onnx.NodeProto, inputs: Sequence[Value | None]) -> Value:
+    @staticmethod
+    def _schema(op_type: str, domain: str) -> onnx.defs.OpSchema:
+        return onnx.defs.get_schema(op_type, OPSETS[domain], domain)
+
+    def _infer(self, proto: onnx.NodeProto, inputs: Sequence[Value | None]) -> tuple[Value, ...]:
         present = [value for value in inputs if value]
         constants = self.initializers | self.frozen
         try:
             types = onnx.shape_inference.infer_node_outputs(
-                onnx.defs.get_schema(proto.op_type, OPSET),
+                self._schema(proto.op_type, proto.domain),
                 proto,
                 {value.name: _type_proto(value) for value in present},
                 {
@@ -143,20 +171,22 @@ class Graph:
                     for v in present
                     if v.name in constants
                 },
-                opset_imports=[helper.make_opsetid("", OPSET)],
+                opset_imports=_opsets(OPSETS),
                 ir_version=IR_VERSION,
             )
         except (onnx.defs.SchemaError, onnx.shape_inference.InferenceError) as error:
             shapes = ", ".join(str(list(value.shape)) for value in present)
             raise GraphError(f"node '{proto.name}' ({proto.op_type} of {shapes}): {error}") from error
-        return _from_type_proto(proto.output[0], types[proto.output[0]])
+        return tuple(_from_type_proto(name, types[name]) for name in proto.output)
 
     def _node_proto(self, node: Node, public: Mapping[str, str]) -> onnx.NodeProto:
         def rename(value: Value | None) -> str:
             return public.get(value.name, value.name) if value else ""
 
         inputs = [rename(value) for value in node.inputs]
-        return helper.make_node(node.op_type, inputs, [rename(node.output)], node.name, **node.attributes)
+        outputs = [rename(value) for value in node.outputs]
+        domain = node.domain or None
+        return helper.make_node(node.op_type, inputs, outputs, node.name, domain=domain, **node.attributes)
 
     def _unique(self, name: str) -> str:
         """`name` in the current scope, numbered if it is taken."""
@@ -172,6 +202,10 @@ class Graph:
             raise GraphError(f"the name '{name}' is already taken")
         self._names.add(name)
         return name
+
+
+def _opsets(domains: Iterable[str]) -> list[onnx.OperatorSetIdProto]:
+    return [helper.make_opsetid(domain, OPSETS[domain]) for domain in domains]
 
 
 def _initializer(array: np.ndarray, name: str) -> Value:

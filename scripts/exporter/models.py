@@ -2,29 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
 import numpy as np
 import onnx
 
-from . import contract
+from . import contract, cpu, heads, injection, vgg19
 from .backward import backward
 from .graph import Graph, Value
-from .heads import Deviation, content_deviation, gram, style_deviation
-from .injection import deviation_gradient, gram_injection
+from .injection import Injection, Term
 from .presets import Preset
-from .vgg19 import Vgg19Weights, deepest, trunk
+from .vgg19 import Vgg19Weights
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a flavour of the graphs is built of."""
+
+    trunk: Callable[[Graph, Value, Vgg19Weights, Collection[str], str], dict[str, Value]]
+    gram: Callable[[Graph, Value], Value]
+    style_term: Callable[[Graph, Value, Value], Term]
+    content_term: Callable[[Graph, Value, Value], Term]
+
+
+PARTS = {
+    contract.PORTABLE: Parts(
+        vgg19.trunk, lambda g, x: heads.gram(g, x).matrix, injection.style_term, injection.content_term
+    ),
+    contract.CPU: Parts(cpu.trunk, cpu.gram, cpu.style_term, cpu.content_term),
+}
 
 
 def features(
-    preset: Preset, weights: Vgg19Weights, pooling: str, float_type: type[np.floating] = np.float32
+    preset: Preset,
+    weights: Vgg19Weights,
+    pooling: str,
+    flavour: str = contract.PORTABLE,
+    float_type: type[np.floating] = np.float32,
 ) -> onnx.ModelProto:
     """image -> Gram matrices of style layers, activations of content layers: the targets of a loss."""
-    g = Graph(float_type)
+    g, parts = Graph(float_type), PARTS[flavour]
     image = g.input(contract.IMAGE, contract.IMAGE_SHAPE)
-    activations = trunk(g, image, weights, deepest(preset.layers), pooling)
+    activations = parts.trunk(g, image, weights, preset.layers, pooling)
     outputs = {}
     for layer in preset.style_layers:
         with g.scope(f"style/{layer}"):
-            outputs[contract.gram_name(layer)] = gram(g, activations[layer]).matrix
+            outputs[contract.gram_name(layer)] = parts.gram(g, activations[layer])
     for layer in preset.content_layers:
         activation = activations[layer]
         shape = contract.content_shape(layer, activation.shape[1])
@@ -33,17 +57,21 @@ def features(
 
 
 def loss_gradient(
-    preset: Preset, weights: Vgg19Weights, pooling: str, float_type: type[np.floating] = np.float32
+    preset: Preset,
+    weights: Vgg19Weights,
+    pooling: str,
+    flavour: str = contract.PORTABLE,
+    float_type: type[np.floating] = np.float32,
 ) -> onnx.ModelProto:
     """image, targets and weights -> loss, its weighted terms, and its gradient with respect to the image."""
-    g = Graph(float_type)
+    g, parts = Graph(float_type), PARTS[flavour]
     image = g.input(contract.IMAGE, contract.IMAGE_SHAPE)
-    activations = trunk(g, image, weights, deepest(preset.layers), pooling)
+    activations = parts.trunk(g, image, weights, preset.layers, pooling)
     trunk_nodes = list(g.nodes)
 
-    seeds: dict[Value, Value] = {}
-    style_losses = _style_terms(g, preset, activations, seeds)
-    content_losses = _content_terms(g, preset, activations, seeds)
+    seeds: dict[Value, Injection] = {}
+    style_losses = _style_terms(g, parts, preset, activations, seeds)
+    content_losses = _content_terms(g, parts, preset, activations, seeds)
     sums = [g.op("ReduceSum", terms, keepdims=0, name="sum") for terms in (style_losses, content_losses)]
     return g.to_model(
         {
@@ -55,25 +83,23 @@ def loss_gradient(
     )
 
 
-def _style_terms(g: Graph, preset: Preset, activations: dict[str, Value], seeds: dict[Value, Value]) -> Value:
+def _style_terms(
+    g: Graph, parts: Parts, preset: Preset, activations: dict[str, Value], seeds: dict[Value, Injection]
+) -> Value:
     """The weighted style terms [layers]; adds their gradients to `seeds`."""
     channels = {layer: activations[layer].shape[1] for layer in preset.style_layers}
     targets = {layer: g.input(contract.gram_name(layer), (c, c)) for layer, c in channels.items()}
     weights = g.input(contract.STYLE_WEIGHT, (len(targets),))
     terms = []
     for index, (layer, target) in enumerate(targets.items()):
-        activation = activations[layer]
         with g.scope(f"style/{layer}"):
-            head = gram(g, activation)
-            deviation = style_deviation(g, head.matrix, target)
-            gradient = deviation_gradient(g, deviation, _element(g, weights, index))
-            _seed(g, seeds, activation, gram_injection(g, head, gradient, activation))
-        terms.append(deviation)
+            terms.append(parts.style_term(g, activations[layer], target))
+            _seed(seeds, activations[layer], terms[-1].inject(_element(g, weights, index)))
     return _weighted(g, terms, weights)
 
 
 def _content_terms(
-    g: Graph, preset: Preset, activations: dict[str, Value], seeds: dict[Value, Value]
+    g: Graph, parts: Parts, preset: Preset, activations: dict[str, Value], seeds: dict[Value, Injection]
 ) -> Value:
     """The weighted content terms [layers]; adds their gradients to `seeds`."""
     channels = {layer: activations[layer].shape[1] for layer in preset.content_layers}
@@ -84,15 +110,13 @@ def _content_terms(
     weights = g.input(contract.CONTENT_WEIGHT, (len(targets),))
     terms = []
     for index, (layer, target) in enumerate(targets.items()):
-        activation = activations[layer]
         with g.scope(f"content/{layer}"):
-            deviation = content_deviation(g, activation, target)
-            _seed(g, seeds, activation, deviation_gradient(g, deviation, _element(g, weights, index)))
-        terms.append(deviation)
+            terms.append(parts.content_term(g, activations[layer], target))
+            _seed(seeds, activations[layer], terms[-1].inject(_element(g, weights, index)))
     return _weighted(g, terms, weights)
 
 
-def _weighted(g: Graph, terms: list[Deviation], weights: Value) -> Value:
+def _weighted(g: Graph, terms: list[Term], weights: Value) -> Value:
     mean_squares = g.op("Concat", *(term.mean_square for term in terms), axis=0, name="mean_squares")
     return g.op("Mul", mean_squares, weights, name="weighted")
 
@@ -101,7 +125,7 @@ def _element(g: Graph, vector: Value, index: int) -> Value:
     return g.op("Slice", vector, g.ints(index), g.ints(index + 1), name="weight")
 
 
-def _seed(g: Graph, seeds: dict[Value, Value], activation: Value, gradient: Value) -> None:
+def _seed(seeds: dict[Value, Injection], activation: Value, inject: Injection) -> None:
     """A layer may carry both style and content."""
     present = seeds.get(activation)
-    seeds[activation] = g.op("Add", present, gradient, name="seed") if present else gradient
+    seeds[activation] = (lambda upstream: inject(present(upstream))) if present else inject

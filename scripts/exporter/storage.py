@@ -12,7 +12,7 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
-from . import contract
+from . import contract, operators
 from .vgg19 import LAYERS, Vgg19Weights, convolution_of
 
 ALIGNMENT = 64
@@ -64,8 +64,11 @@ def check(model: onnx.ModelProto) -> None:
         onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise CheckFailed(f"the graph is not valid ONNX: {error}") from error
+    own = {p.value for p in model.metadata_props if p.key == "impasto.operators"} == {contract.CPU}
     for node in model.graph.node:
-        if node.op_type not in contract.IMAGE_OPERATORS | contract.FOLDED_OPERATORS:
+        if node.domain == operators.DOMAIN and own:
+            continue
+        if node.domain or node.op_type not in contract.IMAGE_OPERATORS | contract.FOLDED_OPERATORS:
             raise CheckFailed(f"node '{node.name}': {node.op_type} is no operator that every provider runs")
 
 

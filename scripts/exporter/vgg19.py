@@ -91,14 +91,16 @@ def minimum_size(layers: Collection[str]) -> int:
     return 2 ** (block_of(deepest(layers)) - 1)
 
 
-def trunk(g: Graph, image: Value, weights: Vgg19Weights, last: str, pooling: str) -> dict[str, Value]:
-    """Run `image` [1, 3, height, width] (BGR, mean subtracted, 0..255) up to the layer `last`.
+def trunk(
+    g: Graph, image: Value, weights: Vgg19Weights, observed: Collection[str], pooling: str
+) -> dict[str, Value]:
+    """Run `image` [1, 3, height, width] (BGR, mean subtracted, 0..255) up to the deepest layer that is observed.
 
     Returns the activations [1, channels, h, w] by layer.
     """
     activations = {}
-    x = _input_affine(g, image, weights.input_affine) if weights.input_affine else image
-    for layer in LAYERS[: LAYERS.index(last) + 1]:
+    x = input_affine(g, image, weights.input_affine) if weights.input_affine else image
+    for layer in LAYERS[: LAYERS.index(deepest(observed)) + 1]:
         if layer.endswith("_1") and activations:
             x = pool(g, x, pooling, f"pool{block_of(layer) - 1}")
         x = convolve(g, x, weights.convolutions[convolution_of(layer)], convolution_of(layer))
@@ -125,7 +127,7 @@ def _look_up(g: Graph, indices: Value, codebook: Value, name: str) -> Value:
     return g.op("Gather", codebook, wide, name=name, axis=0)
 
 
-def _input_affine(g: Graph, image: Value, affine: Affine) -> Value:
+def input_affine(g: Graph, image: Value, affine: Affine) -> Value:
     """A 1x1 convolution, so that the backward pass needs no rule of its own for it."""
     kernel = np.zeros((3, 3, 1, 1))
     kernel[range(3), affine.order, 0, 0] = affine.scale

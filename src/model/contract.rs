@@ -35,6 +35,35 @@ impl Kind {
     }
 }
 
+/// What a graph is built of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Operators {
+    /// ONNX's operators, which every provider runs.
+    Portable,
+    /// The program's own operators, for the processor.
+    Cpu,
+}
+
+impl Operators {
+    /// The name in a graph's metadata.
+    pub fn name(self) -> &'static str {
+        match self {
+            Operators::Portable => "portable",
+            Operators::Cpu => "cpu",
+        }
+    }
+
+    /// The file of a graph of preset `name`, in `folder`.
+    pub fn file(self, folder: &Path, name: &str, kind: Kind) -> PathBuf {
+        let kind = kind.name();
+        folder.join(match self {
+            Operators::Portable => format!("{name}.{kind}.onnx"),
+            Operators::Cpu => format!("{name}.{kind}.cpu.onnx"),
+        })
+    }
+}
+
 /// What a graph file says of itself.
 #[derive(Clone, Debug, Serialize)]
 pub struct Contract {
@@ -87,6 +116,36 @@ impl Contract {
     /// # Errors
     /// The graph or its weights are missing, cut, changed, or of another contract.
     pub fn read(path: &Path, kind: Kind) -> Result<Contract, ModelError> {
+        let contract = Contract::parse(path, kind, Operators::Portable)?;
+        contract.check_weights()?;
+        Ok(contract)
+    }
+
+    /// Reads and checks the contract of the same graph of other operators.
+    ///
+    /// # Errors
+    /// The graph is cut, of another contract, or was not exported together with this one.
+    pub fn read_flavour(&self, path: &Path, kind: Kind, operators: Operators) -> Result<Contract, ModelError> {
+        let other = Contract::parse(path, kind, operators)?;
+        if other.belongs_to(self) {
+            return Ok(other);
+        }
+        Err(ModelError::Mismatch {
+            features: self.path.clone(),
+            loss_gradient: other.path,
+        })
+    }
+
+    /// Whether both see the same layers of the same network.
+    pub(super) fn belongs_to(&self, other: &Contract) -> bool {
+        self.weights_sha256 == other.weights_sha256
+            && self.external_data == other.external_data
+            && self.style_layers == other.style_layers
+            && self.content_layers == other.content_layers
+            && self.pooling == other.pooling
+    }
+
+    fn parse(path: &Path, kind: Kind, operators: Operators) -> Result<Contract, ModelError> {
         let bytes = fs::read(path).map_err(|source| missing_or_unreadable(path, source))?;
         let model = ModelProto::decode(bytes.as_slice()).map_err(|_| ModelError::NotAGraph {
             path: path.to_path_buf(),
@@ -96,20 +155,21 @@ impl Contract {
             .into_iter()
             .map(|entry| (entry.key, entry.value))
             .collect();
-        let contract = Contract::from_metadata(path, &metadata, kind, hex_digest(&bytes))?;
-        contract.check_weights()?;
-        Ok(contract)
+        Contract::from_metadata(path, &metadata, (kind, operators), hex_digest(&bytes))
     }
 
     fn from_metadata(
         path: &Path,
         metadata: &HashMap<String, String>,
-        kind: Kind,
+        (kind, operators): (Kind, Operators),
         sha256: String,
     ) -> Result<Contract, ModelError> {
         let get = |key: &'static str| {
+            // Graphs that say nothing of their operators are portable.
+            let assumed = (key == "operators").then(|| Operators::Portable.name().to_owned());
             let value = metadata
                 .get(&format!("impasto.{key}"))
+                .or(assumed.as_ref())
                 .filter(|value| !value.is_empty());
             value.cloned().ok_or_else(|| ModelError::NoMetadata {
                 path: path.to_path_buf(),
@@ -130,6 +190,7 @@ impl Contract {
         };
         expect("contract", CONTRACT_VERSION)?;
         expect("graph", kind.name())?;
+        expect("operators", operators.name())?;
         let layers = |key| Ok::<_, ModelError>(get(key)?.split(',').map(str::to_owned).collect());
         let min_size = get("min_size")?;
         Ok(Contract {

@@ -4,6 +4,7 @@ use ndarray::{Array4, ArrayView4};
 use ort::session::Session;
 use ort::value::{DynValue, TensorRef};
 
+use super::contract::Kind;
 use super::{Contract, Graphs, ModelError, session};
 use crate::runtime::Engine;
 
@@ -32,8 +33,8 @@ impl Graphs {
         content: ArrayView4<'_, f32>,
         style: ArrayView4<'_, f32>,
     ) -> Result<Targets, ModelError> {
-        let contract = &self.features;
-        let mut session = session::build(engine, contract, None)?;
+        let (contract, kernels) = self.choose(engine, Kind::Features);
+        let mut session = session::build(engine, (contract, kernels), None)?;
         let (_, _, height, width) = content.dim();
         Ok(Targets {
             grams: run(

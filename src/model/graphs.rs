@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::ModelError;
-use super::contract::{Contract, Kind, file_digest};
+use super::contract::{Contract, Kind, Operators, file_digest};
+use super::operators::Kernels;
+use crate::runtime::Engine;
 use crate::runtime::locate::{in_repository, program_folder};
 
 /// The two graphs of a preset, their contracts checked.
@@ -16,6 +19,16 @@ pub struct Graphs {
     pub features: Contract,
     /// `PRESET.loss_grad.onnx`.
     pub loss_gradient: Contract,
+    /// The same for the processor, if they are there and wanted.
+    cpu: Option<CpuGraphs>,
+}
+
+/// The two graphs of the program's own operators.
+#[derive(Clone, Debug)]
+struct CpuGraphs {
+    features: Contract,
+    loss_gradient: Contract,
+    kernels: Arc<Kernels>,
 }
 
 impl Graphs {
@@ -24,7 +37,7 @@ impl Graphs {
     /// # Errors
     /// They are missing, cut, of another contract, do not belong together, or their weights are missing or changed.
     pub fn open(folder: &Path, name: &str) -> Result<Graphs, ModelError> {
-        let file = |kind: Kind| folder.join(format!("{name}.{}.onnx", kind.name()));
+        let file = |kind: Kind| Operators::Portable.file(folder, name, kind);
         let (features, loss_gradient) = (file(Kind::Features), file(Kind::LossGradient));
         if !features.exists() && !loss_gradient.exists() {
             return Err(ModelError::UnknownPreset {
@@ -33,21 +46,47 @@ impl Graphs {
                 available: available(folder).join(", "),
             });
         }
-        let graphs = Graphs {
+        let mut graphs = Graphs {
             features: Contract::read(&features, Kind::Features)?,
             loss_gradient: Contract::read(&loss_gradient, Kind::LossGradient)?,
+            cpu: None,
         };
         graphs.check_pair()?;
+        graphs.cpu = graphs.read_cpu(folder, name)?;
         Ok(graphs)
+    }
+
+    fn read_cpu(&self, folder: &Path, name: &str) -> Result<Option<CpuGraphs>, ModelError> {
+        let file = |kind: Kind| Operators::Cpu.file(folder, name, kind);
+        let (features, loss_gradient) = (file(Kind::Features), file(Kind::LossGradient));
+        let Some(kernels) = Kernels::choose()? else {
+            return Ok(None);
+        };
+        if !features.exists() && !loss_gradient.exists() {
+            return Ok(None);
+        }
+        let read = |path: &Path, kind: Kind| self.features.read_flavour(path, kind, Operators::Cpu);
+        Ok(Some(CpuGraphs {
+            features: read(&features, Kind::Features)?,
+            loss_gradient: read(&loss_gradient, Kind::LossGradient)?,
+            kernels,
+        }))
+    }
+
+    /// The graph that `engine` runs, and what its operators share if they are the program's own.
+    pub(super) fn choose(&self, engine: &Engine, kind: Kind) -> (&Contract, Option<&Arc<Kernels>>) {
+        let cpu = self.cpu.as_ref().filter(|_| engine.is_cpu());
+        match (cpu, kind) {
+            (Some(cpu), Kind::Features) => (&cpu.features, Some(&cpu.kernels)),
+            (Some(cpu), Kind::LossGradient) => (&cpu.loss_gradient, Some(&cpu.kernels)),
+            (None, Kind::Features) => (&self.features, None),
+            (None, Kind::LossGradient) => (&self.loss_gradient, None),
+        }
     }
 
     fn check_pair(&self) -> Result<(), ModelError> {
         let (a, b) = (&self.features, &self.loss_gradient);
-        let same = a.weights_sha256 == b.weights_sha256
-            && a.style_layers == b.style_layers
-            && a.content_layers == b.content_layers
-            && a.pooling == b.pooling;
-        if same {
+        if a.belongs_to(b) {
             return Ok(());
         }
         Err(ModelError::Mismatch {

@@ -4,6 +4,7 @@ use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, Memory
 use ort::session::{IoBinding, Session};
 use ort::value::{DynValue, Tensor, TensorValueType};
 
+use super::contract::Kind;
 use super::{Contract, Evaluation, Graphs, LossGradient, ModelError, ObjectiveError, Targets, session};
 use crate::runtime::{DeviceMemory, Engine, Placement};
 
@@ -62,15 +63,15 @@ impl Graphs {
         targets: &Targets,
         weights: Weights,
     ) -> Result<OnnxLossGradient, ModelError> {
-        let contract = self.loss_gradient.clone();
-        let session = session::build(engine, &contract, Some(targets.size))?;
+        let (contract, kernels) = self.choose(engine, Kind::LossGradient);
+        let session = session::build(engine, (contract, kernels), Some(targets.size))?;
         let placement = engine.placement(&session);
         let bound = bind(&session, targets, weights, engine.memory());
         let (binding, image, resident) = bound.map_err(|source| ModelError::Session {
             path: contract.path.clone(),
             source,
         })?;
-        let term_names = contract.term_names();
+        let (contract, term_names) = (contract.clone(), contract.term_names());
         Ok(OnnxLossGradient {
             session,
             binding,

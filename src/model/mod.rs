@@ -8,6 +8,7 @@ pub mod contract;
 mod features;
 mod graphs;
 mod loss_gradient;
+mod operators;
 mod session;
 
 use std::error::Error as StdError;
@@ -130,6 +131,14 @@ pub enum ModelError {
         found: String,
         /// The sha256 that the graph names.
         expected: String,
+    },
+    /// Kernels were asked for that this machine cannot run.
+    #[error("IMPASTO_KERNELS is {name:?}; on this machine it can be {known}")]
+    Kernels {
+        /// The name.
+        name: String,
+        /// Those that it can run.
+        known: String,
     },
     /// The two graphs of a preset do not belong together.
     #[error(

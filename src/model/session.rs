@@ -1,26 +1,43 @@
 //! Building ONNX Runtime sessions.
 
+use std::sync::Arc;
+
 use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 
+use super::operators::Kernels;
 use super::{Contract, ModelError};
 use crate::runtime::{Engine, Purpose};
 
-/// Builds a session of a graph.
+/// Builds a session of a graph, which may be of the program's own operators.
 ///
 /// With `size` (width, height in pixels) the graph's symbolic shape is fixed, so that ONNX Runtime folds shapes and
 /// plans its memory, and the session is made for many runs; without, it takes any size and is made for a few.
 pub(super) fn build(
     engine: &Engine,
-    contract: &Contract,
+    (contract, kernels): (&Contract, Option<&Arc<Kernels>>),
     size: Option<(u32, u32)>,
 ) -> Result<Session, ModelError> {
     let key = size.map(|(width, height)| format!("{}|{width}x{height}", contract.sha256));
     let builder = engine.builder(key.as_deref().map_or(Purpose::FewRuns, Purpose::ManyRuns))?;
-    commit(builder, contract, size).map_err(|source| ModelError::Session {
+    let threads = engine.threads();
+    let committed = with_operators(builder, kernels, threads)
+        .and_then(|builder| commit(builder, contract, size));
+    committed.map_err(|source| ModelError::Session {
         path: contract.path.clone(),
         source,
     })
+}
+
+fn with_operators(
+    builder: SessionBuilder,
+    kernels: Option<&Arc<Kernels>>,
+    threads: usize,
+) -> ort::Result<SessionBuilder> {
+    match kernels {
+        Some(kernels) => Ok(builder.with_operators(kernels.domain(threads)?)?),
+        None => Ok(builder),
+    }
 }
 
 fn commit(

@@ -7,6 +7,7 @@ from onnx.reference import ReferenceEvaluator
 
 from exporter.backward import RULES, MissingRule, backward
 from exporter.graph import Graph
+from exporter.injection import added
 
 POOL = {"kernel_shape": [2, 2], "strides": [2, 2]}
 
@@ -19,7 +20,7 @@ def forward_and_pullback(op_type, channels, weights, attributes):
     forward = ReferenceEvaluator(g.to_model({"y": y}))
     trunk = list(g.nodes)
     dy = g.input("dy", y.shape)
-    pullback = ReferenceEvaluator(g.to_model({"dx": backward(g, trunk, {y: dy}, x)}))
+    pullback = ReferenceEvaluator(g.to_model({"dx": backward(g, trunk, {y: added(g, dy)}, x)}))
     return (
         lambda x: forward.run(None, {"x": x})[0],
         lambda x, dy: pullback.run(None, {"x": x, "dy": dy})[0],
@@ -107,8 +108,8 @@ def test_gradients_that_meet_at_one_value_add_up():
     first = g.op("Relu", x)
     second = g.op("AveragePool", first, **POOL)
     trunk = list(g.nodes)
-    seeds = {first: g.input("d_first", first.shape), second: g.input("d_second", second.shape)}
-    model = ReferenceEvaluator(g.to_model({"dx": backward(g, trunk, seeds, x)}))
+    inputs = {y: g.input(f"d_{name}", y.shape) for name, y in (("first", first), ("second", second))}
+    model = ReferenceEvaluator(g.to_model({"dx": backward(g, trunk, {y: added(g, dy) for y, dy in inputs.items()}, x)}))
     x = np.array([[1.0, -1.0], [1.0, 1.0]])[None, None]
     (dx,) = model.run(None, {"x": x, "d_first": np.full_like(x, 10), "d_second": np.array([[[[4.0]]]])})
     np.testing.assert_array_equal(dx[0, 0], [[11, 0], [11, 11]])
@@ -123,7 +124,7 @@ def test_a_missing_rule_is_named_with_its_operator_and_node():
     x = g.input("x", (1, 1, "height", "width"))
     y = g.op("Softplus", x, name="soft1_1")
     with pytest.raises(MissingRule, match=r"Softplus.*'soft1_1'"):
-        backward(g, list(g.nodes), {y: y}, x)
+        backward(g, list(g.nodes), {y: added(g, y)}, x)
 
 
 @pytest.mark.parametrize(
@@ -142,4 +143,4 @@ def test_a_rule_refuses_by_name_what_it_is_not_made_for(op_type, attributes):
     inputs = [g.real(weights(1, 1, 3, 3), "weight")] if op_type == "Conv" else []
     y = g.op(op_type, x, *inputs, name="odd_one", **attributes)
     with pytest.raises(MissingRule, match=f"{op_type}.*'odd_one'"):
-        backward(g, list(g.nodes), {y: y}, x)
+        backward(g, list(g.nodes), {y: added(g, y)}, x)

@@ -1,0 +1,127 @@
+"""The program's own operators, for the processor: schemas by which ONNX checks the graphs that use them.
+
+They compute what several ONNX operators compute together, and keep nothing between them in memory. All tensors
+are float32 but gates (uint8) and sizes (int64); pictures are [1, C, h, w].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from onnx import TensorProto, TypeProto, defs, helper
+from onnx.shape_inference import InferenceContext
+
+DOMAIN = "impasto"
+VERSION = 1
+
+Infer = Callable[[InferenceContext], None]
+Option = defs.OpSchema.FormalParameterOption
+
+FLOAT, GATE, SIZE, WEIGHT = "tensor(float)", "tensor(uint8)", "tensor(int64)", "W"
+
+
+def _conv(pooled: bool) -> Infer:
+    """X and B -> Y, or its pool, gate and the size before."""
+
+    def infer(ctx: InferenceContext) -> None:
+        size = _dims(ctx, 0)[2:]
+        channels = _dims(ctx, 1)
+        if not pooled:
+            return ctx.set_output_type(0, _tensor(TensorProto.FLOAT, [1, *channels, *size]))
+        halves = [dim // 2 if isinstance(dim, int) else None for dim in size]
+        ctx.set_output_type(0, _tensor(TensorProto.FLOAT, [1, *channels, *halves]))
+        ctx.set_output_type(1, _tensor(TensorProto.UINT8, [1, *channels, *halves]))
+        return ctx.set_output_type(2, _tensor(TensorProto.INT64, [2]))
+
+    return infer
+
+
+def _conv_gradient(ctx: InferenceContext) -> None:
+    ctx.set_output_type(0, _tensor(TensorProto.FLOAT, [1, None, *_dims(ctx, 0)[2:]]))
+
+
+def _conv_pool_gradient(ctx: InferenceContext) -> None:
+    ctx.set_output_type(0, _tensor(TensorProto.FLOAT, [1, None, None, None]))
+
+
+def _pool(ctx: InferenceContext) -> None:
+    batch, channels, *size = _dims(ctx, 0)
+    halves = [dim // 2 if isinstance(dim, int) else None for dim in size]
+    ctx.set_output_type(0, _tensor(TensorProto.FLOAT, [batch, channels, *halves]))
+
+
+def _gram(ctx: InferenceContext) -> None:
+    channels = _dims(ctx, 0)[1]
+    ctx.set_output_type(0, _tensor(TensorProto.FLOAT, [channels, channels]))
+
+
+def _one(ctx: InferenceContext) -> None:
+    ctx.set_output_type(0, _tensor(TensorProto.FLOAT, [1]))
+
+
+def _like(index: int) -> Infer:
+    """The output is like an input."""
+    return lambda ctx: ctx.set_output_type(0, ctx.get_input_type(index))
+
+
+def _dims(ctx: InferenceContext, index: int) -> list[int | str | None]:
+    shape = ctx.get_input_type(index).tensor_type.shape
+    return [dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in shape.dim]
+
+
+def _tensor(elem_type: int, dims: Sequence[int | str | None]) -> TypeProto:
+    return helper.make_tensor_type_proto(elem_type, dims)
+
+
+def _inputs(inputs: Mapping[str, str]) -> list[defs.OpSchema.FormalParameter]:
+    """By name; `add` may be left out, and W, the last, is one tensor or indices and a codebook."""
+    parameter = defs.OpSchema.FormalParameter
+    options = {"add": Option.Optional, "W": Option.Variadic}
+    return [
+        parameter(name, kind, param_option=options.get(name, Option.Single), is_homogeneous=name != "W")
+        for name, kind in inputs.items()
+    ]
+
+
+def _register(
+    name: str,
+    infer: Infer,
+    inputs: Mapping[str, str],
+    attributes: Sequence[str] = (),
+    outputs: Mapping[str, str] | None = None,
+) -> str:
+    schema = defs.OpSchema(
+        name,
+        DOMAIN,
+        VERSION,
+        inputs=_inputs(inputs),
+        outputs=[defs.OpSchema.FormalParameter(*output) for output in (outputs or {"Y": FLOAT}).items()],
+        type_constraints=[(WEIGHT, [FLOAT, GATE], "weights")] if "W" in inputs else [],
+        attributes=[
+            defs.OpSchema.Attribute(attribute, defs.OpSchema.AttrType.STRING, "")
+            for attribute in attributes
+        ],
+    )
+    schema.set_type_and_shape_inference_function(infer)
+    defs.register_schema(schema)
+    return name
+
+
+_LAYER = {"X": FLOAT, "B": FLOAT, "W": WEIGHT}
+_POOLED = {"P": FLOAT, "gate": GATE, "size": SIZE}
+_TARGET = {"target": FLOAT, "weight": FLOAT, "add": FLOAT}
+
+OPERATORS = frozenset({
+    _register("ConvRelu", _conv(pooled=False), _LAYER, ["layer"]),
+    _register("ConvReluPool", _conv(pooled=True), _LAYER, ["layer", "pool"], _POOLED),
+    _register("ConvReluGradient", _conv_gradient, {"dY": FLOAT, "Y": FLOAT}, ["layer"]),
+    _register("ConvReluPoolGradient", _conv_pool_gradient, {"dP": FLOAT} | dict(list(_POOLED.items())[1:]),
+              ["layer", "pool"]),
+    _register("Pool", _pool, {"X": FLOAT}, ["pool"]),
+    _register("PoolGradient", _like(1), {"dP": FLOAT, "X": FLOAT}, ["pool"]),
+    _register("Gram", _gram, {"F": FLOAT}),
+    _register("GramGradient", _like(0), {"F": FLOAT, "G": FLOAT} | _TARGET),
+    _register("ContentGradient", _like(0), {"F": FLOAT} | _TARGET),
+    _register("MeanSquare", _one, {"A": FLOAT, "B": FLOAT}),
+})  # fmt: skip
+"""onnx/README.md says what they compute."""

@@ -1,0 +1,400 @@
+//! The Gram matrix of a layer's features and its gradient.
+//!
+//! Gatys, Ecker, Bethge, "Image Style Transfer Using Convolutional Neural Networks" (2016):
+//! `G = F transpose(F)`, here divided by the number of pixels; `F` is features x pixels.
+
+use super::parallel::Exec;
+use super::product::{BLOCK, Orientation, Packed, Panel};
+use super::scratch::Output;
+use super::simd::{Isa, Job, Simd};
+use std::ops::Range;
+
+/// Channels of a band, the rows of the Gram matrix that a task computes.
+const BAND: usize = 128;
+/// Most pixels whose products are summed in f32; such sums are added in f64.
+const PIXELS: usize = 1024;
+/// Tasks, bands times ranges of pixels.
+const TASKS: usize = 16;
+/// Rows of the register block.
+const HEIGHT: usize = 4;
+
+/// `gram = F transpose(F) / pixels`, f32[channels, channels]; `f`: f32[channels, pixels].
+///
+/// Accurate to some 1e-7: products are summed in f32 over short ranges of pixels, then in f64.
+///
+/// # Panics
+///
+/// When `gram` is not a square or `f` does not fit.
+pub fn gram(f: &[f32], gram: &mut [f32], isa: Isa, exec: Exec<'_>) {
+    let channels = gram.len().isqrt();
+    assert_eq!(channels * channels, gram.len(), "a Gram matrix is a square");
+    assert!(channels > 0 && f.len().is_multiple_of(channels), "f does not fit");
+    let plan = GramPlan::new(channels, f.len() / channels);
+    let mut sums = exec.workspace.take(plan.ranges * channels * channels * 2);
+    let sums_of = Output::new(&mut sums);
+    exec.parallel.par_for(plan.bands() * plan.ranges, &|task| {
+        let mut scratch = exec.workspace.take(GramPlan::SCRATCH);
+        let (band, range) = (task % plan.bands(), task / plan.bands());
+        let place = (range * channels + band * BAND) * channels * 2;
+        let rows = plan.band(band).len();
+        // SAFETY: every task has its own part of the sums; a line of the buffer is aligned for f64.
+        let sums = unsafe {
+            let start = sums_of.at(place, rows * channels * 2).cast::<f64>();
+            std::slice::from_raw_parts_mut(start, rows * channels)
+        };
+        sums.fill(0.0);
+        isa.run(BandSums {
+            plan,
+            f,
+            band,
+            range,
+            sums,
+            scratch: &mut scratch,
+        });
+    });
+    // SAFETY: the tasks are done; a line of the buffer is aligned for f64.
+    let sums =
+        unsafe { std::slice::from_raw_parts(sums.as_ptr().cast::<f64>(), plan.ranges * channels * channels) };
+    plan.collect(sums, gram);
+}
+
+/// How the work is cut: it decides the order of the sums and so depends on the layer only.
+#[derive(Clone, Copy)]
+struct GramPlan {
+    channels: usize,
+    pixels: usize,
+    /// Ranges of pixels.
+    ranges: usize,
+}
+
+impl GramPlan {
+    /// Two packed bands, of which each row has room for a vector more.
+    const SCRATCH: usize = 2 * BAND * Self::STRIDE;
+    const STRIDE: usize = PIXELS + 16;
+
+    fn new(channels: usize, pixels: usize) -> Self {
+        let most = pixels.div_ceil(PIXELS).max(1);
+        Self {
+            channels,
+            pixels,
+            ranges: (TASKS * BAND / channels).clamp(1, most),
+        }
+    }
+
+    fn bands(&self) -> usize {
+        self.channels.div_ceil(BAND)
+    }
+
+    fn band(&self, band: usize) -> Range<usize> {
+        band * BAND..((band + 1) * BAND).min(self.channels)
+    }
+
+    /// The pixels of a range, in pieces of at most [`PIXELS`].
+    fn pieces(&self, range: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        let cut = |i: usize| i * self.pixels / self.ranges;
+        let (start, end) = (cut(range), cut(range + 1));
+        (start..end)
+            .step_by(PIXELS)
+            .map(move |first| first..(first + PIXELS).min(end))
+    }
+
+    /// Adds the ranges' sums, of which only the upper triangle is there.
+    fn collect(&self, sums: &[f64], gram: &mut [f32]) {
+        let channels = self.channels;
+        for i in 0..channels {
+            for j in i..channels {
+                let parts = (0..self.ranges).map(|range| sums[(range * channels + i) * channels + j]);
+                let value = (parts.sum::<f64>() / self.pixels as f64) as f32;
+                gram[i * channels + j] = value;
+                gram[j * channels + i] = value;
+            }
+        }
+    }
+}
+
+/// The products of a band's channels with themselves and with all later ones.
+struct BandSums<'a> {
+    plan: GramPlan,
+    f: &'a [f32],
+    band: usize,
+    range: usize,
+    /// f64[channels of the band, channels]
+    sums: &'a mut [f64],
+    scratch: &'a mut [f32],
+}
+
+impl Job for BandSums<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(mut self) {
+        let scratch = std::mem::take(&mut self.scratch);
+        let (rows, cols) = scratch.split_at_mut(GramPlan::SCRATCH / 2);
+        for pixels in self.plan.pieces(self.range) {
+            let vectors = pixels.len().div_ceil(S::LANES);
+            pack(self.f, self.plan, self.plan.band(self.band), &pixels, rows);
+            self.add::<S>(self.band, vectors, rows, rows);
+            for other in self.band + 1..self.plan.bands() {
+                pack(self.f, self.plan, self.plan.band(other), &pixels, cols);
+                self.add::<S>(other, vectors, rows, cols);
+            }
+        }
+    }
+}
+
+impl BandSums<'_> {
+    /// Adds the products with a band; with the band itself, only the upper triangle.
+    #[inline(always)]
+    fn add<S: Simd>(&mut self, other: usize, vectors: usize, rows: &[f32], cols: &[f32]) {
+        if S::ROWS == BLOCK {
+            self.add_blocks::<S, 4>(other, vectors, rows, cols);
+        } else {
+            self.add_blocks::<S, 2>(other, vectors, rows, cols);
+        }
+    }
+
+    #[inline(always)]
+    fn add_blocks<S: Simd, const WIDTH: usize>(
+        &mut self,
+        other: usize,
+        vectors: usize,
+        rows: &[f32],
+        cols: &[f32],
+    ) {
+        let (height, width) = (self.plan.band(self.band).len(), self.plan.band(other).len());
+        for i in (0..height).step_by(HEIGHT) {
+            let first = if self.band == other { i } else { 0 };
+            for j in (first..width).step_by(WIDTH) {
+                let at = |band: &[f32], row: usize| band[row * GramPlan::STRIDE..].as_ptr();
+                // SAFETY: bands have room for whole register blocks of rows, and whole vectors.
+                let block = unsafe { dots::<S, WIDTH>(at(rows, i), at(cols, j), vectors) };
+                for (r, dots) in block.iter().enumerate().take(height - i) {
+                    let place = (i + r) * self.plan.channels + other * BAND + j;
+                    let sums = &mut self.sums[place..place + WIDTH.min(width - j)];
+                    for (sum, &dot) in sums.iter_mut().zip(dots) {
+                        *sum += f64::from(dot);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Copies some pixels of some channels to rows at distance [`GramPlan::STRIDE`]: in the tensor,
+/// rows are often a power of two apart and would fall on the same places in the cache.
+#[inline(always)]
+fn pack(f: &[f32], plan: GramPlan, channels: Range<usize>, pixels: &Range<usize>, band: &mut [f32]) {
+    let len = pixels.len();
+    for (channel, row) in channels.zip(band.chunks_exact_mut(GramPlan::STRIDE)) {
+        let start = channel * plan.pixels + pixels.start;
+        row[..len].copy_from_slice(&f[start..start + len]);
+        row[len..len.next_multiple_of(16)].fill(0.0);
+    }
+}
+
+/// The products of `HEIGHT` rows with `WIDTH` rows.
+#[inline(always)]
+unsafe fn dots<S: Simd, const WIDTH: usize>(
+    a: *const f32,
+    b: *const f32,
+    vectors: usize,
+) -> [[f32; WIDTH]; HEIGHT] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut sums = [[S::splat(0.0); WIDTH]; HEIGHT];
+        for v in 0..vectors {
+            let mut right = [S::splat(0.0); WIDTH];
+            for j in 0..WIDTH {
+                right[j] = S::load(b.add(j * GramPlan::STRIDE + v * S::LANES));
+            }
+            for i in 0..HEIGHT {
+                let left = S::load(a.add(i * GramPlan::STRIDE + v * S::LANES));
+                for j in 0..WIDTH {
+                    sums[i][j] = S::mul_add(left, right[j], sums[i][j]);
+                }
+            }
+        }
+        let mut dots = [[0.0; WIDTH]; HEIGHT];
+        for i in 0..HEIGHT {
+            for j in 0..WIDTH {
+                dots[i][j] = S::sum(sums[i][j]);
+            }
+        }
+        dots
+    }
+}
+
+/// Values of `f` that a task of [`GramGradient::run`] has in cache.
+const CACHED: usize = 96 * 1024;
+/// Most vectors of pixels of a task.
+const MOST_VECTORS: usize = 64;
+
+/// The gradient of features in terms of their Gram matrix: `coefficient (gram - target) f`.
+///
+/// For the term `w mean((gram - target)^2)` with symmetric matrices, `coefficient` is
+/// `4 w / (channels^2 pixels)`.
+#[derive(Clone, Copy)]
+pub struct GramGradient<'a> {
+    /// The features, f32[channels, pixels].
+    pub f: &'a [f32],
+    /// Their Gram matrix, f32[channels, channels].
+    pub gram: &'a [f32],
+    /// What it ought to be, f32[channels, channels].
+    pub target: &'a [f32],
+    /// See above.
+    pub coefficient: f32,
+    /// The gradient from elsewhere, to which this one is added, f32[channels, pixels].
+    pub add: Option<&'a [f32]>,
+    /// Whether `f` is the output of a ReLU, whose input's gradient is wanted: 0 where `f` is 0.
+    pub relu: bool,
+}
+
+impl GramGradient<'_> {
+    /// Writes the gradient, f32[channels, pixels].
+    ///
+    /// # Panics
+    ///
+    /// When a length does not fit.
+    pub fn run(self, df: &mut [f32], isa: Isa, exec: Exec<'_>) {
+        let Self {
+            f,
+            gram,
+            target,
+            coefficient,
+            add,
+            ..
+        } = self;
+        let channels = gram.len().isqrt();
+        assert!(
+            channels * channels == gram.len() && gram.len() == target.len(),
+            "gram does not fit"
+        );
+        assert!(channels > 0 && f.len().is_multiple_of(channels), "f does not fit");
+        assert!(
+            df.len() == f.len() && add.is_none_or(|add| add.len() == f.len()),
+            "df does not fit"
+        );
+        let buffer = exec.workspace.take_buffer(gram.len());
+        let matrix = Packed::one(buffer, channels, channels, |row, col| {
+            let place = row * channels + col;
+            coefficient * (gram[place] - target[place])
+        });
+        let pixels = f.len() / channels;
+        let vectors = (CACHED / channels / isa.lanes()).clamp(1, MOST_VECTORS);
+        let part = vectors.next_multiple_of(isa.panel()) * isa.lanes();
+        let df = Output::new(df);
+        exec.parallel.par_for(pixels.div_ceil(part), &|task| {
+            let range = task * part..((task + 1) * part).min(pixels);
+            let mut scratch = exec.workspace.take((channels + BLOCK) * part);
+            let (matrix, gradient, panel, scratch) = (&matrix, self, isa.panel(), &mut scratch);
+            isa.run(Times {
+                gradient,
+                matrix,
+                df,
+                pixels,
+                range,
+                part,
+                panel,
+                scratch,
+            });
+        });
+        exec.workspace.give_back(matrix.into_buffer());
+    }
+}
+
+/// The gradient of a range of pixels.
+struct Times<'a> {
+    gradient: GramGradient<'a>,
+    matrix: &'a Packed,
+    df: Output<'a, f32>,
+    pixels: usize,
+    range: Range<usize>,
+    /// Room for the pixels.
+    part: usize,
+    /// Vectors of a panel.
+    panel: usize,
+    scratch: &'a mut [f32],
+}
+
+impl Job for Times<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(mut self) {
+        let channels = self.matrix.depth(Orientation::Plain);
+        let rows = channels.div_ceil(BLOCK);
+        let scratch = std::mem::take(&mut self.scratch);
+        let (vectors, products) = scratch.split_at_mut(channels * self.part);
+        self.pack::<S>(channels, vectors);
+        for row in 0..rows {
+            let now = self.matrix.block_row(Orientation::Plain, 0, row);
+            let next = self.matrix.block_row(Orientation::Plain, 0, (row + 1) % rows);
+            for start in (0..self.range.len()).step_by(self.panel * S::LANES) {
+                let v = vectors[start * channels..].as_ptr();
+                let out = products[start..].as_mut_ptr();
+                let (row_stride, vector_stride) = (self.part, S::LANES);
+                let panel = Panel {
+                    v,
+                    count: self.panel,
+                    out,
+                    row_stride,
+                    vector_stride,
+                    ahead: v,
+                };
+                // SAFETY: both parts of the scratch memory have room for all panels.
+                unsafe { now.multiply::<S>(panel, next) }
+            }
+            for channel in row * BLOCK..((row + 1) * BLOCK).min(channels) {
+                self.finish::<S>(channel, &products[channel % BLOCK * self.part..]);
+            }
+        }
+        // SAFETY: always allowed.
+        unsafe { S::fence() }
+    }
+}
+
+impl Times<'_> {
+    /// Copies the features to `[panel][channel][vector]`.
+    #[inline(always)]
+    fn pack<S: Simd>(&self, channels: usize, vectors: &mut [f32]) {
+        let wide = self.panel * S::LANES;
+        for (channel, row) in self.gradient.f.chunks_exact(self.pixels).enumerate() {
+            for (panel, values) in row[self.range.clone()].chunks(wide).enumerate() {
+                let place = (panel * channels + channel) * wide;
+                vectors[place..place + values.len()].copy_from_slice(values);
+            }
+        }
+    }
+
+    /// From the products of a channel to its gradient.
+    #[inline(always)]
+    fn finish<S: Simd>(&self, channel: usize, products: &[f32]) {
+        let GramGradient { f, add, relu, .. } = self.gradient;
+        let (start, len) = (channel * self.pixels + self.range.start, self.range.len());
+        let (f, add) = (&f[start..start + len], add.map(|add| &add[start..start + len]));
+        let one = |i: usize| {
+            let sum = products[i] + add.map_or(0.0, |add| add[i]);
+            if relu && f[i] <= 0.0 { 0.0 } else { sum }
+        };
+        let whole = len / S::LANES * S::LANES;
+        // SAFETY: every task has its own pixels; vectors lie inside of the slices.
+        unsafe {
+            let to = self.df.at(start, len);
+            let stream = self.df.is_large() && (to as usize).is_multiple_of(size_of::<S::V>());
+            for i in (0..whole).step_by(S::LANES) {
+                let mut sum = S::load(products[i..].as_ptr());
+                if let Some(add) = add {
+                    sum = S::add(sum, S::load(add[i..].as_ptr()));
+                }
+                if relu {
+                    let f = S::load(f[i..].as_ptr());
+                    sum = S::select_gt(f, S::splat(0.0), sum, S::splat(0.0));
+                }
+                if stream {
+                    S::stream(to.add(i), sum)
+                } else {
+                    S::store(to.add(i), sum)
+                }
+            }
+            for i in whole..len {
+                to.add(i).write(one(i));
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! CPU kernels of the network's layers, forward and backward.
+//!
+//! All tensors are f32, row-major, one picture: `[channels, height, width]`. The pieces, from the
+//! bottom up:
+//!
+//! - [`Isa`]: vectors of AVX-512, AVX2, NEON or plain Rust, chosen at run time;
+//! - [`Parallel`], [`Workspace`]: threads and scratch memory, lent by the caller;
+//! - `product`: the register-blocked matrix product that does the arithmetic of all layers;
+//! - `winograd`: the transforms of the 3 x 3 convolution;
+//! - [`Conv3x3`]: convolution with bias, ReLU and pooling fused, and its gradient.
+
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops over register blocks index several arrays, and must unroll"
+)]
+
+mod blocks;
+mod conv3x3;
+mod difference;
+mod edges;
+mod gram;
+mod parallel;
+mod pass;
+mod pool;
+mod product;
+mod scratch;
+mod simd;
+mod winograd;
+
+pub use conv3x3::Conv3x3;
+pub use difference::{content_gradient, mean_square_difference};
+pub use edges::Gradient;
+pub use gram::{GramGradient, gram};
+pub use parallel::{Exec, Parallel, Threads};
+pub use pool::{pool, pool_gradient};
+pub use scratch::Workspace;
+pub use simd::Isa;
+
+/// Height and width of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+impl Size {
+    /// Values of a channel.
+    pub fn area(self) -> usize {
+        self.height * self.width
+    }
+
+    /// The size after pooling 2 x 2 with stride 2; an odd last row or column is left out.
+    #[must_use]
+    pub fn pooled(self) -> Self {
+        Self {
+            height: self.height / 2,
+            width: self.width / 2,
+        }
+    }
+}
+
+/// How 2 x 2 values become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pool {
+    /// The largest; the gradient goes to the first of them in row-major order.
+    Max,
+    /// The mean.
+    Average,
+}

@@ -1,0 +1,57 @@
+//! Who runs the tasks of a kernel, and the memory they work in.
+
+use super::scratch::Workspace;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Runs independent tasks, on as many threads as it likes.
+///
+/// Kernels form every value from the same terms in the same order, however their work is cut: the
+/// bytes of a result depend neither on the number of threads nor on the order of the tasks.
+pub trait Parallel {
+    /// How many tasks run at the same time; only a hint for cutting the work.
+    fn threads(&self) -> usize;
+
+    /// Calls `task(i)` once for every `i` in `0..tasks` and returns when all are done.
+    fn par_for(&self, tasks: usize, task: &(dyn Fn(usize) + Sync));
+}
+
+/// Runs tasks on this many threads, started anew for each call: for tests and benchmarks.
+#[derive(Clone, Copy, Debug)]
+pub struct Threads(
+    /// Number of threads, at least 1.
+    pub usize,
+);
+
+impl Parallel for Threads {
+    fn threads(&self) -> usize {
+        self.0
+    }
+
+    fn par_for(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
+        let next = AtomicUsize::new(0);
+        let work = || {
+            loop {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                if i >= tasks {
+                    break;
+                }
+                task(i);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..self.0.min(tasks) {
+                scope.spawn(work);
+            }
+            work();
+        });
+    }
+}
+
+/// What a kernel needs besides its tensors.
+#[derive(Clone, Copy)]
+pub struct Exec<'a> {
+    /// Runs the kernel's tasks.
+    pub parallel: &'a dyn Parallel,
+    /// Scratch memory, shared by all kernels that run one after another.
+    pub workspace: &'a Workspace,
+}

@@ -1,0 +1,147 @@
+//! AVX2 and FMA: 8 lanes, 16 registers.
+
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    reason = "every body relies on what the trait asks of its caller: the instruction set and good pointers"
+)]
+
+use super::{Job, Simd};
+use std::arch::x86_64::*;
+
+#[derive(Clone, Copy)]
+pub(super) struct Avx2;
+
+/// Runs `job` with AVX2 and FMA switched on.
+///
+/// # Safety
+///
+/// The machine must have AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn run<J: Job>(job: J) {
+    job.run::<Avx2>();
+}
+
+/// Transposes the 4 x 4 blocks in the lower and in the upper halves.
+#[inline(always)]
+unsafe fn transpose_halves([a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
+    // SAFETY: register operations only; the caller has AVX2.
+    unsafe {
+        let (ab0, ab1) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+        let (cd0, cd1) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+        [
+            _mm256_shuffle_ps::<0b01_00_01_00>(ab0, cd0),
+            _mm256_shuffle_ps::<0b11_10_11_10>(ab0, cd0),
+            _mm256_shuffle_ps::<0b01_00_01_00>(ab1, cd1),
+            _mm256_shuffle_ps::<0b11_10_11_10>(ab1, cd1),
+        ]
+    }
+}
+
+impl Simd for Avx2 {
+    type V = __m256;
+    const LANES: usize = 8;
+    const ROWS: usize = 4;
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> __m256 {
+        unsafe { _mm256_set1_ps(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> __m256 {
+        unsafe { _mm256_loadu_ps(p) }
+    }
+    #[inline(always)]
+    unsafe fn store(p: *mut f32, a: __m256) {
+        unsafe { _mm256_storeu_ps(p, a) }
+    }
+    #[inline(always)]
+    unsafe fn add(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_add_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn sub(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_sub_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn mul(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_mul_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn mul_add(a: __m256, b: __m256, c: __m256) -> __m256 {
+        unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+    #[inline(always)]
+    unsafe fn mul_sub(a: __m256, b: __m256, c: __m256) -> __m256 {
+        unsafe { _mm256_fmsub_ps(a, b, c) }
+    }
+    #[inline(always)]
+    unsafe fn max(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_max_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn select_gt(a: __m256, b: __m256, x: __m256, y: __m256) -> __m256 {
+        unsafe { _mm256_blendv_ps(y, x, _mm256_cmp_ps::<_CMP_GT_OQ>(a, b)) }
+    }
+    #[inline(always)]
+    unsafe fn deinterleave([a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
+        unsafe {
+            // Tiles 0 to 3 into the lower halves, 4 to 7 into the upper ones.
+            transpose_halves([
+                _mm256_permute2f128_ps::<0x20>(a, c),
+                _mm256_permute2f128_ps::<0x31>(a, c),
+                _mm256_permute2f128_ps::<0x20>(b, d),
+                _mm256_permute2f128_ps::<0x31>(b, d),
+            ])
+        }
+    }
+    #[inline(always)]
+    unsafe fn interleave(a: [__m256; 4]) -> [__m256; 4] {
+        unsafe {
+            let [a, b, c, d] = transpose_halves(a);
+            [
+                _mm256_permute2f128_ps::<0x20>(a, b),
+                _mm256_permute2f128_ps::<0x20>(c, d),
+                _mm256_permute2f128_ps::<0x31>(a, b),
+                _mm256_permute2f128_ps::<0x31>(c, d),
+            ]
+        }
+    }
+    #[inline(always)]
+    unsafe fn interleave2(a: __m256, b: __m256) -> [__m256; 2] {
+        unsafe {
+            let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+            [
+                _mm256_permute2f128_ps::<0x20>(low, high),
+                _mm256_permute2f128_ps::<0x31>(low, high),
+            ]
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_u16(p: *mut u16, a: __m256) {
+        unsafe {
+            let a = _mm256_cvttps_epi32(a);
+            let (low, high) = (_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a));
+            _mm_storeu_si128(p.cast(), _mm_packus_epi32(low, high));
+        }
+    }
+    #[inline(always)]
+    unsafe fn stream(p: *mut f32, a: __m256) {
+        unsafe { _mm256_stream_ps(p, a) }
+    }
+    #[inline(always)]
+    unsafe fn fence() {
+        unsafe { _mm_sfence() }
+    }
+    #[inline(always)]
+    fn prefetch(p: *const f32) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn sum(a: __m256) -> f32 {
+        unsafe {
+            let a = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
+            let a = _mm_add_ps(a, _mm_movehl_ps(a, a));
+            _mm_cvtss_f32(_mm_add_ss(a, _mm_shuffle_ps::<1>(a, a)))
+        }
+    }
+}

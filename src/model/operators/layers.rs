@@ -1,0 +1,202 @@
+//! Convolutions and pools, forward and backward.
+
+use std::sync::Arc;
+
+use ort::operator::KernelContext;
+use ort::value::DynTensorValueType;
+
+use super::Kernels;
+use super::context::{Call, Picture, check, shape};
+use super::operator::{Port, Signature};
+use crate::kernels::{Conv3x3, Gradient, Pool, Size, pool, pool_gradient};
+
+/// The operators of this module.
+pub(super) const OPERATORS: &[Signature] = &[
+    Signature {
+        name: "ConvRelu",
+        inputs: &[Port::Real, Port::Real, Port::Weights],
+        outputs: &[Port::Real],
+        make: |kernels, context| {
+            let layer = weights(kernels, context)?;
+            Ok(Box::new(move |call| conv_relu(&layer, call)))
+        },
+    },
+    Signature {
+        name: "ConvReluPool",
+        inputs: &[Port::Real, Port::Real, Port::Weights],
+        outputs: &[Port::Real, Port::Gate, Port::Size],
+        make: |kernels, context| {
+            let (layer, kind) = (weights(kernels, context)?, pooling(context)?);
+            Ok(Box::new(move |call| conv_relu_pool(&layer, kind, call)))
+        },
+    },
+    Signature {
+        name: "ConvReluGradient",
+        inputs: &[Port::Real, Port::Real],
+        outputs: &[Port::Real],
+        make: |_, context| {
+            let layer = attribute(context, "layer")?;
+            Ok(Box::new(move |call| conv_relu_gradient(&layer, call)))
+        },
+    },
+    Signature {
+        name: "ConvReluPoolGradient",
+        inputs: &[Port::Real, Port::Gate, Port::Size],
+        outputs: &[Port::Real],
+        make: |_, context| {
+            let (layer, kind) = (attribute(context, "layer")?, pooling(context)?);
+            Ok(Box::new(move |call| conv_relu_pool_gradient(&layer, kind, call)))
+        },
+    },
+    Signature {
+        name: "Pool",
+        inputs: &[Port::Real],
+        outputs: &[Port::Real],
+        make: |_, context| {
+            let kind = pooling(context)?;
+            Ok(Box::new(move |call| pooled(kind, call)))
+        },
+    },
+    Signature {
+        name: "PoolGradient",
+        inputs: &[Port::Real, Port::Real],
+        outputs: &[Port::Real],
+        make: |_, context| {
+            let kind = pooling(context)?;
+            Ok(Box::new(move |call| pooled_gradient(kind, call)))
+        },
+    },
+];
+
+fn attribute(context: &KernelContext<'_>, name: &str) -> ort::Result<String> {
+    let value = context.get(name);
+    value.ok_or_else(|| ort::Error::new(format!("attribute {name} is missing")))
+}
+
+fn pooling(context: &KernelContext<'_>) -> ort::Result<Pool> {
+    match attribute(context, "pool")?.as_str() {
+        "max" => Ok(Pool::Max),
+        "avg" => Ok(Pool::Average),
+        other => Err(ort::Error::new(format!("there is no pooling {other}"))),
+    }
+}
+
+/// The layer of a forward operator, whose constant inputs are a bias, then weights.
+fn weights(kernels: &Kernels, context: &KernelContext<'_>) -> ort::Result<Arc<Conv3x3>> {
+    kernels.layer_or(attribute(context, "layer")?, || {
+        let bias = context.constant_input::<DynTensorValueType>(1)?;
+        let (_, bias) = bias.try_extract_tensor::<f32>()?;
+        let values = constant_weights(context)?;
+        let inputs = values.len() / (9 * bias.len()).max(1);
+        check(
+            inputs > 0 && values.len() == 9 * inputs * bias.len(),
+            "weights and bias",
+        )?;
+        Ok(Conv3x3::new(&values, bias, inputs, kernels.isa))
+    })
+}
+
+/// Weights f32[outputs, inputs, 3, 3], given as they are, or as indices and a codebook.
+fn constant_weights(context: &KernelContext<'_>) -> ort::Result<Vec<f32>> {
+    let weights = context.constant_input::<DynTensorValueType>(2)?;
+    if let Ok((_, values)) = weights.try_extract_tensor::<f32>() {
+        return Ok(values.to_vec());
+    }
+    let codebook = context.constant_input::<DynTensorValueType>(3)?;
+    let (_, codebook) = codebook.try_extract_tensor::<f32>()?;
+    let (_, indices) = weights.try_extract_tensor::<u8>()?;
+    check(codebook.len() == 256, "the codebook")?;
+    Ok(indices.iter().map(|&index| codebook[usize::from(index)]).collect())
+}
+
+/// X, B, W → Y: 3x3 convolution, bias, ReLU.
+fn conv_relu(layer: &Conv3x3, call: &Call<'_>) -> ort::Result<()> {
+    let x = call.input(0)?;
+    let x = Picture::of(&x)?;
+    check(x.channels == layer.inputs(), "X")?;
+    let mut y = call.output(0, &shape(layer.outputs(), x.size))?;
+    let (_, y) = y.try_extract_tensor_mut()?;
+    layer.forward(x.values, x.size, true, y, call.exec());
+    Ok(())
+}
+
+/// X, B, W → P, gate, size of X.
+fn conv_relu_pool(layer: &Conv3x3, kind: Pool, call: &Call<'_>) -> ort::Result<()> {
+    let x = call.input(0)?;
+    let x = Picture::of(&x)?;
+    check(x.channels == layer.inputs(), "X")?;
+    let shape = shape(layer.outputs(), x.size.pooled());
+    let (mut y, mut gate, mut size) = (
+        call.output(0, &shape)?,
+        call.output(1, &shape)?,
+        call.output(2, &[2])?,
+    );
+    let extents = [x.size.height as i64, x.size.width as i64];
+    size.try_extract_tensor_mut::<i64>()?.1.copy_from_slice(&extents);
+    let (y, gate) = (y.try_extract_tensor_mut()?.1, gate.try_extract_tensor_mut()?.1);
+    layer.forward_pooled(x.values, x.size, kind, y, gate, call.exec());
+    Ok(())
+}
+
+/// dY, Y → dX
+fn conv_relu_gradient(layer: &str, call: &Call<'_>) -> ort::Result<()> {
+    let layer = call.kernels.layer(layer)?;
+    let (dy, y) = (call.input(0)?, call.input(1)?);
+    let (dy, y) = (Picture::of(&dy)?, Picture::of(&y)?);
+    check(dy.shape() == y.shape() && y.channels == layer.outputs(), "dY and Y")?;
+    let gradient = Gradient::Gated {
+        dy: dy.values,
+        y: y.values,
+    };
+    backward(&layer, gradient, y.size, call)
+}
+
+/// dP, gate, size of X → dX
+fn conv_relu_pool_gradient(layer: &str, kind: Pool, call: &Call<'_>) -> ort::Result<()> {
+    let layer = call.kernels.layer(layer)?;
+    let (dy, gate, size) = (call.input(0)?, call.input(1)?, call.input(2)?);
+    let (dy, (_, gate)) = (Picture::of(&dy)?, gate.try_extract_tensor::<u8>()?);
+    let &[height, width] = size.try_extract_tensor::<i64>()?.1 else {
+        return check(false, "the size");
+    };
+    let size = Size {
+        height: height as usize,
+        width: width as usize,
+    };
+    let fits = dy.channels == layer.outputs() && dy.size == size.pooled() && gate.len() == dy.values.len();
+    check(fits, "dP and its gate")?;
+    let gradient = Gradient::Pooled {
+        dy: dy.values,
+        gate,
+        pool: kind,
+    };
+    backward(&layer, gradient, size, call)
+}
+
+fn backward(layer: &Conv3x3, gradient: Gradient<'_>, size: Size, call: &Call<'_>) -> ort::Result<()> {
+    let mut dx = call.output(0, &shape(layer.inputs(), size))?;
+    let (_, dx) = dx.try_extract_tensor_mut()?;
+    layer.backward(gradient, size, dx, call.exec());
+    Ok(())
+}
+
+/// X → P
+fn pooled(kind: Pool, call: &Call<'_>) -> ort::Result<()> {
+    let x = call.input(0)?;
+    let x = Picture::of(&x)?;
+    let mut y = call.output(0, &shape(x.channels, x.size.pooled()))?;
+    let (_, y) = y.try_extract_tensor_mut()?;
+    pool(x.values, x.size, kind, y, call.isa(), call.exec());
+    Ok(())
+}
+
+/// dP, X → dX
+fn pooled_gradient(kind: Pool, call: &Call<'_>) -> ort::Result<()> {
+    let (dy, x) = (call.input(0)?, call.input(1)?);
+    let (dy, x) = (Picture::of(&dy)?, Picture::of(&x)?);
+    check(dy.shape() == shape(x.channels, x.size.pooled()), "dP")?;
+    let mut dx = call.output(0, &x.shape())?;
+    let (_, dx) = dx.try_extract_tensor_mut()?;
+    pool_gradient(dy.values, x.values, x.size, kind, dx, call.isa(), call.exec());
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! The program's own operators for the processor: ONNX Runtime runs the graph, [`kernels`](crate::kernels) compute.
+//!
+//! `onnx/README.md` says what each operator computes; `scripts/exporter/operators.py` has their signatures. Every
+//! session of a preset shares one [`Kernels`]: the weights of a layer are transformed once, for both directions.
+
+mod context;
+mod layers;
+mod operator;
+mod terms;
+
+use std::collections::HashMap;
+use std::env;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ort::operator::OperatorDomain;
+
+use super::ModelError;
+use crate::kernels::{Conv3x3, Isa, Workspace};
+use operator::Own;
+
+/// The domain of the operators.
+const DOMAIN: &str = "impasto";
+
+/// Chooses the kernels, for developers and tests: an instruction set, or `off` for the portable graphs.
+const VARIABLE: &str = "IMPASTO_KERNELS";
+
+/// Values of the variable.
+const SETS: [(&str, Isa); 4] = [
+    ("portable", Isa::Portable),
+    ("neon", Isa::Neon),
+    ("avx2", Isa::Avx2),
+    ("avx512", Isa::Avx512),
+];
+
+/// What the sessions of a preset share: the transformed weights, scratch memory, the instruction set.
+pub(crate) struct Kernels {
+    isa: Isa,
+    workspace: Workspace,
+    layers: Mutex<HashMap<String, Arc<Conv3x3>>>,
+}
+
+impl fmt::Debug for Kernels {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Kernels")
+            .field("isa", &self.isa)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Kernels {
+    /// For the fastest instruction set of this machine, or the one that the environment names; `None` if it says
+    /// `off`.
+    pub(super) fn choose() -> Result<Option<Arc<Kernels>>, ModelError> {
+        let isa = match env::var(VARIABLE).ok().as_deref() {
+            None | Some("") => Isa::detect(),
+            Some("off") => return Ok(None),
+            Some(name) => named(name).ok_or_else(|| ModelError::Kernels {
+                name: name.to_owned(),
+                known: usable().join(", "),
+            })?,
+        };
+        Ok(Some(Arc::new(Kernels {
+            isa,
+            workspace: Workspace::new(),
+            layers: Mutex::default(),
+        })))
+    }
+
+    /// The operators, for a session with this many threads.
+    pub(super) fn domain(self: &Arc<Self>, threads: usize) -> ort::Result<OperatorDomain> {
+        let add = |domain: OperatorDomain, operator| domain.add(Own::new(operator, self.clone(), threads));
+        layers::OPERATORS
+            .iter()
+            .chain(terms::OPERATORS)
+            .try_fold(OperatorDomain::new(DOMAIN)?, add)
+    }
+
+    /// The weights of a layer; made at the first call.
+    fn layer_or(
+        &self,
+        name: String,
+        make: impl FnOnce() -> ort::Result<Conv3x3>,
+    ) -> ort::Result<Arc<Conv3x3>> {
+        let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(layer) = layers.get(&name) {
+            return Ok(layer.clone());
+        }
+        let layer = Arc::new(make()?);
+        layers.insert(name, layer.clone());
+        Ok(layer)
+    }
+
+    /// The weights of a layer that a forward operator has made.
+    fn layer(&self, name: &str) -> ort::Result<Arc<Conv3x3>> {
+        let layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
+        layers
+            .get(name)
+            .cloned()
+            .ok_or_else(|| ort::Error::new(format!("no layer {name} comes before its gradient")))
+    }
+}
+
+fn named(name: &str) -> Option<Isa> {
+    let (_, isa) = SETS.into_iter().find(|(known, _)| *known == name)?;
+    isa.is_available().then_some(isa)
+}
+
+/// The values of the variable that this machine can take.
+fn usable() -> Vec<&'static str> {
+    let available = SETS.into_iter().filter(|(_, isa)| isa.is_available());
+    available.map(|(name, _)| name).chain(["off"]).collect()
+}

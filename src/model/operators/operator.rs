@@ -1,0 +1,106 @@
+//! An operator, as `ort` wants it.
+
+use std::sync::Arc;
+
+use ort::operator::{BoxedKernel, ComputeContext, Kernel, KernelContext, Operator, OperatorInput, OperatorOutput};
+use ort::value::TensorElementType;
+
+use super::Kernels;
+use super::context::Call;
+
+/// What a node does at every run.
+pub(super) type Compute = Box<dyn Fn(&Call<'_>) -> ort::Result<()> + Send>;
+
+/// An operator's signature, and how a node of it is made.
+pub(super) struct Signature {
+    pub name: &'static str,
+    pub inputs: &'static [Port],
+    pub outputs: &'static [Port],
+    /// Reads attributes and constant inputs.
+    pub make: fn(&Kernels, &KernelContext<'_>) -> ort::Result<Compute>,
+}
+
+/// What an input or output holds.
+#[derive(Clone, Copy)]
+pub(super) enum Port {
+    /// f32
+    Real,
+    /// f32, may be left out
+    Optional,
+    /// u8
+    Gate,
+    /// i64
+    Size,
+    /// One tensor f32, or indices u8 and a codebook f32; the last input.
+    Weights,
+}
+
+/// An operator with what its nodes share.
+pub(super) struct Own {
+    signature: &'static Signature,
+    kernels: Arc<Kernels>,
+    threads: usize,
+}
+
+impl Own {
+    pub(super) fn new(signature: &'static Signature, kernels: Arc<Kernels>, threads: usize) -> Self {
+        Self {
+            signature,
+            kernels,
+            threads,
+        }
+    }
+}
+
+impl Operator for Own {
+    type Kernel<'attr> = BoxedKernel<'attr>;
+
+    fn name(&self) -> &str {
+        self.signature.name
+    }
+
+    fn inputs(&self) -> impl IntoIterator<Item = OperatorInput> {
+        self.signature.inputs.iter().map(|port| match port {
+            Port::Real => OperatorInput::required(TensorElementType::Float32),
+            Port::Optional => OperatorInput::optional(TensorElementType::Float32),
+            Port::Gate => OperatorInput::required(TensorElementType::Uint8),
+            Port::Size => OperatorInput::required(TensorElementType::Int64),
+            Port::Weights => OperatorInput::variadic(1),
+        })
+    }
+
+    fn outputs(&self) -> impl IntoIterator<Item = OperatorOutput> {
+        self.signature.outputs.iter().map(|port| {
+            OperatorOutput::required(match port {
+                Port::Gate => TensorElementType::Uint8,
+                Port::Size => TensorElementType::Int64,
+                _ => TensorElementType::Float32,
+            })
+        })
+    }
+
+    fn create_kernel<'attr>(&self, context: &KernelContext<'attr>) -> ort::Result<Self::Kernel<'attr>> {
+        Ok(Box::new(Node {
+            compute: (self.signature.make)(&self.kernels, context)?,
+            kernels: self.kernels.clone(),
+            threads: self.threads,
+        }))
+    }
+}
+
+/// A node of a session.
+struct Node {
+    compute: Compute,
+    kernels: Arc<Kernels>,
+    threads: usize,
+}
+
+impl Kernel for Node {
+    fn compute(&mut self, context: &ComputeContext) -> ort::Result<()> {
+        (self.compute)(&Call {
+            context,
+            kernels: &self.kernels,
+            threads: self.threads,
+        })
+    }
+}

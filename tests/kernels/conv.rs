@@ -1,0 +1,278 @@
+//! Convolutions, forward and backward.
+
+use crate::reference::{convolve, error, first_largest, noise, turned, wide, windows};
+use crate::with;
+use impasto::kernels::{Conv3x3, Exec, Gradient, Isa, Pool, Size, Threads, Workspace};
+
+/// Bound for the relative L2 error of a layer, forward or backward.
+const BOUND: f64 = 5e-6;
+
+/// Channels in, channels out, height, width.
+const SHAPES: [(usize, usize, usize, usize); 15] = [
+    (1, 1, 1, 1),
+    (3, 8, 5, 7),
+    (8, 16, 16, 16),
+    (3, 64, 33, 18),
+    (64, 3, 8, 70),
+    (16, 32, 1, 37),
+    (32, 16, 41, 1),
+    (5, 7, 4, 4),
+    (64, 64, 27, 29),
+    (13, 70, 9, 131),
+    (70, 40, 2, 3),
+    (40, 96, 12, 66),
+    (2, 3, 22, 601),
+    (2, 2, 70, 300),
+    (260, 130, 6, 10),
+];
+
+struct Case {
+    isa: Isa,
+    conv: Conv3x3,
+    weights: Vec<f64>,
+    bias: Vec<f32>,
+    inputs: usize,
+    outputs: usize,
+    size: Size,
+    x: Vec<f32>,
+    dy: Vec<f32>,
+}
+
+impl Case {
+    fn new((inputs, outputs, height, width): (usize, usize, usize, usize), isa: Isa) -> Self {
+        let size = Size { height, width };
+        let weights = noise(outputs * inputs * 9, 1);
+        let bias = noise(outputs, 2);
+        Self {
+            isa,
+            conv: Conv3x3::new(&weights, &bias, inputs, isa),
+            weights: wide(&weights),
+            bias,
+            inputs,
+            outputs,
+            size,
+            x: noise(inputs * size.area(), 3),
+            dy: noise(outputs * size.area(), 4),
+        }
+    }
+
+    fn name(&self) -> String {
+        format!(
+            "{:?}, {} to {} channels, {:?}",
+            self.isa, self.inputs, self.outputs, self.size
+        )
+    }
+
+    /// Convolution and bias in f64.
+    fn expected(&self) -> Vec<f64> {
+        let mut y = convolve(
+            &wide(&self.x),
+            &self.weights,
+            self.inputs,
+            self.outputs,
+            self.size,
+        );
+        for (y, &bias) in y.chunks_exact_mut(self.size.area()).zip(&self.bias) {
+            y.iter_mut().for_each(|y| *y += f64::from(bias));
+        }
+        y
+    }
+
+    /// The gradient of the input in f64.
+    fn expected_gradient(&self, dy: &[f64]) -> Vec<f64> {
+        let weights = turned(&self.weights, self.inputs, self.outputs);
+        convolve(dy, &weights, self.outputs, self.inputs, self.size)
+    }
+
+    fn forward(&self, relu: bool, exec: Exec<'_>) -> Vec<f32> {
+        let mut y = vec![f32::NAN; self.outputs * self.size.area()];
+        self.conv.forward(&self.x, self.size, relu, &mut y, exec);
+        y
+    }
+
+    fn forward_pooled(&self, pool: Pool, exec: Exec<'_>) -> (Vec<f32>, Vec<u8>) {
+        let len = self.outputs * self.size.pooled().area();
+        let (mut y, mut gate) = (vec![f32::NAN; len], vec![255; len]);
+        self.conv
+            .forward_pooled(&self.x, self.size, pool, &mut y, &mut gate, exec);
+        (y, gate)
+    }
+
+    fn backward(&self, dy: Gradient<'_>, exec: Exec<'_>) -> Vec<f32> {
+        let mut dx = vec![f32::NAN; self.inputs * self.size.area()];
+        self.conv.backward(dy, self.size, &mut dx, exec);
+        dx
+    }
+}
+
+fn cases() -> impl Iterator<Item = Case> {
+    let isas = Isa::available();
+    isas.into_iter()
+        .flat_map(|isa| SHAPES.into_iter().map(move |shape| Case::new(shape, isa)))
+}
+
+#[test]
+fn forward_agrees_with_f64_with_and_without_relu() {
+    for case in cases() {
+        let mut want = case.expected();
+        let e = with(2, |exec| error(&case.forward(false, exec), &want));
+        assert!(e < BOUND, "{e:e} {}", case.name());
+        want.iter_mut().for_each(|y| *y = y.max(0.0));
+        let e = with(2, |exec| error(&case.forward(true, exec), &want));
+        assert!(e < BOUND, "{e:e} {}", case.name());
+    }
+}
+
+#[test]
+fn backward_agrees_with_f64() {
+    for case in cases() {
+        let want = case.expected_gradient(&wide(&case.dy));
+        let e = with(2, |exec| {
+            error(&case.backward(Gradient::Whole(&case.dy), exec), &want)
+        });
+        assert!(e < BOUND, "{e:e} {}", case.name());
+    }
+}
+
+#[test]
+fn backward_through_a_relu_counts_positive_outputs_only() {
+    for case in cases() {
+        let y = with(1, |exec| case.forward(true, exec));
+        let gated = case
+            .dy
+            .iter()
+            .zip(&y)
+            .map(|(&dy, &y)| if y > 0.0 { dy.into() } else { 0.0 });
+        let want = case.expected_gradient(&gated.collect::<Vec<f64>>());
+        let dy = Gradient::Gated { dy: &case.dy, y: &y };
+        let e = with(2, |exec| error(&case.backward(dy, exec), &want));
+        assert!(e < BOUND, "{e:e} {}", case.name());
+    }
+}
+
+#[test]
+fn fused_pooling_is_the_pooled_relu_of_the_convolution() {
+    for case in cases() {
+        let full = with(1, |exec| case.forward(true, exec));
+        for pool in [Pool::Max, Pool::Average] {
+            let (y, gate) = with(2, |exec| case.forward_pooled(pool, exec));
+            for (i, window) in windows(case.outputs, case.size).into_iter().enumerate() {
+                let values = window.map(|place| f64::from(full[place]));
+                let first = first_largest(values);
+                let (value, bits) = match pool {
+                    Pool::Max => (values[first], u8::from(values[first] > 0.0) << first),
+                    Pool::Average => (
+                        values.iter().sum::<f64>() / 4.0,
+                        (0..4).map(|i| u8::from(values[i] > 0.0) << i).sum(),
+                    ),
+                };
+                assert_eq!(gate[i], bits, "{} {values:?}", case.name());
+                assert!((f64::from(y[i]) - value).abs() <= 1e-6 * value, "{}", case.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn backward_through_a_pooling_goes_where_the_gate_says() {
+    for case in cases() {
+        for (pool, share) in [(Pool::Max, 1.0), (Pool::Average, 0.25)] {
+            let (y, gate) = with(1, |exec| case.forward_pooled(pool, exec));
+            let dy = noise(y.len(), 5);
+            let mut spread = vec![0.0; case.outputs * case.size.area()];
+            for (i, window) in windows(case.outputs, case.size).into_iter().enumerate() {
+                for (bit, place) in window.into_iter().enumerate() {
+                    if gate[i] >> bit & 1 == 1 {
+                        spread[place] = share * f64::from(dy[i]);
+                    }
+                }
+            }
+            let want = case.expected_gradient(&spread);
+            let dy = Gradient::Pooled {
+                dy: &dy,
+                gate: &gate,
+                pool,
+            };
+            let e = with(2, |exec| error(&case.backward(dy, exec), &want));
+            assert!(e < BOUND, "{e:e} {}", case.name());
+        }
+    }
+}
+
+#[test]
+fn a_tie_in_fused_pooling_goes_to_the_first_value_and_zeros_to_none() {
+    let size = Size { height: 7, width: 10 };
+    for isa in Isa::available() {
+        let conv = Conv3x3::new(&[0.0; 2 * 9], &[1.0, -1.0], 1, isa);
+        let len = size.pooled().area();
+        let (mut y, mut gate) = (vec![f32::NAN; 2 * len], vec![255; 2 * len]);
+        let x = noise(size.area(), 6);
+        with(1, |exec| {
+            conv.forward_pooled(&x, size, Pool::Max, &mut y, &mut gate, exec)
+        });
+        assert!(y[..len].iter().all(|&y| y == 1.0) && gate[..len].iter().all(|&gate| gate == 1));
+        assert!(y[len..].iter().all(|&y| y == 0.0) && gate[len..].iter().all(|&gate| gate == 0));
+    }
+}
+
+#[test]
+fn backward_is_the_adjoint_of_forward() {
+    for case in cases() {
+        let dot = |a: &[f32], b: &[f32]| -> f64 {
+            a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+        };
+        let norm = |a: &[f32]| dot(a, a).sqrt();
+        let plain = Conv3x3::new(
+            &case.weights.iter().map(|&w| w as f32).collect::<Vec<_>>(),
+            &vec![0.0; case.outputs],
+            case.inputs,
+            case.isa,
+        );
+        let mut y = vec![f32::NAN; case.dy.len()];
+        with(1, |exec| plain.forward(&case.x, case.size, false, &mut y, exec));
+        let dx = with(1, |exec| case.backward(Gradient::Whole(&case.dy), exec));
+        let difference = (dot(&y, &case.dy) - dot(&case.x, &dx)).abs();
+        let scale = norm(&y) * norm(&case.dy);
+        assert!(
+            difference < BOUND * scale,
+            "{difference:e} of {scale:e} {}",
+            case.name()
+        );
+    }
+}
+
+#[test]
+fn bytes_do_not_depend_on_threads_or_on_what_is_left_in_the_workspace() {
+    let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+    for case in cases() {
+        let workspace = Workspace::new();
+        let all = |threads: usize| {
+            let exec = Exec {
+                parallel: &Threads(threads),
+                workspace: &workspace,
+            };
+            let y = case.forward(true, exec);
+            let (pooled, gate) = case.forward_pooled(Pool::Max, exec);
+            let dx = case.backward(Gradient::Gated { dy: &case.dy, y: &y }, exec);
+            (bits(&y), bits(&pooled), gate, bits(&dx))
+        };
+        let one = all(1);
+        for threads in [2, 3, 16] {
+            assert!(all(threads) == one, "{threads} threads, {}", case.name());
+        }
+    }
+}
+
+#[test]
+fn instruction_sets_agree() {
+    for shape in SHAPES {
+        let want = wide(&with(1, |exec| {
+            Case::new(shape, Isa::Portable).forward(true, exec)
+        }));
+        for isa in Isa::available() {
+            let case = Case::new(shape, isa);
+            let e = with(1, |exec| error(&case.forward(true, exec), &want));
+            assert!(e < BOUND, "{e:e} {}", case.name());
+        }
+    }
+}
