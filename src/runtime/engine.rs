@@ -199,7 +199,7 @@ impl Engine {
             }),
             Err(reason) => Err(EngineError::Unusable {
                 provider,
-                reason,
+                reason: reason + &asked(&self.request, provider),
                 usable: self.usable(),
             }),
         }
@@ -483,6 +483,22 @@ impl Engine {
     }
 }
 
+/// What the caller has set, in parentheses, since a provider seldom says which of its options it stumbled over.
+fn asked(request: &Request, provider: &Provider) -> String {
+    let device = request.device.zip(provider.device).map(|(id, device)| device(id));
+    let device = device.map(|(key, value)| format!("{key}={value}"));
+    let options = request
+        .options
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"));
+    let set: Vec<String> = device.into_iter().chain(options).collect();
+    if set.is_empty() {
+        String::new()
+    } else {
+        format!(" (with {})", set.join(", "))
+    }
+}
+
 /// Whether the provider works: its driver and libraries are there, and it runs a graph of one node. The error says
 /// what is missing.
 pub(super) fn attempt(
@@ -604,7 +620,7 @@ mod tests {
     }
 
     /// An engine whose provider is never brought up.
-    fn asked(request: Request) -> Engine {
+    fn engine_for(request: Request) -> Engine {
         Engine {
             runtime: Runtime::load(&super::super::Sought::default()).unwrap(),
             target: Target::Known(Provider::cpu()),
@@ -630,7 +646,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().join("engines").to_string_lossy().into_owned();
         let request = of("tensorrt", &[("trt_engine_cache_path", &path)]);
-        let engine = asked(request.clone());
+        let engine = engine_for(request.clone());
         let tensorrt = Provider::named("tensorrt").unwrap();
         let values = engine.values(tensorrt, &request, Purpose::ManyRuns("graph"));
         let message = values.unwrap_err().to_string();
@@ -648,7 +664,7 @@ mod tests {
 
     #[test]
     fn engines_are_kept_apart_by_graph_precision_and_options() {
-        let engine = asked(Request::default());
+        let engine = engine_for(Request::default());
         let tensorrt = Provider::named("tensorrt").unwrap();
         let folder = |request: &Request, key| engine.cache_folder(tensorrt, request, OWN_FOLDER, key);
         let plain = of("tensorrt", &[]);
@@ -673,7 +689,7 @@ mod tests {
 
     #[test]
     fn what_runs_a_few_times_is_prepared_in_less_time() {
-        let engine = asked(Request::default());
+        let engine = engine_for(Request::default());
         let cuda = Provider::named("cuda").unwrap();
         let search = |purpose| {
             let values = engine.values(cuda, &of("cuda", &[]), purpose).unwrap();

@@ -14,7 +14,8 @@ import sessions
 from conftest import ROOT
 
 FACTS = json.loads((ROOT / "tests/data/kernels.json").read_text())
-GRAPHS = sorted(set((ROOT / "tests/data").glob("*.onnx")) - set((ROOT / "tests/data").glob("*.cpu.onnx")))
+# All but those of the program's own operators, which only the processor gets.
+GRAPHS = sorted(path for path in (ROOT / "tests/data").glob("*.onnx") if not path.stem.endswith(".cpu"))
 SIZES = [(64, 80), (65, 51)]
 
 
