@@ -47,7 +47,7 @@ impl Parallel for Call<'_> {
 
     fn par_for(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
         // Batches of one: whoever is done takes the next.
-        let done = self.context.par_for(tasks, tasks, |index| task(index));
+        let done = self.context.par_for(tasks, tasks, task);
         if done.is_err() {
             (0..tasks).for_each(task);
         }
