@@ -6,8 +6,12 @@ CARGO ?= cargo
 RUNTIME ?= cpu
 # Where `make install` puts things.
 PREFIX ?= /usr/local
-# Where cargo leaves the program.
-BUILT = $(or $(CARGO_TARGET_DIR),target)/release
+# Where cargo leaves what it builds.
+TARGET = $(or $(CARGO_TARGET_DIR),target)
+# With zig (pip install ziglang cargo-zigbuild) `make dist` builds for systems as old as ONNX Runtime's wheels allow,
+# else for systems as new as this one.
+GLIBC = 2.28
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 # Longest side and number of iterations of the demo's picture: some minutes on two cores.
 DEMO_SIZE ?= 448
 DEMO_ITERATIONS ?= 150
@@ -49,12 +53,17 @@ lint: setup ## check format, lints and documentation
 check: lint test ## what CI runs
 
 dist: setup ## pack program, ONNX Runtime, graphs and weights into one folder and a tar.gz in dist/
-	$(CARGO) build --release --locked
-	@$(PYTHON) scripts/dist.py --program $(BUILT)/impasto --runtime $(RUNTIME)
+	@if $(CARGO) zigbuild --version >/dev/null 2>&1; then \
+		set -ex; $(CARGO) zigbuild --release --locked --target $(HOST).$(GLIBC); \
+		$(PYTHON) scripts/dist.py --program $(TARGET)/$(HOST)/release/impasto --runtime $(RUNTIME); \
+	else \
+		set -ex; $(CARGO) build --release --locked; \
+		$(PYTHON) scripts/dist.py --program $(TARGET)/release/impasto --runtime $(RUNTIME); \
+	fi
 
 install: setup ## lay the same below PREFIX, /usr/local unless it is given
 	$(CARGO) build --release --locked
-	@$(PYTHON) scripts/dist.py --program $(BUILT)/impasto --runtime $(RUNTIME) --into "$(DESTDIR)$(PREFIX)"
+	@$(PYTHON) scripts/dist.py --program $(TARGET)/release/impasto --runtime $(RUNTIME) --into "$(DESTDIR)$(PREFIX)"
 
 clean: ## remove what was built and painted; what was downloaded stays in runtime/
 	$(CARGO) clean

@@ -4,6 +4,10 @@
 //! `cargo bench --bench kernels -- [SIZE] [THREADS] [RUNS] [ISA]`; by default 512 pixels, 2
 //! threads, the best of 5 runs, the fastest instruction set. On a machine that does other work too,
 //! set `CPU_TIME` to see processor time instead of wall clock time.
+#![allow(
+    clippy::print_stdout,
+    reason = "a table in the terminal is what a bench is for"
+)]
 
 use impasto::kernels::{
     Conv3x3, Exec, Gradient, GramGradient, Isa, Parallel, Pool, Size, Threads, Workspace, content_gradient,

@@ -7,11 +7,6 @@
     reason = "it is a program of its own, printing is its task"
 )]
 
-#![allow(
-    clippy::print_stdout,
-    reason = "a table in the terminal is what a bench is for"
-)]
-
 use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::rc::Rc;

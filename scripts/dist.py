@@ -8,6 +8,7 @@ makes dist/impasto-VERSION-PLATFORM and its .tar.gz; with --into DIR the same tr
 
 import argparse
 import gzip
+import re
 import shutil
 import subprocess
 import sys
@@ -63,8 +64,11 @@ def pack(options: argparse.Namespace) -> None:
         tarfile.open(fileobj=zipped, mode="w") as tar,
     ):
         tar.add(folder, arcname=name, filter=anonymous)
+    glibc = newest_glibc(options.program)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"dist/{name}: {size / 1e6:.1f} MB, {archive.name}: {archive.stat().st_size / 1e6:.1f} MB")
+    if glibc:
+        print(f"it runs on glibc {glibc} or later")
 
 
 def version(program: Path) -> str:
@@ -72,6 +76,12 @@ def version(program: Path) -> str:
         raise SetupError(f"{program} does not exist; build it with cargo build --release")
     said = subprocess.run([program.resolve(), "--version"], capture_output=True, text=True, check=True).stdout
     return said.split()[1]
+
+
+def newest_glibc(program: Path) -> str:
+    """The newest version of the C library that the program asks for; empty where it has another one."""
+    versions = {match.decode() for match in re.findall(rb"GLIBC_(2\.\d+)", program.read_bytes())}
+    return max(versions, key=lambda version: int(version.split(".")[1]), default="")
 
 
 def anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:

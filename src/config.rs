@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Serialize, Serializer};
 
 use crate::init::Init;
+use crate::model::KernelSet;
 use crate::picture::Fit;
 use crate::runtime::Request;
 
@@ -95,6 +96,8 @@ pub struct Options {
     pub history: Option<usize>,
     /// Threads (default: as many as the process may use).
     pub threads: Option<usize>,
+    /// The kernels of the CPU provider (default auto).
+    pub kernels: Option<KernelSet>,
     /// The execution provider and its options (default auto).
     pub provider: Request,
     /// The folder with the graphs (default: see [`default_folder`](crate::model::default_folder)).
@@ -123,6 +126,8 @@ pub struct Settings {
     pub iterations: u64,
     pub history: usize,
     pub threads: usize,
+    #[serde(serialize_with = "text")]
+    pub kernels: KernelSet,
     pub provider: Request,
 }
 
@@ -159,6 +164,7 @@ impl Options {
             iterations: self.iterations.unwrap_or(500),
             history: count("history", self.history.unwrap_or(20), 1000)?,
             threads: count("threads", self.threads.unwrap_or_else(available_threads), 1024)?,
+            kernels: self.kernels.unwrap_or_default(),
             provider: self.provider.clone(),
         };
         if settings.style_weight == 0.0 && settings.content_weight == 0.0 {

@@ -5,8 +5,8 @@ use ndarray::Array4;
 use crate::config::{Options, Pooling, Settings};
 use crate::error::Error;
 use crate::init::Init;
-use crate::model::{Contract, Evaluation, Graphs, LossGradient, Targets, Weights, default_folder};
-use crate::observe::{Event, Observer, Started};
+use crate::model::{Contract, Evaluation, Graphs, KernelSet, LossGradient, Targets, Weights, default_folder};
+use crate::observe::{Event, InUnits, Observer, Started};
 use crate::optimize::{self, Method, OptimizeError, Outcome, minimize};
 use crate::picture::{Fit, Picture, fit};
 use crate::runtime::{Choice, Engine, Placement, Runtime, Sought};
@@ -76,7 +76,7 @@ impl Stylizer {
         settings.provider.check()?;
         let name = settings.graph_name();
         let folder = options.graphs.clone().map_or_else(|| default_folder(&name), Ok)?;
-        let graphs = Graphs::open(&folder, &name)?;
+        let graphs = Graphs::open(&folder, &name, settings.kernels)?;
         let runtime = Runtime::load(&Sought {
             file: options.onnxruntime.clone(),
             name: options.runtime.clone(),
@@ -119,9 +119,10 @@ impl Stylizer {
         let start = self.settings.init.tensor(&content, &style, self.settings.seed)?;
         let targets = self.targets(&content, &style)?;
         drop(style);
+        let weights = self.weights();
         let mut loss = self
             .graphs
-            .loss_gradient(&self.engine, &targets, self.weights())?;
+            .loss_gradient(&self.engine, &targets, weights.relative())?;
         if let Some(placement) = loss.placement() {
             let _ = observer.observe(&Event::Placed(placement));
         }
@@ -135,8 +136,10 @@ impl Stylizer {
             &mut loss,
             start.into_raw_vec_and_offset().0,
             &self.optimizer(),
-            observer,
+            &mut InUnits::of(weights.unit(), observer),
         )?;
+        outcome.loss *= weights.unit();
+        outcome.terms.iter_mut().for_each(|term| *term *= weights.unit());
         let picture = from_values(&std::mem::take(&mut outcome.image), width, height).with_alpha_of(&content);
         Ok(Stylized { picture, outcome })
     }
@@ -258,6 +261,7 @@ impl Builder {
         seed: u64,
         iterations: u64,
         history: usize,
+        kernels: KernelSet,
         threads: usize,
         graphs: std::path::PathBuf,
         onnxruntime: std::path::PathBuf,

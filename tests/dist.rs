@@ -134,24 +134,26 @@ fn needed(files: &[PathBuf]) -> BTreeSet<PathBuf> {
     paths
 }
 
-/// A command that runs in `root` with an empty environment, if the system allows that.
+/// A command that runs in `root` with an empty environment and `/proc`, if the system allows that.
 fn chroot(root: &Path) -> Option<Command> {
-    for prefix in [&["chroot"][..], &["unshare", "--map-root-user", "chroot"][..]] {
-        let command = || {
-            let mut command = Command::new(prefix[0]);
-            command
-                .args(&prefix[1..])
-                .arg(root)
-                .env_clear()
-                .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-            command
-        };
-        let works = command().args(["/impasto/bin/impasto", "--help"]).output();
-        if works.is_ok_and(|output| output.status.success()) {
-            let mut command = command();
-            command.current_dir("/");
-            return Some(command);
-        }
-    }
-    None
+    const ENTER: &str = r#"mount --rbind /proc "$0/proc" && exec chroot "$0" "$@""#;
+    fs::create_dir(root.join("proc")).unwrap();
+    let enter = |arguments: &[&str]| {
+        let mut command = Command::new("unshare");
+        command
+            .args(arguments)
+            .args(["--mount", "sh", "-c", ENTER])
+            .arg(root);
+        command
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .current_dir("/");
+        command
+    };
+    let works = |arguments: &&&[&str]| {
+        let output = enter(arguments).args(["/impasto/bin/impasto", "--help"]).output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    let ways: [&[&str]; 2] = [&[], &["--map-root-user"]];
+    ways.iter().find(works).map(|arguments| enter(arguments))
 }

@@ -23,8 +23,8 @@ const GRADIENT_TOLERANCE: f64 = 1e-4;
 /// tile a value is, and so decides which of them gets the gradient. The graph of ONNX's operators keeps them equal.
 const TIED_GRADIENT_TOLERANCE: f64 = 5e-2;
 
-/// The portable graphs, then the program's own kernels, for every instruction set that this machine may have.
-const KERNELS: [&str; 5] = ["off", "portable", "neon", "avx2", "avx512"];
+/// ONNX Runtime's kernels, then the program's own, for every instruction set that this machine may have.
+const KERNELS: [&str; 5] = ["onnxruntime", "portable", "neon", "avx2", "avx512"];
 
 /// What of [`KERNELS`] this machine can run.
 fn kernels() -> impl Iterator<Item = &'static str> {
@@ -33,7 +33,7 @@ fn kernels() -> impl Iterator<Item = &'static str> {
         .filter(|kernels| match command_with(kernels, "image.png").output() {
             Ok(output) if output.status.success() => true,
             Ok(output) => {
-                assert!(stderr(&output).contains("IMPASTO_KERNELS"), "{}", stderr(&output));
+                assert!(stderr(&output).contains("--kernels"), "{}", stderr(&output));
                 false
             }
             Err(error) => panic!("{error}"),
@@ -42,9 +42,7 @@ fn kernels() -> impl Iterator<Item = &'static str> {
 
 fn command_with(kernels: &str, image: &str) -> Command {
     let mut command = evaluate(&tiny_graphs(), &tiny_graphs(), image);
-    command
-        .env("IMPASTO_KERNELS", kernels)
-        .args(["--provider", "cpu"]);
+    command.args(["--kernels", kernels]).args(["--provider", "cpu"]);
     command
 }
 
@@ -133,7 +131,7 @@ fn the_gradient_has_the_same_bytes_with_one_and_two_threads() {
 fn kernels_that_do_not_exist_are_refused_with_those_that_do() {
     fail(
         &mut command_with("mmx", "image.png"),
-        &["IMPASTO_KERNELS is \"mmx\"", "portable", "off"],
+        &["--kernels", "mmx", "portable", "onnxruntime"],
     );
 }
 
@@ -157,7 +155,7 @@ fn compare_gradients(kernels: &str) {
             let norm =
                 |values: &Array3<f32>| values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
             let error = norm(&(&found - &expected)) / norm(&expected);
-            let has_ties = kernels != "off" && image == "flat.png" && !graph.ends_with("-avg");
+            let has_ties = kernels != "onnxruntime" && image == "flat.png" && !graph.ends_with("-avg");
             let tolerance = if has_ties {
                 TIED_GRADIENT_TOLERANCE
             } else {
@@ -263,16 +261,7 @@ fn a_fixed_seed_run_takes_the_recorded_path() {
         .arg(folder.path().join("out.png"))
         .arg("--trace")
         .arg(&trace);
-    command.args([
-        "--size",
-        "33",
-        "--init",
-        "random",
-        "--seed",
-        "1",
-        "--iterations",
-        "10",
-    ]);
+    command.args(["--size", "33", "--iterations", "8", "--kernels", "onnxruntime"]);
     succeed(
         command
             .arg("--graphs")

@@ -10,6 +10,7 @@ use super::providers::{ProviderArgs, Providers};
 
 use impasto::config::{self, Options};
 use impasto::init::Init;
+use impasto::model::KernelSet;
 use impasto::picture;
 
 /// Paint a photo in the style of a painting.
@@ -181,6 +182,13 @@ pub struct Engine {
     #[command(flatten)]
     pub provider: ProviderArgs,
 
+    /// What the CPU provider computes with: auto (the program's own kernels), onnxruntime, portable, neon, avx2, avx512
+    ///
+    /// stylize takes auto, the fastest. evaluate takes onnxruntime, which is several times slower and closer to
+    /// exact arithmetic; with auto it gives the gradient that stylize sees.
+    #[arg(long, value_name = "NAME", help_heading = "Engine")]
+    pub kernels: Option<KernelSet>,
+
     /// Threads, 1 to 1024 [default: all processors that the process may use]
     #[arg(long, value_name = "N", value_parser = whole::<usize>(1, 1024), allow_negative_numbers = true, help_heading = "Engine")]
     pub threads: Option<usize>,
@@ -243,7 +251,12 @@ impl Stylize {
 impl Evaluate {
     /// The library's options.
     pub fn options(&self) -> Options {
-        shared_options(&self.objective, &self.engine)
+        let options = shared_options(&self.objective, &self.engine);
+        // One evaluation to judge by: exactness counts, not speed.
+        Options {
+            kernels: options.kernels.or(Some(KernelSet::OnnxRuntime)),
+            ..options
+        }
     }
 }
 
@@ -257,6 +270,7 @@ fn shared_options(objective: &Objective, engine: &Engine) -> Options {
         style_size: objective.style_size,
         style_weight: objective.style_weight,
         content_weight: objective.content_weight,
+        kernels: engine.kernels,
         threads: engine.threads,
         provider: engine.provider.request(),
         runtime: engine.runtime.clone(),

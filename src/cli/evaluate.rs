@@ -8,14 +8,13 @@ use ndarray::Axis;
 use serde::Serialize as _;
 use serde::ser::{SerializeMap as _, Serializer};
 
-use impasto::picture::Picture;
 use impasto::stylize::{Judged, Stylizer};
 
-use super::Ended;
 use super::args::Evaluate;
 use super::progress::warn_of_placement;
 use super::providers::announce_engine;
 use super::stylize::check_file;
+use super::{Ended, load};
 
 /// Prints the loss and its terms.
 pub fn run(args: &Evaluate) -> anyhow::Result<Ended> {
@@ -24,9 +23,9 @@ pub fn run(args: &Evaluate) -> anyhow::Result<Ended> {
     if let Some(path) = &args.gradient {
         check_file(path, args.force, "--gradient")?;
     }
-    let image = Picture::load(&args.image)?;
-    let content = Picture::load(&args.content)?;
-    let style = Picture::load(&args.style)?;
+    let image = load(&args.image, false)?;
+    let content = load(&args.content, false)?;
+    let style = load(&args.style, false)?;
     let stylizer = Stylizer::new(&options)?;
     if !stylizer.engine().is_cpu() || !stylizer.engine().refusals().is_empty() {
         announce_engine(stylizer.engine());

@@ -10,10 +10,13 @@ mod stylize;
 mod version;
 
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+
 use clap::error::ErrorKind;
+use impasto::picture::{self, Picture};
 
 use args::{Cli, Command};
 
@@ -73,6 +76,18 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Reads a picture and passes on what its file warns of.
+pub fn load(path: &Path, quiet: bool) -> anyhow::Result<Picture> {
+    let loaded = picture::load(path)?;
+    if !quiet {
+        loaded
+            .warnings
+            .iter()
+            .for_each(|warning| say(&format!("warning: {warning}")));
+    }
+    Ok(loaded.picture)
 }
 
 /// A line on stderr. That it cannot be written is no reason to stop painting.

@@ -15,15 +15,15 @@ use super::args::Stylize;
 use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::providers::announce_engine;
-use super::{Ended, say};
+use super::{Ended, load, say};
 
 /// Paints, saves the picture and what else was asked for.
 pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
     let options = args.options();
     let settings = options.resolve()?;
     check_outputs(args, settings.iterations)?;
-    let content = Picture::load(&args.content)?;
-    let style = Picture::load(&args.style)?;
+    let content = load(&args.content, args.quiet)?;
+    let style = load(&args.style, args.quiet)?;
     let stylizer = Stylizer::new(&options)?;
     if !args.quiet {
         announce(args, &stylizer, &content, &style);

@@ -3,7 +3,7 @@
 use super::edges::{Biased, Gated, Gradient, Pooled, Sink, Source, Spread, Stored, Whole};
 use super::parallel::Exec;
 use super::pass::Pass;
-use super::product::{Orientation, Packed};
+use super::product::{BLOCK, BLOCK_LEN, Orientation, Packed};
 use super::scratch::Output;
 use super::simd::Isa;
 use super::winograd::{self, PLANES};
@@ -17,7 +17,7 @@ pub struct Conv3x3 {
 }
 
 impl Conv3x3 {
-    /// Prepares `weights`, f32[outputs, inputs, 3, 3], and `bias`, f32[outputs].
+    /// Prepares `weights`, `f32[outputs, inputs, 3, 3]`, and `bias`, `f32[outputs]`.
     ///
     /// # Panics
     ///
@@ -27,8 +27,10 @@ impl Conv3x3 {
         assert!(inputs > 0 && outputs > 0, "a convolution needs channels");
         assert_eq!(weights.len(), outputs * inputs * 9, "weights do not fit");
         let mut filter = Packed::zeros(PLANES, outputs, inputs);
-        for (i, g) in weights.chunks_exact(9).enumerate() {
-            filter.set(i / inputs, i % inputs, &winograd::filter(g));
+        for row in 0..outputs.div_ceil(BLOCK) {
+            for col in 0..inputs.div_ceil(BLOCK) {
+                set_block(&mut filter, weights, inputs, row, col);
+            }
         }
         Self {
             filter,
@@ -52,9 +54,9 @@ impl Conv3x3 {
         self.filter.bytes()
     }
 
-    /// `y = conv(x) + bias`, f32[outputs, height, width], with `relu` the larger of that and 0.
+    /// `y = conv(x) + bias`, `f32[outputs, height, width]`, with `relu` the larger of that and 0.
     ///
-    /// `x`: f32[inputs, height, width].
+    /// `x`: `f32[inputs, height, width]`.
     ///
     /// # Panics
     ///
@@ -78,11 +80,11 @@ impl Conv3x3 {
         );
     }
 
-    /// `y = pool(relu(conv(x) + bias))`, f32[outputs, height / 2, width / 2], an odd last row or
+    /// `y = pool(relu(conv(x) + bias))`, `f32[outputs, height / 2, width / 2]`, an odd last row or
     /// column left out, and `gate`, u8 of the same size: the values of the window that get the
     /// gradient of `y`, a bit for each in row-major order.
     ///
-    /// `x`: f32[inputs, height, width].
+    /// `x`: `f32[inputs, height, width]`.
     ///
     /// # Panics
     ///
@@ -114,7 +116,7 @@ impl Conv3x3 {
         self.pass(Orientation::Plain, Whole { data: x, size }, sink, size, exec);
     }
 
-    /// The gradient of the input, f32[inputs, height, width]; `size` is the input's.
+    /// The gradient of the input, `f32[inputs, height, width]`; `size` is the input's.
     ///
     /// # Panics
     ///
@@ -181,5 +183,25 @@ impl Conv3x3 {
             isa: self.isa,
         }
         .run(size, exec);
+    }
+}
+
+/// Transforms the filters of 8 outputs and 8 inputs, or as many as there are.
+fn set_block(filter: &mut Packed, weights: &[f32], inputs: usize, row: usize, col: usize) {
+    let mut blocks = [[0.0; BLOCK_LEN]; PLANES];
+    for (k, weights) in weights
+        .chunks_exact(inputs * 9)
+        .skip(row * BLOCK)
+        .take(BLOCK)
+        .enumerate()
+    {
+        for (c, g) in weights.chunks_exact(9).skip(col * BLOCK).take(BLOCK).enumerate() {
+            for (block, value) in blocks.iter_mut().zip(winograd::filter(g)) {
+                block[c * BLOCK + k] = value;
+            }
+        }
+    }
+    for (plane, block) in blocks.iter().enumerate() {
+        filter.set_block(plane, row, col, block);
     }
 }

@@ -9,20 +9,20 @@ use super::{Pool, Size};
 /// The gradient of a convolution's output, in the form in which the layer after it leaves it.
 #[derive(Clone, Copy)]
 pub enum Gradient<'a> {
-    /// Of the convolution's output itself, f32[channels, height, width].
+    /// Of the convolution's output itself, `f32[channels, height, width]`.
     Whole(&'a [f32]),
     /// Of a ReLU's output: it counts where that output is positive.
     Gated {
-        /// The gradient, f32[channels, height, width].
+        /// The gradient, `f32[channels, height, width]`.
         dy: &'a [f32],
-        /// The ReLU's output, f32[channels, height, width].
+        /// The ReLU's output, `f32[channels, height, width]`.
         y: &'a [f32],
     },
     /// Of the output of a ReLU and a pooling, from [`super::Conv3x3::forward_pooled`].
     Pooled {
-        /// The gradient, f32[channels, height / 2, width / 2].
+        /// The gradient, `f32[channels, height / 2, width / 2]`.
         dy: &'a [f32],
-        /// Where it goes, u8[channels, height / 2, width / 2].
+        /// Where it goes, `u8[channels, height / 2, width / 2]`.
         gate: &'a [u8],
         /// The kind of pooling.
         pool: Pool,

@@ -18,7 +18,7 @@ const TASKS: usize = 16;
 /// Rows of the register block.
 const HEIGHT: usize = 4;
 
-/// `gram = F transpose(F) / pixels`, f32[channels, channels]; `f`: f32[channels, pixels].
+/// `gram = F transpose(F) / pixels`, `f32[channels, channels]`; `f`: `f32[channels, pixels]`.
 ///
 /// Accurate to some 1e-7: products are summed in f32 over short ranges of pixels, then in f64.
 ///
@@ -118,7 +118,7 @@ struct BandSums<'a> {
     f: &'a [f32],
     band: usize,
     range: usize,
-    /// f64[channels of the band, channels]
+    /// `f64[channels of the band, channels]`
     sums: &'a mut [f64],
     scratch: &'a mut [f32],
 }
@@ -131,9 +131,14 @@ impl Job for BandSums<'_> {
         for pixels in self.plan.pieces(self.range) {
             let vectors = pixels.len().div_ceil(S::LANES);
             pack(self.f, self.plan, self.plan.band(self.band), &pixels, rows);
-            self.add::<S>(self.band, vectors, rows, rows);
-            for other in self.band + 1..self.plan.bands() {
-                pack(self.f, self.plan, self.plan.band(other), &pixels, cols);
+            for other in self.band..self.plan.bands() {
+                let cols = match other == self.band {
+                    true => &*rows,
+                    false => {
+                        pack(self.f, self.plan, self.plan.band(other), &pixels, cols);
+                        &*cols
+                    }
+                };
                 self.add::<S>(other, vectors, rows, cols);
             }
         }
@@ -161,15 +166,15 @@ impl BandSums<'_> {
     ) {
         let (height, width) = (self.plan.band(self.band).len(), self.plan.band(other).len());
         for i in (0..height).step_by(HEIGHT) {
-            let first = if self.band == other { i } else { 0 };
+            let first = if self.band == other { i / WIDTH * WIDTH } else { 0 };
             for j in (first..width).step_by(WIDTH) {
                 let at = |band: &[f32], row: usize| band[row * GramPlan::STRIDE..].as_ptr();
                 // SAFETY: bands have room for whole register blocks of rows, and whole vectors.
                 let block = unsafe { dots::<S, WIDTH>(at(rows, i), at(cols, j), vectors) };
-                for (r, dots) in block.iter().enumerate().take(height - i) {
+                for r in 0..HEIGHT.min(height - i) {
                     let place = (i + r) * self.plan.channels + other * BAND + j;
                     let sums = &mut self.sums[place..place + WIDTH.min(width - j)];
-                    for (sum, &dot) in sums.iter_mut().zip(dots) {
+                    for (sum, &dot) in sums.iter_mut().zip(&block[r]) {
                         *sum += f64::from(dot);
                     }
                 }
@@ -201,17 +206,11 @@ unsafe fn dots<S: Simd, const WIDTH: usize>(
     unsafe {
         let mut sums = [[S::splat(0.0); WIDTH]; HEIGHT];
         for v in 0..vectors {
-            let mut right = [S::splat(0.0); WIDTH];
-            for j in 0..WIDTH {
-                right[j] = S::load(b.add(j * GramPlan::STRIDE + v * S::LANES));
-            }
-            for i in 0..HEIGHT {
-                let left = S::load(a.add(i * GramPlan::STRIDE + v * S::LANES));
-                for j in 0..WIDTH {
-                    sums[i][j] = S::mul_add(left, right[j], sums[i][j]);
-                }
-            }
+            add_dots::<S, WIDTH>(&mut sums, a.add(v * S::LANES), b.add(v * S::LANES));
         }
+        // Read back from memory: summing lanes right away makes compilers shuffle registers in
+        // the loop.
+        let sums = std::hint::black_box(&sums);
         let mut dots = [[0.0; WIDTH]; HEIGHT];
         for i in 0..HEIGHT {
             for j in 0..WIDTH {
@@ -219,6 +218,28 @@ unsafe fn dots<S: Simd, const WIDTH: usize>(
             }
         }
         dots
+    }
+}
+
+/// Adds the products of a vector of each row.
+#[inline(always)]
+unsafe fn add_dots<S: Simd, const WIDTH: usize>(
+    sums: &mut [[S::V; WIDTH]; HEIGHT],
+    a: *const f32,
+    b: *const f32,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut right = [S::splat(0.0); WIDTH];
+        for j in 0..WIDTH {
+            right[j] = S::load(b.add(j * GramPlan::STRIDE));
+        }
+        for i in 0..HEIGHT {
+            let left = S::load(a.add(i * GramPlan::STRIDE));
+            for j in 0..WIDTH {
+                sums[i][j] = S::mul_add(left, right[j], sums[i][j]);
+            }
+        }
     }
 }
 
@@ -233,22 +254,22 @@ const MOST_VECTORS: usize = 64;
 /// `4 w / (channels^2 pixels)`.
 #[derive(Clone, Copy)]
 pub struct GramGradient<'a> {
-    /// The features, f32[channels, pixels].
+    /// The features, `f32[channels, pixels]`.
     pub f: &'a [f32],
-    /// Their Gram matrix, f32[channels, channels].
+    /// Their Gram matrix, `f32[channels, channels]`.
     pub gram: &'a [f32],
-    /// What it ought to be, f32[channels, channels].
+    /// What it ought to be, `f32[channels, channels]`.
     pub target: &'a [f32],
     /// See above.
     pub coefficient: f32,
-    /// The gradient from elsewhere, to which this one is added, f32[channels, pixels].
+    /// The gradient from elsewhere, to which this one is added, `f32[channels, pixels]`.
     pub add: Option<&'a [f32]>,
     /// Whether `f` is the output of a ReLU, whose input's gradient is wanted: 0 where `f` is 0.
     pub relu: bool,
 }
 
 impl GramGradient<'_> {
-    /// Writes the gradient, f32[channels, pixels].
+    /// Writes the gradient, `f32[channels, pixels]`.
     ///
     /// # Panics
     ///

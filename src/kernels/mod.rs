@@ -7,7 +7,12 @@
 //! - [`Parallel`], [`Workspace`]: threads and scratch memory, lent by the caller;
 //! - `product`: the register-blocked matrix product that does the arithmetic of all layers;
 //! - `winograd`: the transforms of the 3 x 3 convolution;
-//! - [`Conv3x3`]: convolution with bias, ReLU and pooling fused, and its gradient.
+//! - `blocks`, `edges`, `pass`: how a layer is cut into blocks of tiles that stay in cache, where
+//!   their input comes from and where their output goes;
+//! - [`Conv3x3`]: convolution with bias, ReLU and pooling fused, and its gradient;
+//! - [`gram()`], [`GramGradient`]: the style term; [`mean_square_difference`], [`content_gradient`]:
+//!   the content term;
+//! - [`pool()`], [`pool_gradient`]: pooling by itself, where the values before it are needed.
 
 #![allow(
     clippy::needless_range_loop,

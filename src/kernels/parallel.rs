@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Kernels form every value from the same terms in the same order, however their work is cut: the
 /// bytes of a result depend neither on the number of threads nor on the order of the tasks.
 pub trait Parallel {
-    /// How many tasks run at the same time; only a hint for cutting the work.
+    /// How many tasks run at the same time, at least 1; only a hint for cutting the work.
     fn threads(&self) -> usize;
 
     /// Calls `task(i)` once for every `i` in `0..tasks` and returns when all are done.

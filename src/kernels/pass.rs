@@ -26,7 +26,8 @@ impl<I: Source, O: Sink> Pass<'_, I, O> {
             self.filter.depth(self.orientation),
             self.filter.outputs(self.orientation),
         );
-        let plan = Plan::new(size, depth, outputs, self.isa, exec.parallel.threads());
+        assert!(size.area() > 0, "a layer has pixels");
+        let plan = Plan::new(size, depth, outputs, self.isa, exec.parallel.threads().max(1));
         exec.parallel.par_for(plan.tasks(), &|task| {
             let mut scratch = exec.workspace.take(plan.scratch());
             let scratch = scratch.as_mut_ptr();

@@ -5,8 +5,8 @@ use super::scratch::Output;
 use super::simd::{Isa, Job, Simd};
 use super::{Pool, Size};
 
-/// `y`: f32[channels, height / 2, width / 2], an odd last row or column left out, of `x`:
-/// f32[channels, height, width].
+/// `y`: `f32[channels, height / 2, width / 2]`, an odd last row or column left out, of `x`:
+/// `f32[channels, height, width]`.
 ///
 /// # Panics
 ///
@@ -24,8 +24,8 @@ pub fn pool(x: &[f32], size: Size, pool: Pool, y: &mut [f32], isa: Isa, exec: Ex
     });
 }
 
-/// The gradient of the input, f32[channels, height, width], from `dy`, that of the output,
-/// f32[channels, height / 2, width / 2], and `x`, the input.
+/// The gradient of the input, `f32[channels, height, width]`, from `dy`, that of the output,
+/// `f32[channels, height / 2, width / 2]`, and `x`, the input.
 ///
 /// # Panics
 ///

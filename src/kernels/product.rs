@@ -11,7 +11,7 @@ pub(super) const BLOCK: usize = 8;
 /// Blocks of a group in either direction: a group is 4 KB, one page.
 const GROUP: usize = 4;
 /// Values of a block.
-const BLOCK_LEN: usize = BLOCK * BLOCK;
+pub(super) const BLOCK_LEN: usize = BLOCK * BLOCK;
 /// Values of a group.
 const GROUP_LEN: usize = GROUP * GROUP * BLOCK_LEN;
 
@@ -80,12 +80,10 @@ impl Packed {
         self.data
     }
 
-    /// Sets one value of each plane.
-    pub(super) fn set(&mut self, row: usize, col: usize, values: &[f32]) {
-        for (plane, &value) in values.iter().enumerate() {
-            let place = self.place(plane, row, col);
-            self.data[place] = value;
-        }
+    /// Sets a block of 8 x 8 values, column by column; `row` and `col` count blocks.
+    pub(super) fn set_block(&mut self, plane: usize, row: usize, col: usize, values: &[f32; BLOCK_LEN]) {
+        let start = self.block(plane, row, col);
+        self.data[start..start + BLOCK_LEN].copy_from_slice(values);
     }
 
     fn place(&self, plane: usize, row: usize, col: usize) -> usize {

@@ -49,9 +49,7 @@ impl Buffer {
             }
         }
     }
-}
 
-impl Buffer {
     /// Makes room for `len` values; what was there is lost.
     pub(super) fn grow(&mut self, len: usize) {
         if self.len() < len {

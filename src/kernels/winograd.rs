@@ -44,10 +44,12 @@ pub(super) fn filter(g: &[f32]) -> [f32; PLANES] {
         [A * GAMMA, -GAMMA, B * GAMMA],
         [0.0, 0.0, 1.0],
     ];
+    let rows: [[f64; 3]; POINTS] = std::array::from_fn(|i| {
+        std::array::from_fn(|col| (0..3).map(|row| G[i][row] * f64::from(g[row * 3 + col])).sum())
+    });
     std::array::from_fn(|plane| {
-        let (row, col) = (G[plane / POINTS], G[plane % POINTS]);
-        let terms = (0..9).map(|i| row[i / 3] * f64::from(g[i]) * col[i % 3]);
-        terms.sum::<f64>() as f32
+        let (row, col) = (rows[plane / POINTS], G[plane % POINTS]);
+        (row[0] * col[0] + row[1] * col[1] + row[2] * col[2]) as f32
     })
 }
 

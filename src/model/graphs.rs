@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::ModelError;
 use super::contract::{Contract, Kind, Operators, file_digest};
-use super::operators::Kernels;
+use super::operators::{KernelSet, Kernels};
 use crate::runtime::Engine;
 use crate::runtime::locate::{in_repository, program_folder};
 
@@ -32,11 +32,11 @@ struct CpuGraphs {
 }
 
 impl Graphs {
-    /// Opens the graphs called `name` (`gatys`, `gatys-avg`, …) in `folder`.
+    /// Opens the graphs called `name` (`gatys`, `gatys-avg`, …) in `folder`, to run on these kernels.
     ///
     /// # Errors
     /// They are missing, cut, of another contract, do not belong together, or their weights are missing or changed.
-    pub fn open(folder: &Path, name: &str) -> Result<Graphs, ModelError> {
+    pub fn open(folder: &Path, name: &str, kernels: KernelSet) -> Result<Graphs, ModelError> {
         let file = |kind: Kind| Operators::Portable.file(folder, name, kind);
         let (features, loss_gradient) = (file(Kind::Features), file(Kind::LossGradient));
         if !features.exists() && !loss_gradient.exists() {
@@ -52,14 +52,19 @@ impl Graphs {
             cpu: None,
         };
         graphs.check_pair()?;
-        graphs.cpu = graphs.read_cpu(folder, name)?;
+        graphs.cpu = graphs.read_cpu(folder, name, kernels)?;
         Ok(graphs)
     }
 
-    fn read_cpu(&self, folder: &Path, name: &str) -> Result<Option<CpuGraphs>, ModelError> {
+    fn read_cpu(
+        &self,
+        folder: &Path,
+        name: &str,
+        kernels: KernelSet,
+    ) -> Result<Option<CpuGraphs>, ModelError> {
         let file = |kind: Kind| Operators::Cpu.file(folder, name, kind);
         let (features, loss_gradient) = (file(Kind::Features), file(Kind::LossGradient));
-        let Some(kernels) = Kernels::choose()? else {
+        let Some(kernels) = Kernels::choose(kernels) else {
             return Ok(None);
         };
         if !features.exists() && !loss_gradient.exists() {

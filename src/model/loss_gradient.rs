@@ -18,6 +18,26 @@ pub struct Weights {
     pub content: f64,
 }
 
+impl Weights {
+    /// The weight that the others are measured in: the style weight, or the content weight if there is no style.
+    pub fn unit(self) -> f64 {
+        if self.style > 0.0 {
+            self.style
+        } else {
+            self.content
+        }
+    }
+
+    /// The same weights in that unit. The graph rounds weights to f32; these it rounds alike whatever the unit, so
+    /// that weights of another scale lead to the same picture.
+    pub fn relative(self) -> Weights {
+        Weights {
+            style: self.style / self.unit(),
+            content: self.content / self.unit(),
+        }
+    }
+}
+
 /// A session of the loss graph with its targets and weights bound; one run is one evaluation.
 ///
 /// All inputs but the image are handed over once; loss, terms and gradient come back into the same buffers each time.
@@ -197,6 +217,7 @@ mod tests {
     use ndarray::Array4;
 
     use super::*;
+    use crate::model::KernelSet;
     use crate::runtime::{Request, Runtime, Sought};
 
     /// The processor's own memory in the part of a card's.
@@ -220,7 +241,7 @@ mod tests {
         let runtime = Runtime::load(&Sought::default()).unwrap();
         let engine = Engine::start(&runtime, &Request::default(), 1).unwrap();
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-        let graphs = Graphs::open(&folder, "gatys").unwrap();
+        let graphs = Graphs::open(&folder, "gatys", KernelSet::OnnxRuntime).unwrap();
         let (content, style) = (noise(24, 32, 1), noise(20, 28, 2));
         let targets = graphs.targets(&engine, content.view(), style.view()).unwrap();
         let weights = Weights {

@@ -18,6 +18,7 @@ pub use contract::Contract;
 pub use features::Targets;
 pub use graphs::{GraphFile, Graphs, default_folder, list_graphs};
 pub use loss_gradient::{OnnxLossGradient, Weights};
+pub use operators::{KernelSet, UnusableKernels};
 
 use crate::runtime::EngineError;
 
@@ -131,14 +132,6 @@ pub enum ModelError {
         found: String,
         /// The sha256 that the graph names.
         expected: String,
-    },
-    /// Kernels were asked for that this machine cannot run.
-    #[error("IMPASTO_KERNELS is {name:?}; on this machine it can be {known}")]
-    Kernels {
-        /// The name.
-        name: String,
-        /// Those that it can run.
-        known: String,
     },
     /// The two graphs of a preset do not belong together.
     #[error(

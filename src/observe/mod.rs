@@ -74,6 +74,47 @@ impl<F: FnMut(&Event<'_>) -> ControlFlow<()>> Observer for F {
     }
 }
 
+/// Passes events on with their losses multiplied: the optimiser works on a loss in a unit of its own.
+pub(crate) struct InUnits<'a> {
+    unit: f64,
+    observer: &'a mut dyn Observer,
+}
+
+impl<'a> InUnits<'a> {
+    /// Tells `observer` losses in multiples of `unit`.
+    pub(crate) fn of(unit: f64, observer: &'a mut dyn Observer) -> Self {
+        Self { unit, observer }
+    }
+}
+
+impl Observer for InUnits<'_> {
+    fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
+        match event {
+            Event::Evaluated(evaluated) => {
+                let result = Evaluation {
+                    loss: evaluated.result.loss * self.unit,
+                    terms: evaluated
+                        .result
+                        .terms
+                        .iter()
+                        .map(|term| term * self.unit)
+                        .collect(),
+                };
+                self.observer.observe(&Event::Evaluated(Evaluated {
+                    result: &result,
+                    ..*evaluated
+                }))
+            }
+            Event::Iterated(iterated) => {
+                let loss = iterated.loss * self.unit;
+                self.observer
+                    .observe(&Event::Iterated(Iterated { loss, ..*iterated }))
+            }
+            other => self.observer.observe(other),
+        }
+    }
+}
+
 /// Tells several observers, all of them each time; one that asks to stop is enough.
 pub struct Fanout<'a>(pub Vec<&'a mut dyn Observer>);
 

@@ -37,7 +37,7 @@ pub enum EngineError {
     },
     /// The provider is there but does not come up.
     #[error(
-        "provider {provider} cannot run: {reason}; it needs {} (get it with {}), or use one that works here: {usable}",
+        "provider {provider} cannot run: {reason}; it needs {}, besides what {} brings; or use one that works here: {usable}",
         provider.needs,
         provider.remedy
     )]
@@ -558,7 +558,11 @@ fn reason(message: &str) -> String {
         let library = before.rsplit([' ', ':']).next().unwrap_or(before);
         return format!("the library {library} is missing");
     }
-    let words: String = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    // What the loader said stands behind where in ONNX Runtime it was said.
+    let said = message
+        .rsplit_once(" with error: ")
+        .map_or(message, |(_, said)| said);
+    let words: String = said.split_whitespace().collect::<Vec<_>>().join(" ");
     match words.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &words[..end]),
         None => words,
@@ -585,6 +589,12 @@ mod tests {
     fn a_missing_library_is_named() {
         let message = "Error in /src/provider_bridge_ort.cc:1778 : Failed to load library libonnxruntime_providers_cuda.so with error: libcublasLt.so.13: cannot open shared object file: No such file or directory";
         assert_eq!(reason(message), "the library libcublasLt.so.13 is missing");
+    }
+
+    #[test]
+    fn what_the_loader_said_is_kept() {
+        let message = "provider_bridge_ort.cc:2043 FAIL : Failed to load library cuda.so with error: cuda.so: undefined symbol: cuInit";
+        assert_eq!(reason(message), "cuda.so: undefined symbol: cuInit");
     }
 
     #[test]

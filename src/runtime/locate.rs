@@ -4,16 +4,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 /// The folder of the running program, links resolved.
-///
-/// Where the system cannot tell (Linux without `/proc`), the path that the program was called by does.
 pub fn program_folder() -> Option<PathBuf> {
-    let called_by = || {
-        env::args_os()
-            .next()
-            .map(PathBuf::from)
-            .filter(|path| path.components().count() > 1)
-    };
-    let program = env::current_exe().ok().or_else(called_by)?.canonicalize().ok()?;
+    let program = env::current_exe().ok()?.canonicalize().ok()?;
     Some(program.parent()?.to_path_buf())
 }
 

@@ -134,7 +134,7 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     fn prefetch(p: *const f32) {
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
     }
     #[inline(always)]
     unsafe fn sum(a: __m256) -> f32 {

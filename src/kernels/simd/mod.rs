@@ -152,7 +152,7 @@ pub(super) trait Simd: Copy {
     unsafe fn stream(p: *mut f32, a: Self::V);
     /// Orders streamed values before what is written later.
     unsafe fn fence();
-    /// Asks the memory for the cache line at `p`, which may point anywhere.
+    /// Asks for the cache line at `p`, which may point anywhere, to be in the second cache soon.
     fn prefetch(p: *const f32);
     /// The sum of the lanes.
     unsafe fn sum(a: Self::V) -> f32;

@@ -6,32 +6,21 @@
 mod context;
 mod layers;
 mod operator;
+mod set;
 mod terms;
 
 use std::collections::HashMap;
-use std::env;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ort::operator::OperatorDomain;
 
-use super::ModelError;
 use crate::kernels::{Conv3x3, Isa, Workspace};
 use operator::Own;
+pub use set::{KernelSet, UnusableKernels};
 
 /// The domain of the operators.
 const DOMAIN: &str = "impasto";
-
-/// Chooses the kernels, for developers and tests: an instruction set, or `off` for the portable graphs.
-const VARIABLE: &str = "IMPASTO_KERNELS";
-
-/// Values of the variable.
-const SETS: [(&str, Isa); 4] = [
-    ("portable", Isa::Portable),
-    ("neon", Isa::Neon),
-    ("avx2", Isa::Avx2),
-    ("avx512", Isa::Avx512),
-];
 
 /// What the sessions of a preset share: the transformed weights, scratch memory, the instruction set.
 pub(crate) struct Kernels {
@@ -50,22 +39,14 @@ impl fmt::Debug for Kernels {
 }
 
 impl Kernels {
-    /// For the fastest instruction set of this machine, or the one that the environment names; `None` if it says
-    /// `off`.
-    pub(super) fn choose() -> Result<Option<Arc<Kernels>>, ModelError> {
-        let isa = match env::var(VARIABLE).ok().as_deref() {
-            None | Some("") => Isa::detect(),
-            Some("off") => return Ok(None),
-            Some(name) => named(name).ok_or_else(|| ModelError::Kernels {
-                name: name.to_owned(),
-                known: usable().join(", "),
-            })?,
-        };
-        Ok(Some(Arc::new(Kernels {
+    /// What the sessions of a preset share; `None` if they run on ONNX Runtime's kernels.
+    pub(super) fn choose(set: KernelSet) -> Option<Arc<Kernels>> {
+        let isa = set.isa()?;
+        Some(Arc::new(Kernels {
             isa,
             workspace: Workspace::new(),
             layers: Mutex::default(),
-        })))
+        }))
     }
 
     /// The operators, for a session with this many threads.
@@ -100,15 +81,4 @@ impl Kernels {
             .cloned()
             .ok_or_else(|| ort::Error::new(format!("no layer {name} comes before its gradient")))
     }
-}
-
-fn named(name: &str) -> Option<Isa> {
-    let (_, isa) = SETS.into_iter().find(|(known, _)| *known == name)?;
-    isa.is_available().then_some(isa)
-}
-
-/// The values of the variable that this machine can take.
-fn usable() -> Vec<&'static str> {
-    let available = SETS.into_iter().filter(|(_, isa)| isa.is_available());
-    available.map(|(name, _)| name).chain(["off"]).collect()
 }

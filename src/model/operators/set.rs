@@ -1,0 +1,77 @@
+//! The choice of kernels.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::kernels::Isa;
+
+/// Which kernels the CPU provider runs the network on; other providers have their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KernelSet {
+    /// The program's own, on the fastest vectors of the machine.
+    #[default]
+    Auto,
+    /// ONNX Runtime's: slower, and closer to exact arithmetic, since they convolve directly.
+    OnnxRuntime,
+    /// The program's own, on vectors of one instruction set.
+    Own(Isa),
+}
+
+/// The names on the command line.
+const NAMES: [(&str, KernelSet); 6] = [
+    ("auto", KernelSet::Auto),
+    ("onnxruntime", KernelSet::OnnxRuntime),
+    ("portable", KernelSet::Own(Isa::Portable)),
+    ("neon", KernelSet::Own(Isa::Neon)),
+    ("avx2", KernelSet::Own(Isa::Avx2)),
+    ("avx512", KernelSet::Own(Isa::Avx512)),
+];
+
+/// Kernels that are not known, or that this machine cannot run.
+#[derive(Debug, thiserror::Error)]
+#[error("kernels {name:?} cannot be used; on this machine there are: {usable}")]
+pub struct UnusableKernels {
+    name: String,
+    usable: String,
+}
+
+impl KernelSet {
+    fn is_usable(self) -> bool {
+        match self {
+            KernelSet::Own(isa) => isa.is_available(),
+            KernelSet::Auto | KernelSet::OnnxRuntime => true,
+        }
+    }
+
+    /// The instruction set of the program's own kernels; `None` for ONNX Runtime's.
+    pub(super) fn isa(self) -> Option<Isa> {
+        match self {
+            KernelSet::Auto => Some(Isa::detect()),
+            KernelSet::OnnxRuntime => None,
+            KernelSet::Own(isa) => Some(isa),
+        }
+    }
+}
+
+impl FromStr for KernelSet {
+    type Err = UnusableKernels;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let usable = || NAMES.into_iter().filter(|(_, set)| set.is_usable());
+        let found = usable().find(|(known, _)| *known == name);
+        found.map(|(_, set)| set).ok_or_else(|| UnusableKernels {
+            name: name.to_owned(),
+            usable: usable().map(|(known, _)| known).collect::<Vec<_>>().join(", "),
+        })
+    }
+}
+
+impl fmt::Display for KernelSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = NAMES
+            .into_iter()
+            .find(|(_, set)| set == self)
+            .map_or("auto", |(name, _)| name);
+        f.write_str(name)
+    }
+}
