@@ -57,7 +57,7 @@ pub struct Stylize {
     /// The painting
     pub style: PathBuf,
 
-    /// Where the picture goes; the extension says how: .png, .jpg or .webp
+    /// Where the picture goes; the extension says how: .png, .jpg, .webp or .tif
     #[arg(short, long, value_name = "OUT", help_heading = "Output")]
     pub output: PathBuf,
 
@@ -90,13 +90,15 @@ pub struct Stylize {
     #[command(flatten)]
     pub objective: Objective,
 
-    /// What to start from: content, random, or a picture's path [default: content]
+    /// What to start from: content, random, gray, style-stats, blend:F or a picture's path [default: content]
     ///
-    /// A picture is resized to the painted one. Random noise is made from --seed: the same seed, the same picture.
+    /// random: faint noise around mid grey, made from --seed. gray: mid grey. style-stats: noise with the style
+    /// picture's colours. blend:F, F from 0 to 1: the content with that part of noise. A picture is resized to the
+    /// painted one.
     #[arg(long, value_name = "INIT", help_heading = "Start")]
     pub init: Option<Init>,
 
-    /// The seed of --init random: 0 to 2^64-1 [default: 0]
+    /// The seed of the noise in --init: 0 to 2^64-1 [default: 0]
     #[arg(long, value_name = "N", value_parser = whole::<u64>(0, u64::MAX), allow_negative_numbers = true, help_heading = "Start")]
     pub seed: Option<u64>,
 
@@ -168,7 +170,7 @@ pub struct Objective {
     #[arg(long, value_name = "KIND", help_heading = "Objective")]
     pub pooling: Option<PoolingArg>,
 
-    /// The style picture's longer side in pixels; larger means smaller strokes' worth of detail is seen
+    /// The style picture's longer side in pixels: the larger it is seen, the larger the strokes
     ///
     /// 1 to 32768. Default: no longer than the painted picture; a smaller style picture is enlarged only when this
     /// asks for it.
