@@ -53,7 +53,7 @@ pub struct Provider {
     pub trial: Preset,
     /// What it can compute in, and the options that say so.
     pub precisions: &'static [(Precision, Preset)],
-    /// Options of its cache on disk, the first of which turns it on; see [`OWN_FOLDER`] and [`SHARED_FOLDER`].
+    /// Options of its cache on disk, the first of which turns it on.
     pub cache: Preset,
     /// Why the first session takes long, where it does.
     pub patience: Option<&'static str>,
