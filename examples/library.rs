@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [content, style, output] = arguments.as_slice() else {
         return Err("usage: library CONTENT STYLE OUTPUT".into());
     };
-    let stylizer = Stylizer::builder().size(256_u32).iterations(100_u64).build()?;
+    let stylizer = Stylizer::builder().size(256).iterations(100).build()?;
     let mut observer = |event: &Event<'_>| {
         if let Event::Iterated(step) = event
             && step.iteration % 10 == 0

@@ -1,5 +1,7 @@
 //! The pipeline.
 
+use std::path::PathBuf;
+
 use ndarray::Array4;
 
 use crate::config::{Options, Pooling, Settings};
@@ -240,7 +242,7 @@ macro_rules! setters {
     ($($name:ident: $type:ty,)*) => {
         $(
             #[doc = concat!("Sets [`Options::", stringify!($name), "`].")]
-            pub fn $name(mut self, $name: impl Into<$type>) -> Builder {
+            pub fn $name(mut self, $name: $type) -> Builder {
                 self.options.$name = Some($name.into());
                 self
             }
@@ -250,7 +252,7 @@ macro_rules! setters {
 
 impl Builder {
     setters! {
-        preset: String,
+        preset: impl Into<String>,
         pooling: Pooling,
         size: u32,
         fit: Fit,
@@ -263,8 +265,8 @@ impl Builder {
         history: usize,
         kernels: KernelSet,
         threads: usize,
-        graphs: std::path::PathBuf,
-        onnxruntime: std::path::PathBuf,
+        graphs: impl Into<PathBuf>,
+        onnxruntime: impl Into<PathBuf>,
     }
 
     /// Sets the execution provider; the rest of [`Request`](crate::runtime::Request) keeps its defaults.
