@@ -125,7 +125,12 @@ impl Contract {
     ///
     /// # Errors
     /// The graph is cut, of another contract, or was not exported together with this one.
-    pub fn read_flavour(&self, path: &Path, kind: Kind, operators: Operators) -> Result<Contract, ModelError> {
+    pub fn read_flavour(
+        &self,
+        path: &Path,
+        kind: Kind,
+        operators: Operators,
+    ) -> Result<Contract, ModelError> {
         let other = Contract::parse(path, kind, operators)?;
         if other.belongs_to(self) {
             return Ok(other);

@@ -21,8 +21,8 @@ pub(super) fn build(
     let key = size.map(|(width, height)| format!("{}|{width}x{height}", contract.sha256));
     let builder = engine.builder(key.as_deref().map_or(Purpose::FewRuns, Purpose::ManyRuns))?;
     let threads = engine.threads();
-    let committed = with_operators(builder, kernels, threads)
-        .and_then(|builder| commit(builder, contract, size));
+    let committed =
+        with_operators(builder, kernels, threads).and_then(|builder| commit(builder, contract, size));
     committed.map_err(|source| ModelError::Session {
         path: contract.path.clone(),
         source,

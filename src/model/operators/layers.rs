@@ -106,7 +106,10 @@ fn constant_weights(context: &KernelContext<'_>) -> ort::Result<Vec<f32>> {
     let (_, codebook) = codebook.try_extract_tensor::<f32>()?;
     let (_, indices) = weights.try_extract_tensor::<u8>()?;
     check(codebook.len() == 256, "the codebook")?;
-    Ok(indices.iter().map(|&index| codebook[usize::from(index)]).collect())
+    Ok(indices
+        .iter()
+        .map(|&index| codebook[usize::from(index)])
+        .collect())
 }
 
 /// X, B, W → Y: 3x3 convolution, bias, ReLU.
@@ -143,7 +146,10 @@ fn conv_relu_gradient(layer: &str, call: &Call<'_>) -> ort::Result<()> {
     let layer = call.kernels.layer(layer)?;
     let (dy, y) = (call.input(0)?, call.input(1)?);
     let (dy, y) = (Picture::of(&dy)?, Picture::of(&y)?);
-    check(dy.shape() == y.shape() && y.channels == layer.outputs(), "dY and Y")?;
+    check(
+        dy.shape() == y.shape() && y.channels == layer.outputs(),
+        "dY and Y",
+    )?;
     let gradient = Gradient::Gated {
         dy: dy.values,
         y: y.values,

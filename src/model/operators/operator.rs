@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use ort::operator::{BoxedKernel, ComputeContext, Kernel, KernelContext, Operator, OperatorInput, OperatorOutput};
+use ort::operator::{
+    BoxedKernel, ComputeContext, Kernel, KernelContext, Operator, OperatorInput, OperatorOutput,
+};
 use ort::value::TensorElementType;
 
 use super::Kernels;
