@@ -8,8 +8,7 @@ RUNTIME ?= cpu
 PREFIX ?= /usr/local
 # Where cargo leaves what it builds.
 TARGET = $(or $(CARGO_TARGET_DIR),target)
-# With zig (pip install ziglang cargo-zigbuild) `make dist` builds for systems as old as ONNX Runtime's wheels allow,
-# else for systems as new as this one.
+# The oldest glibc that ONNX Runtime's wheels run on; `make dist` links for it with zig.
 GLIBC = 2.28
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 # Longest side and number of iterations of the demo's picture: some minutes on two cores.
@@ -18,6 +17,9 @@ DEMO_ITERATIONS ?= 150
 
 # Tools and packages that set-up has installed; plugins of the user's own pytest stay out.
 TOOLS = PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONPATH=scripts:runtime/python $(PYTHON) -m
+
+# cargo-zigbuild and the zig that it calls, as set-up lays them.
+ZIG = PATH="$(CURDIR)/runtime/zig/bin:$$PATH" PYTHONPATH="$(CURDIR)/runtime/zig"
 
 .PHONY: help setup demo test lint check dist install clean
 
@@ -53,13 +55,14 @@ lint: setup ## check format, lints and documentation
 check: lint test ## what CI runs
 
 dist: setup ## pack program, ONNX Runtime, graphs and weights into one folder and a tar.gz in dist/
-	@if $(CARGO) zigbuild --version >/dev/null 2>&1; then \
-		set -ex; $(CARGO) zigbuild --release --locked --target $(HOST).$(GLIBC); \
-		$(PYTHON) scripts/dist.py --program $(TARGET)/$(HOST)/release/impasto --runtime $(RUNTIME); \
-	else \
-		set -ex; $(CARGO) build --release --locked; \
-		$(PYTHON) scripts/dist.py --program $(TARGET)/release/impasto --runtime $(RUNTIME); \
-	fi
+ifneq ($(findstring linux-gnu,$(HOST)),)
+	@$(PYTHON) scripts/setup.py --runtime $(RUNTIME) --linker
+	$(ZIG) $(CARGO) zigbuild --release --locked --target $(HOST).$(GLIBC)
+	@$(PYTHON) scripts/dist.py --program $(TARGET)/$(HOST)/release/impasto --runtime $(RUNTIME)
+else
+	$(CARGO) build --release --locked
+	@$(PYTHON) scripts/dist.py --program $(TARGET)/release/impasto --runtime $(RUNTIME)
+endif
 
 install: setup ## lay the same below PREFIX, /usr/local unless it is given
 	$(CARGO) build --release --locked

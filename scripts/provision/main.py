@@ -16,9 +16,11 @@ ROOT = Path(__file__).parents[2]
 
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
-    runtime = parse(arguments).runtime
+    options = parse(arguments)
     try:
-        provision(root, runtime, platforms.current())
+        provision(root, options.runtime, platforms.current())
+        if options.linker:
+            ensure_packages(root / "runtime/zig", root / "scripts/requirements-dist.txt")
     except SetupError as error:
         return fail(str(error))
     except OSError as error:
@@ -53,6 +55,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         choices=pins.runtimes(),
         default="cpu",
         help="which build of ONNX Runtime to put into runtime/ (default: %(default)s); several may coexist",
+    )
+    parser.add_argument(
+        "--linker",
+        action="store_true",
+        help="also fetch the linker of `make dist` for Linux, zig: its programs run on systems of an older glibc",
     )
     return parser.parse_args(arguments)
 
