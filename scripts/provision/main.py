@@ -59,7 +59,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--linker",
         action="store_true",
-        help="also fetch the linker of `make dist` for Linux, zig: its programs run on systems of an older glibc",
+        help="also fetch zig, with which `make dist` links for an older glibc",
     )
     return parser.parse_args(arguments)
 
