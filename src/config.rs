@@ -1,6 +1,7 @@
 //! What to paint and how: presets, options, and the settings they resolve to.
 
 use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
@@ -162,8 +163,13 @@ impl Options {
             init: self.init.clone().unwrap_or_default(),
             seed: self.seed.unwrap_or(0),
             iterations: self.iterations.unwrap_or(500),
-            history: count("history", self.history.unwrap_or(20), 1000)?,
-            threads: count("threads", self.threads.unwrap_or_else(available_threads), 1024)?,
+            history: within("history", self.history.unwrap_or(20), 1..=1000, "1 to 1000")?,
+            threads: within(
+                "threads",
+                self.threads.unwrap_or_else(available_threads),
+                1..=1024,
+                "1 to 1024",
+            )?,
             kernels: self.kernels.unwrap_or_default(),
             provider: self.provider.clone(),
         };
@@ -193,32 +199,23 @@ fn available_threads() -> usize {
 }
 
 fn pixels(option: &'static str, value: u32) -> Result<u32, ConfigError> {
-    if (1..=MAX_SIZE).contains(&value) {
-        return Ok(value);
-    }
-    Err(ConfigError {
-        option,
-        value: value.to_string(),
-        expected: "1 to 32768 pixels",
-    })
+    within(option, value, 1..=MAX_SIZE, "1 to 32768 pixels")
 }
 
 fn weight(option: &'static str, value: f64) -> Result<f64, ConfigError> {
-    if (0.0..=1e15).contains(&value) {
-        return Ok(value);
-    }
-    Err(ConfigError {
-        option,
-        value: value.to_string(),
-        expected: "a number from 0 to 1e15",
-    })
+    within(option, value, 0.0..=1e15, "a number from 0 to 1e15")
 }
 
-fn count(option: &'static str, value: usize, most: usize) -> Result<usize, ConfigError> {
-    if (1..=most).contains(&value) {
+/// The value, if it is in its range, which `expected` says in words.
+fn within<T: PartialOrd + Display>(
+    option: &'static str,
+    value: T,
+    range: RangeInclusive<T>,
+    expected: &'static str,
+) -> Result<T, ConfigError> {
+    if range.contains(&value) {
         return Ok(value);
     }
-    let expected = if most == 1000 { "1 to 1000" } else { "1 to 1024" };
     Err(ConfigError {
         option,
         value: value.to_string(),

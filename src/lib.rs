@@ -17,6 +17,7 @@
 //! 9. [`stylize`]: all of it in one function.
 #![warn(missing_docs)]
 
+pub mod atomic;
 pub mod color;
 pub mod config;
 mod error;

@@ -129,20 +129,7 @@ fn numbers_out_of_range() {
         (["--seed", "-1"], ["--seed", "whole number"]),
         (["--save-every", "0"], ["--save-every", "whole number"]),
     ] {
-        let mut command = impasto();
-        command.current_dir(workshop.folder.path()).args([
-            "stylize",
-            "content.png",
-            "style.png",
-            "-o",
-            "refused.png",
-        ]);
-        command
-            .arg("--graphs")
-            .arg(tiny_graphs())
-            .arg("--onnxruntime")
-            .arg(onnxruntime());
-        fail(command.args(arguments), &parts);
+        fail(workshop.stylize("refused.png").args(arguments), &parts);
         assert!(
             !workshop.path("refused.png").exists(),
             "{arguments:?} left an output"
@@ -205,19 +192,12 @@ fn onnx_runtime_that_cannot_be_used() {
             &["not ONNX Runtime", "make setup"],
         );
     }
-    let mut command = impasto();
-    command.current_dir(workshop.folder.path()).args([
-        "stylize",
-        "content.png",
-        "style.png",
-        "-o",
-        "refused.png",
-    ]);
-    command
-        .arg("--graphs")
-        .arg(tiny_graphs())
-        .env("ORT_DYLIB_PATH", "gone.so");
-    fail(&mut command, &["gone.so", "ORT_DYLIB_PATH"]);
+    fail(
+        workshop
+            .stylize_without_library("refused.png")
+            .env("ORT_DYLIB_PATH", "gone.so"),
+        &["gone.so", "ORT_DYLIB_PATH"],
+    );
 }
 
 /// Some library of the system that is not ONNX Runtime.

@@ -207,20 +207,9 @@ fn options_that_the_provider_does_not_know_are_refused_before_anything_is_loaded
             ["--onnxruntime", "--runtime"],
         ),
     ] {
-        let mut command = impasto();
-        command.current_dir(workshop.folder.path()).args([
-            "stylize",
-            "content.png",
-            "style.png",
-            "-o",
-            "out.png",
-        ]);
+        let mut command = workshop.stylize_without_library("out.png");
         // No library could be loaded from here.
-        command
-            .env("ORT_DYLIB_PATH", "gone.so")
-            .arg("--graphs")
-            .arg(tiny_graphs());
-        fail(command.args(arguments), &parts);
+        fail(command.env("ORT_DYLIB_PATH", "gone.so").args(arguments), &parts);
     }
 }
 

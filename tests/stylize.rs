@@ -288,3 +288,18 @@ fn help_and_version_go_to_stdout() {
         );
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn picture_and_trace_have_the_permissions_of_any_file() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let workshop = Workshop::new();
+    succeed(
+        workshop
+            .stylize("out.png")
+            .args(["--iterations", "1", "--trace", "trace.json"]),
+    );
+    fs::write(workshop.path("any"), "").unwrap();
+    let mode = |name| fs::metadata(workshop.path(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("out.png"), mode("trace.json")), (mode("any"), mode("any")));
+}

@@ -5,9 +5,11 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use ndarray::Axis;
+use ndarray_npy::WriteNpyExt as _;
 use serde::Serialize as _;
 use serde::ser::{SerializeMap as _, Serializer};
 
+use impasto::atomic;
 use impasto::stylize::{Judged, Stylizer};
 
 use super::args::Evaluate;
@@ -33,7 +35,8 @@ pub fn run(args: &Evaluate) -> anyhow::Result<Ended> {
     let judged = stylizer.evaluate(&image, &content, &style)?;
     warn_of_placement(judged.placement.as_ref());
     if let Some(path) = &args.gradient {
-        write_gradient(path, &judged).with_context(|| format!("{} cannot be written", path.display()))?;
+        write_gradient(path, args.force, &judged)
+            .with_context(|| format!("{} cannot be written", path.display()))?;
     }
     let text = if args.json { json(&judged)? } else { table(&judged) };
     io::stdout()
@@ -42,16 +45,12 @@ pub fn run(args: &Evaluate) -> anyhow::Result<Ended> {
     Ok(Ended::Done)
 }
 
-/// Writes the gradient as `.npy`, atomically.
-fn write_gradient(path: &Path, judged: &Judged) -> anyhow::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    ndarray_npy::WriteNpyExt::write_npy(&judged.gradient.index_axis(Axis(0), 0), &mut file)?;
-    file.persist(path)?;
-    Ok(())
+/// Writes the gradient as `.npy`.
+fn write_gradient(path: &Path, overwrite: bool, judged: &Judged) -> io::Result<()> {
+    let gradient = judged.gradient.index_axis(Axis(0), 0);
+    atomic::write(path, overwrite, |file| {
+        gradient.write_npy(file).map_err(io::Error::other)
+    })
 }
 
 fn named(judged: &Judged) -> impl Iterator<Item = (&String, f64)> {

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 
+use impasto::atomic::folder_of;
 use impasto::model::contract::{CONTRACT_VERSION, file_digest};
 use impasto::observe::{Fanout, Observer, Previews, Recorder, Trace, preview_path};
 use impasto::picture::{self, Picture};
@@ -79,10 +80,7 @@ fn check_outputs(args: &Stylize, iterations: u64) -> anyhow::Result<()> {
 
 /// Checks that a file other than a picture can be written.
 pub fn check_file(path: &Path, overwrite: bool, option: &str) -> anyhow::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     if path.is_dir() {
         bail!("{option}: {} is a folder; name a file", path.display());
     }
@@ -156,6 +154,6 @@ fn write_trace(
         evaluations: recorder,
     };
     trace
-        .write(path)
+        .write(path, args.force)
         .with_context(|| format!("the trace {} cannot be written", path.display()))
 }

@@ -121,16 +121,12 @@ impl Contract {
         Ok(contract)
     }
 
-    /// Reads and checks the contract of the same graph of other operators.
+    /// Reads and checks the contract of another graph of the same export; the weights, which it shares, are not read
+    /// again.
     ///
     /// # Errors
-    /// The graph is cut, of another contract, or was not exported together with this one.
-    pub fn read_flavour(
-        &self,
-        path: &Path,
-        kind: Kind,
-        operators: Operators,
-    ) -> Result<Contract, ModelError> {
+    /// The graph is missing, cut, of another contract, or was not exported together with this one.
+    pub fn read_other(&self, path: &Path, kind: Kind, operators: Operators) -> Result<Contract, ModelError> {
         let other = Contract::parse(path, kind, operators)?;
         if other.belongs_to(self) {
             return Ok(other);
@@ -142,7 +138,7 @@ impl Contract {
     }
 
     /// Whether both see the same layers of the same network.
-    pub(super) fn belongs_to(&self, other: &Contract) -> bool {
+    fn belongs_to(&self, other: &Contract) -> bool {
         self.weights_sha256 == other.weights_sha256
             && self.external_data == other.external_data
             && self.style_layers == other.style_layers

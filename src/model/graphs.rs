@@ -46,12 +46,12 @@ impl Graphs {
                 available: available(folder).join(", "),
             });
         }
+        let features = Contract::read(&features, Kind::Features)?;
         let mut graphs = Graphs {
-            features: Contract::read(&features, Kind::Features)?,
-            loss_gradient: Contract::read(&loss_gradient, Kind::LossGradient)?,
+            loss_gradient: features.read_other(&loss_gradient, Kind::LossGradient, Operators::Portable)?,
+            features,
             cpu: None,
         };
-        graphs.check_pair()?;
         graphs.cpu = graphs.read_cpu(folder, name, kernels)?;
         Ok(graphs)
     }
@@ -70,7 +70,7 @@ impl Graphs {
         if !features.exists() && !loss_gradient.exists() {
             return Ok(None);
         }
-        let read = |path: &Path, kind: Kind| self.features.read_flavour(path, kind, Operators::Cpu);
+        let read = |path: &Path, kind: Kind| self.features.read_other(path, kind, Operators::Cpu);
         Ok(Some(CpuGraphs {
             features: read(&features, Kind::Features)?,
             loss_gradient: read(&loss_gradient, Kind::LossGradient)?,
@@ -87,17 +87,6 @@ impl Graphs {
             (None, Kind::Features) => (&self.features, None),
             (None, Kind::LossGradient) => (&self.loss_gradient, None),
         }
-    }
-
-    fn check_pair(&self) -> Result<(), ModelError> {
-        let (a, b) = (&self.features, &self.loss_gradient);
-        if a.belongs_to(b) {
-            return Ok(());
-        }
-        Err(ModelError::Mismatch {
-            features: a.path.clone(),
-            loss_gradient: b.path.clone(),
-        })
     }
 
     /// Checks that a picture of `size` (width, height in pixels) is large enough for the deepest layer. `what` and

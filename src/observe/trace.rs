@@ -10,6 +10,7 @@ use serde::ser::{SerializeMap as _, Serializer};
 use serde::{Serialize, ser};
 
 use super::{Event, Observer};
+use crate::atomic;
 use crate::config::Settings;
 use crate::model::Contract;
 
@@ -119,16 +120,11 @@ impl Trace<'_> {
     /// Writes the trace to `path`, atomically: the file is whole or not there.
     ///
     /// # Errors
-    /// The folder or file cannot be written.
-    pub fn write(&self, path: &Path) -> io::Result<()> {
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        serde_json::to_writer_pretty(&mut file, self)?;
-        file.write_all(b"\n")?;
-        file.persist(path)?;
-        Ok(())
+    /// The folder or file cannot be written, or there is a file and `overwrite` is not set.
+    pub fn write(&self, path: &Path, overwrite: bool) -> io::Result<()> {
+        atomic::write(path, overwrite, |file| {
+            serde_json::to_writer_pretty(&mut *file, self)?;
+            file.write_all(b"\n")
+        })
     }
 }

@@ -2,9 +2,8 @@
 
 use std::{
     borrow::Cow,
-    fs,
     io::{self, BufWriter, Seek, Write},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use image::{
@@ -14,6 +13,7 @@ use image::{
 use tempfile::NamedTempFile;
 
 use super::{Bits, Encoding, OutputFormat, Picture, PictureError, profile};
+use crate::atomic;
 
 /// As [`check_output_as`] with the default [`Encoding`].
 ///
@@ -168,7 +168,7 @@ impl Picture {
 
 /// Makes an empty file in the folder of `path`, where a rename can move it in place, after checking what is there.
 fn temporary_beside(path: &Path, overwrite: bool) -> Result<NamedTempFile, PictureError> {
-    let folder = folder_of(path);
+    let folder = atomic::folder_of(path);
     if !folder.is_dir() {
         return Err(PictureError::MissingFolder {
             path: path.into(),
@@ -181,50 +181,20 @@ fn temporary_beside(path: &Path, overwrite: bool) -> Result<NamedTempFile, Pictu
     if !overwrite && path.exists() {
         return Err(PictureError::Exists { path: path.into() });
     }
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".impasto-").suffix(".part");
-    // By default only the owner may read a temporary file; the umask takes from this what it takes from any file.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder).map_err(|cause| PictureError::Write {
+    atomic::begin(path).map_err(|cause| PictureError::Write {
         path: path.into(),
         cause,
     })
 }
 
-/// The folder that the file at `path` is to be written into: where the file itself is, if `path` is a link to it.
-fn folder_of(path: &Path) -> PathBuf {
-    match target_of(path).parent() {
-        Some(folder) if folder != Path::new("") => folder.into(),
-        _ => PathBuf::from("."),
-    }
-}
-
-/// The file behind `path`, when `path` is a link to one.
-fn target_of(path: &Path) -> PathBuf {
-    if path.is_symlink() {
-        fs::canonicalize(path).unwrap_or_else(|_| path.into())
-    } else {
-        path.into()
-    }
-}
-
 fn put_in_place(file: NamedTempFile, path: &Path, overwrite: bool) -> Result<(), PictureError> {
-    let placed = if overwrite {
-        file.persist(target_of(path))
-    } else {
-        file.persist_noclobber(target_of(path))
-    };
-    match placed {
-        Ok(_) => Ok(()),
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
-            Err(PictureError::Exists { path: path.into() })
-        }
-        Err(error) => Err(PictureError::Write {
+    atomic::put_in_place(file, path, overwrite).map_err(|cause| match cause.kind() {
+        io::ErrorKind::AlreadyExists => PictureError::Exists { path: path.into() },
+        _ => PictureError::Write {
             path: path.into(),
-            cause: error.error,
-        }),
-    }
+            cause,
+        },
+    })
 }
 
 fn to_io(error: ImageError) -> io::Error {
@@ -266,6 +236,6 @@ mod tests {
             message.contains("WebP") && message.contains("1x16385"),
             "{message}"
         );
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

@@ -57,16 +57,18 @@ impl Workshop {
 
     /// `impasto stylize content.png style.png -o OUTPUT` on the tiny graphs, in this folder.
     pub fn stylize(&self, output: &str) -> Command {
+        let mut command = self.stylize_without_library(output);
+        command.arg("--onnxruntime").arg(onnxruntime());
+        command
+    }
+
+    /// The same with no word on ONNX Runtime.
+    pub fn stylize_without_library(&self, output: &str) -> Command {
         let mut command = impasto();
         command
             .current_dir(self.folder.path())
             .args(["stylize", "content.png", "style.png", "-o", output]);
-        command
-            .args(["--size", "40"])
-            .arg("--graphs")
-            .arg(tiny_graphs())
-            .arg("--onnxruntime")
-            .arg(onnxruntime());
+        command.args(["--size", "40"]).arg("--graphs").arg(tiny_graphs());
         command
     }
 
