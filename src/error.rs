@@ -1,7 +1,7 @@
 //! The library's error: one type with a variant per stage, each of which names the thing and the remedy.
 
 use crate::config::ConfigError;
-use crate::model::ModelError;
+use crate::model::{ModelError, UnusableKernels};
 use crate::optimize::OptimizeError;
 use crate::picture::PictureError;
 use crate::runtime::{EngineError, RequestError, RuntimeError};
@@ -22,6 +22,9 @@ pub enum Error {
     /// A provider asked for things that it does not know.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// Kernels that this machine cannot run.
+    #[error(transparent)]
+    Kernels(#[from] UnusableKernels),
     /// A provider that cannot run.
     #[error(transparent)]
     Engine(#[from] EngineError),

@@ -79,6 +79,7 @@ impl Stylizer {
     pub fn new(options: &Options) -> Result<Stylizer, Error> {
         let settings = options.resolve()?;
         settings.provider.check()?;
+        settings.kernels.check()?;
         let name = settings.graph_name();
         let folder = options.graphs.clone().map_or_else(|| default_folder(&name), Ok)?;
         let graphs = Graphs::open(&folder, &name, settings.kernels)?;

@@ -87,6 +87,9 @@ pub struct Stylize {
     #[arg(short, long, help_heading = "Output")]
     pub quiet: bool,
 
+    #[command(flatten)]
+    pub config: Config,
+
     /// The painted picture's size in pixels: its longer side, or with --fit short its shorter one [default: 512]
     ///
     /// 1 to 32768. A picture already that size is not resampled. Time and memory grow with the number of pixels.
@@ -182,10 +185,25 @@ pub struct Evaluate {
     pub force: bool,
 
     #[command(flatten)]
+    pub config: Config,
+
+    #[command(flatten)]
     pub objective: Objective,
 
     #[command(flatten)]
     pub engine: Engine,
+}
+
+/// Settings from elsewhere.
+#[derive(Debug, Args)]
+pub struct Config {
+    /// Take settings from a TOML file; flags win over it
+    ///
+    /// Its keys are the long flags' names: size = 768, color = "match", provider-option = { use_tf32 = "1" }. All flags
+    /// that say what to paint and how can stand there; pictures, outputs and --force cannot. evaluate takes the same
+    /// files and passes over what only stylize needs.
+    #[arg(long = "config", value_name = "FILE.toml", help_heading = "Records")]
+    pub file: Option<PathBuf>,
 }
 
 /// What is asked of the picture.
@@ -305,12 +323,7 @@ impl Stylize {
 impl Evaluate {
     /// The library's options.
     pub fn options(&self) -> Options {
-        let options = shared_options(&self.objective, &self.engine);
-        // One evaluation to judge by: exactness counts, not speed.
-        Options {
-            kernels: options.kernels.or(Some(KernelSet::OnnxRuntime)),
-            ..options
-        }
+        shared_options(&self.objective, &self.engine)
     }
 }
 

@@ -10,18 +10,24 @@ use serde::Serialize as _;
 use serde::ser::{SerializeMap as _, Serializer};
 
 use impasto::atomic;
+use impasto::config::Options;
+use impasto::model::KernelSet;
 use impasto::stylize::{Judged, Stylizer};
 
 use super::args::Evaluate;
 use super::progress::warn_of_placement;
 use super::providers::announce_engine;
 use super::stylize::check_file;
-use super::{Ended, load};
+use super::{Ended, load, sources};
 
 /// Prints the loss and its terms.
 pub fn run(args: &Evaluate) -> anyhow::Result<Ended> {
-    let options = args.options();
-    options.resolve()?;
+    // One evaluation to judge by: exactness counts, not speed.
+    let exact = Options {
+        kernels: Some(KernelSet::OnnxRuntime),
+        ..Options::default()
+    };
+    let (options, _) = sources::resolve(args.options(), &args.config, exact)?;
     if let Some(path) = &args.gradient {
         check_file(path, args.force, "--gradient")?;
     }

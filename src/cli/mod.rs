@@ -6,6 +6,7 @@ mod interrupt;
 mod manual;
 mod progress;
 mod providers;
+mod sources;
 mod stylize;
 mod version;
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 
 use impasto::atomic::folder_of;
-use impasto::config::Settings;
+use impasto::config::{Options, Settings};
 use impasto::model::contract::{CONTRACT_VERSION, file_digest};
 use impasto::observe::{Fanout, Observer, Previews, Recorder, Trace, preview_path};
 use impasto::picture::{self, Picture};
@@ -17,12 +17,11 @@ use super::args::Stylize;
 use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::providers::announce_engine;
-use super::{Ended, load, say};
+use super::{Ended, load, say, sources};
 
 /// Paints, saves the picture and what else was asked for.
 pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
-    let options = args.options();
-    let settings = options.resolve()?;
+    let (options, settings) = sources::resolve(args.options(), &args.config, Options::default())?;
     check_outputs(args, &settings)?;
     let content = load(&args.content, args.quiet)?;
     let style = load(&args.style, args.quiet)?;
