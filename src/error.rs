@@ -4,6 +4,7 @@ use crate::config::ConfigError;
 use crate::model::{ModelError, UnusableKernels};
 use crate::optimize::OptimizeError;
 use crate::picture::PictureError;
+use crate::record::RecordError;
 use crate::runtime::{EngineError, RequestError, RuntimeError};
 
 /// Whatever stops a run.
@@ -31,6 +32,9 @@ pub enum Error {
     /// A graph that cannot be used.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// A recorded run that cannot be repeated.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// An optimisation that failed.
     #[error(transparent)]
     Optimize(#[from] OptimizeError),

@@ -54,10 +54,12 @@ pub enum Command {
 #[command(verbatim_doc_comment, args_override_self = true)]
 pub struct Stylize {
     /// The photo: PNG, JPEG, WebP, TIFF or BMP
-    pub content: PathBuf,
+    #[arg(required_unless_present = "repeat", conflicts_with = "repeat")]
+    pub content: Option<PathBuf>,
 
     /// The painting
-    pub style: PathBuf,
+    #[arg(required_unless_present = "repeat", conflicts_with = "repeat")]
+    pub style: Option<PathBuf>,
 
     /// Where the picture goes; the extension says how: .png, .jpg, .webp or .tif
     #[arg(short, long, value_name = "OUT", help_heading = "Output")]
@@ -79,9 +81,19 @@ pub struct Stylize {
     #[arg(long, value_name = "QUALITY", value_parser = whole::<u8>(1, 100), allow_negative_numbers = true, help_heading = "Output")]
     pub jpeg_quality: Option<u8>,
 
-    /// Write settings, versions and the loss at every evaluation to a JSON file
-    #[arg(long, value_name = "FILE.json", help_heading = "Output")]
+    /// Write a JSON file that holds all it takes to repeat the run, and the loss at every evaluation
+    ///
+    /// The resolved settings, the sha256 of pictures, graphs and weights, versions, kernels, and how the run ended.
+    #[arg(long, value_name = "FILE.json", help_heading = "Records")]
     pub trace: Option<PathBuf>,
+
+    /// Do a run again as its trace tells: CONTENT, STYLE and all settings come from there
+    ///
+    /// With the same program on the same machine the picture has the same bytes. Pictures, graphs and weights that
+    /// have changed are errors; another version or machine is a warning. Flags that are given beside it win, so that
+    /// one thing can be varied. A run that Ctrl-C or --max-seconds ended is repeated up to where it ended.
+    #[arg(long, value_name = "TRACE.json", help_heading = "Records")]
+    pub repeat: Option<PathBuf>,
 
     /// Print nothing but errors
     #[arg(short, long, help_heading = "Output")]

@@ -4,6 +4,7 @@ mod args;
 mod evaluate;
 mod interrupt;
 mod manual;
+mod plan;
 mod progress;
 mod providers;
 mod sources;

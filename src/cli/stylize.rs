@@ -1,53 +1,59 @@
 //! `impasto stylize`.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 
 use impasto::atomic::folder_of;
-use impasto::config::{Options, Settings};
-use impasto::model::contract::{CONTRACT_VERSION, file_digest};
-use impasto::observe::{Fanout, Observer, Previews, Recorder, Trace, preview_path};
+use impasto::config::Settings;
+use impasto::observe::{Fanout, Observer, Previews, Recorder, preview_path};
+use impasto::optimize::Outcome;
 use impasto::picture::{self, Picture};
+use impasto::record::{FileRecord, Manifest, Trace};
 use impasto::stylize::{Stylized, Stylizer};
 
 use super::args::Stylize;
 use super::interrupt::Interrupt;
+use super::plan::Plan;
 use super::progress::Progress;
 use super::providers::announce_engine;
-use super::{Ended, load, say, sources};
+use super::{Ended, load, say};
 
 /// Paints, saves the picture and what else was asked for.
 pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
-    let (options, settings) = sources::resolve(args.options(), &args.config, Options::default())?;
-    check_outputs(args, &settings)?;
-    let content = load(&args.content, args.quiet)?;
-    let style = load(&args.style, args.quiet)?;
-    let stylizer = Stylizer::new(&options)?;
+    let plan = Plan::of(args)?;
+    check_outputs(args, &plan.settings)?;
+    let content = load(&plan.content, args.quiet)?;
+    let style = load(&plan.style, args.quiet)?;
+    let inputs = plan.inputs()?;
+    let stylizer = Stylizer::new(&plan.options)?;
+    plan.check(&stylizer, args.quiet)?;
     if !args.quiet {
-        announce(args, &stylizer, &content, &style);
+        announce(&plan, &stylizer, &content, &style);
     }
 
     let mut interrupt = Interrupt::listen().context("cannot listen to Ctrl-C")?;
-    let mut progress = Progress::new(settings.iterations, args.quiet);
+    let mut progress = Progress::new(plan.settings.iterations, args.quiet);
     let mut recorder = Recorder::new();
+    let mut limit = plan.limit();
+    let encoding = plan.settings.encoding;
     let mut previews = args
         .save_every
-        .map(|every| Previews::new(&args.output, every, args.force, settings.encoding));
+        .map(|every| Previews::new(&args.output, every, args.force, encoding));
     let begin = Instant::now();
     let mut observers: Vec<&mut dyn Observer> = vec![&mut progress, &mut recorder, &mut interrupt];
     observers.extend(previews.as_mut().map(|previews| previews as &mut dyn Observer));
+    observers.extend(limit.as_mut().map(|limit| limit as &mut dyn Observer));
     let painted = stylizer.stylize(&content, &style, &mut Fanout(observers));
     progress.finish();
     let painted = painted?;
 
-    painted
-        .picture
-        .save_as(&args.output, args.force, &settings.encoding)?;
+    painted.picture.save_as(&args.output, args.force, &encoding)?;
+    let manifest = manifest(args, &stylizer, inputs, &painted)?;
+    plan.compare(&manifest.output, args.quiet);
     if let Some(path) = &args.trace {
-        write_trace(path, args, &stylizer, &painted, &recorder)?;
+        write_trace(path, args.force, &manifest, &stylizer, &painted, &recorder)?;
     }
     if let Some(previews) = previews {
         previews.finish()?;
@@ -98,13 +104,13 @@ pub fn check_file(path: &Path, overwrite: bool, option: &str) -> anyhow::Result<
     Ok(())
 }
 
-fn announce(args: &Stylize, stylizer: &Stylizer, content: &Picture, style: &Picture) {
+fn announce(plan: &Plan, stylizer: &Stylizer, content: &Picture, style: &Picture) {
     let size = |picture: &Picture| format!("{}x{}", picture.size().0, picture.size().1);
     say(&format!(
         "{} ({}) in the style of {} ({})",
-        args.content.display(),
+        plan.content.display(),
         size(content),
-        args.style.display(),
+        plan.style.display(),
         size(style)
     ));
     say(&format!("graph {}", stylizer.settings().graph_name()));
@@ -128,34 +134,45 @@ fn report(args: &Stylize, painted: &Stylized, seconds: f64, interrupted: bool) {
     ));
 }
 
+/// What the run was made of. The output has been written.
+fn manifest(
+    args: &Stylize,
+    stylizer: &Stylizer,
+    inputs: Vec<FileRecord>,
+    painted: &Stylized,
+) -> anyhow::Result<Manifest<Settings>> {
+    let Outcome {
+        stop, evaluations, ..
+    } = painted.outcome;
+    let output = FileRecord::of("output", &args.output);
+    Ok(Manifest {
+        settings: stylizer.settings().clone(),
+        versions: stylizer.versions(),
+        library: std::path::absolute(stylizer.engine().runtime().path())?,
+        graphs: stylizer.files(),
+        inputs,
+        output: output.with_context(|| format!("{} cannot be read again", args.output.display()))?,
+        ended_after: stop.is_from_outside().then_some(evaluations),
+    })
+}
+
 fn write_trace(
     path: &Path,
-    args: &Stylize,
+    overwrite: bool,
+    manifest: &Manifest<Settings>,
     stylizer: &Stylizer,
     painted: &Stylized,
     recorder: &Recorder,
 ) -> anyhow::Result<()> {
-    let input = |path: &Path| -> anyhow::Result<BTreeMap<&'static str, String>> {
-        Ok(BTreeMap::from([
-            ("path", path.display().to_string()),
-            ("sha256", file_digest(path)?),
-        ]))
-    };
     let trace = Trace {
-        settings: stylizer.settings(),
-        versions: BTreeMap::from([
-            ("impasto", env!("CARGO_PKG_VERSION").to_owned()),
-            ("contract", CONTRACT_VERSION.to_owned()),
-            ("provider", stylizer.engine().provider().to_owned()),
-            ("onnxruntime", stylizer.engine().runtime().version().to_owned()),
-        ]),
+        manifest,
         graph: stylizer.contract(),
-        inputs: BTreeMap::from([("content", input(&args.content)?), ("style", input(&args.style)?)]),
         size: painted.picture.size(),
         stop: painted.outcome.stop.to_string(),
+        iterations: painted.outcome.iterations,
         evaluations: recorder,
     };
     trace
-        .write(path, args.force)
+        .write(path, overwrite)
         .with_context(|| format!("the trace {} cannot be written", path.display()))
 }
