@@ -55,6 +55,16 @@ pub struct Stylized {
     pub outcome: Outcome,
 }
 
+impl Stylized {
+    /// The picture of an outcome whose losses are in multiples of `unit`.
+    fn new(mut outcome: Outcome, finish: &Finish, unit: f64) -> Stylized {
+        outcome.loss *= unit;
+        outcome.terms.iter_mut().for_each(|term| *term *= unit);
+        let picture = finish.picture(&std::mem::take(&mut outcome.image));
+        Stylized { picture, outcome }
+    }
+}
+
 /// The loss of a given picture.
 #[derive(Debug)]
 pub struct Judged {
@@ -144,7 +154,8 @@ impl Stylizer {
     /// Paints `content` in the style of `style`.
     ///
     /// # Errors
-    /// A picture too small for the network, a session that fails, a loss that is not a number.
+    /// A picture too small for the network, a session that fails, a loss that is not a number. A session that fails
+    /// later than at the first evaluation is an [`Error::Unfinished`], which has the best picture until then.
     pub fn stylize(
         &self,
         content: &Picture,
@@ -171,16 +182,22 @@ impl Stylizer {
             term_names: loss.term_names(),
             finish: &finish,
         }));
-        let mut outcome = minimize(
+        let outcome = minimize(
             &mut loss,
             start.into_raw_vec_and_offset().0,
             &self.optimizer(),
             &mut InUnits::of(weights.unit(), observer),
-        )?;
-        outcome.loss *= weights.unit();
-        outcome.terms.iter_mut().for_each(|term| *term *= weights.unit());
-        let picture = finish.picture(&std::mem::take(&mut outcome.image));
-        Ok(Stylized { picture, outcome })
+        );
+        match outcome {
+            Ok(outcome) => Ok(Stylized::new(outcome, &finish, weights.unit())),
+            Err(mut source) => Err(match source.take_best() {
+                Some(best) => Error::Unfinished {
+                    best: Box::new(Stylized::new(best, &finish, weights.unit())),
+                    source,
+                },
+                None => source.into(),
+            }),
+        }
     }
 
     /// The loss of `image`, with its terms and its gradient; nothing is optimised.
@@ -212,6 +229,7 @@ impl Stylizer {
             .map_err(|source| OptimizeError::Objective {
                 evaluation: 1,
                 source,
+                best: None,
             })?;
         Ok(Judged {
             term_names: loss.term_names().to_vec(),

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 
+use impasto::Error;
 use impasto::atomic::folder_of;
 use impasto::config::Settings;
 use impasto::observe::{Fanout, Observer, Previews, Recorder, preview_path};
@@ -47,7 +48,11 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
     observers.extend(limit.as_mut().map(|limit| limit as &mut dyn Observer));
     let painted = stylizer.stylize(&content, &style, &mut Fanout(observers));
     progress.finish();
-    let painted = painted?;
+    let (painted, failure) = match painted {
+        Ok(painted) => (painted, None),
+        Err(Error::Unfinished { best, source }) => (*best, Some(source)),
+        Err(error) => return Err(error.into()),
+    };
 
     painted.picture.save_as(&args.output, args.force, &encoding)?;
     let manifest = manifest(args, &stylizer, inputs, &painted)?;
@@ -57,6 +62,13 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
     }
     if let Some(previews) = previews {
         previews.finish()?;
+    }
+    if let Some(failure) = failure {
+        let saved = format!(
+            "the run broke off; the best picture until then is in {}",
+            args.output.display()
+        );
+        return Err(anyhow!(failure).context(saved));
     }
     let interrupted = interrupt.asked();
     if !args.quiet || interrupted {
