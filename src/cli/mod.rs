@@ -1,6 +1,7 @@
 //! The program's side: flags to options, progress on the terminal, exit codes.
 
 mod args;
+mod engine;
 mod evaluate;
 mod interrupt;
 mod manual;
@@ -9,6 +10,7 @@ mod progress;
 mod providers;
 mod sources;
 mod stylize;
+mod values;
 mod version;
 
 use std::io::{self, Write as _};

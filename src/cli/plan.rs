@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use impasto::config::{Options, Settings};
 use impasto::init::Init;
 use impasto::observe::UpTo;
-use impasto::picture::OutputFormat;
+use impasto::picture::{self, OutputFormat};
 use impasto::record::{FileRecord, Recorded};
 use impasto::stylize::Stylizer;
 
@@ -68,10 +68,11 @@ impl Plan {
         })
     }
 
-    /// The input pictures, for the record.
+    /// The input pictures, for the record; a start that cannot be read is told here, before any work is done.
     pub fn inputs(&self) -> anyhow::Result<Vec<FileRecord>> {
         let mut files = vec![("content", &self.content), ("style", &self.style)];
         if let Init::File(path) = &self.settings.init {
+            picture::load(path)?;
             files.push(("init", path));
         }
         let record = |(role, path): (&str, &PathBuf)| {
