@@ -1,15 +1,22 @@
 //! What to paint and how: presets, options, and the settings they resolve to.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::ops::RangeInclusive;
+use std::ops::RangeBounds;
 use std::path::PathBuf;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
+use crate::color::ColorMode;
 use crate::init::Init;
 use crate::model::KernelSet;
-use crate::picture::Fit;
-use crate::runtime::Request;
+use crate::optimize::Method;
+use crate::picture::{Bits, Encoding, Fit};
+use crate::runtime::{Choice, Precision, Request};
+
+mod optimizer;
+
+pub use optimizer::Optimizer;
 
 /// A named set of layers, weights and size rule.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +55,7 @@ pub const PRESETS: [Preset; 2] = [
 ];
 
 /// How the network pools.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pooling {
     /// Maximum, as VGG19 was trained.
@@ -71,7 +78,10 @@ pub struct ConfigError {
 }
 
 /// What the caller chose; a `None` is left to the preset, or to the default that is named here.
-#[derive(Clone, Debug, Default)]
+///
+/// A settings file and the settings in a trace have the same names in kebab case, which are those of the flags too.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Options {
     /// The preset's name (default `gatys`).
     pub preset: Option<String>,
@@ -87,20 +97,46 @@ pub struct Options {
     pub style_weight: Option<f64>,
     /// The content weight, 0 or more (default the preset's).
     pub content_weight: Option<f64>,
+    /// Whose colours the picture gets (default the style image's).
+    pub color: Option<ColorMode>,
     /// The start image (default the content image).
     pub init: Option<Init>,
     /// The seed of a random start image (default 0).
     pub seed: Option<u64>,
-    /// L-BFGS iterations (default 500).
+    /// The optimiser (default L-BFGS).
+    pub optimizer: Option<Optimizer>,
+    /// Its iterations (default 500).
     pub iterations: Option<u64>,
     /// Pairs that L-BFGS remembers, 1 to 1000 (default 20); each takes 24 bytes a pixel.
     pub history: Option<usize>,
+    /// How far a step of Adam moves a pixel, in grey levels: more than 0, at most 255 (default 5).
+    pub learning_rate: Option<f64>,
+    /// How much of the gradient's mean each step of Adam keeps, 0 to below 1 (default 0.9).
+    pub beta1: Option<f64>,
+    /// How much of the gradient's mean square each step of Adam keeps, 0 to below 1 (default 0.99).
+    pub beta2: Option<f64>,
+    /// Stop when ten iterations have changed the loss by less than this fraction of it, 0 to 1 (default never).
+    pub tolerance: Option<f64>,
+    /// Stop at the first evaluation that ends later than this many seconds after the start (default never).
+    pub max_seconds: Option<f64>,
+    /// Bits a channel of the picture file, 8 or 16 (default 8); 16 in PNG and TIFF only.
+    pub bits: Option<Bits>,
+    /// The quality of a JPEG file, 1 to 100 (default 95); other formats are lossless.
+    pub jpeg_quality: Option<u8>,
     /// Threads (default: as many as the process may use).
     pub threads: Option<usize>,
     /// The kernels of the CPU provider (default auto).
     pub kernels: Option<KernelSet>,
-    /// The execution provider and its options (default auto).
-    pub provider: Request,
+    /// The execution provider (default auto).
+    pub provider: Option<Choice>,
+    /// The number of the provider's device (default its first).
+    pub device_id: Option<u32>,
+    /// Options of the provider, which win over what the program sets by itself (default none).
+    pub provider_option: Option<BTreeMap<String, String>>,
+    /// The library of a provider that comes as a plugin (default none).
+    pub provider_library: Option<PathBuf>,
+    /// What the provider computes in (default f32).
+    pub precision: Option<Precision>,
     /// The folder with the graphs (default: see [`default_folder`](crate::model::default_folder)).
     pub graphs: Option<PathBuf>,
     /// The ONNX Runtime library (default: see [`Runtime::load`](crate::runtime::Runtime::load)).
@@ -110,25 +146,33 @@ pub struct Options {
 }
 
 /// Options with nothing left open, checked. The fields are those of [`Options`].
+///
+/// As JSON or TOML they read back as [`Options`] that resolve to the same settings.
 #[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "the fields are documented in Options")]
 pub struct Settings {
     pub preset: String,
     pub pooling: Pooling,
     pub size: u32,
-    #[serde(serialize_with = "text")]
     pub fit: Fit,
     pub style_size: Option<u32>,
     pub style_weight: f64,
     pub content_weight: f64,
-    #[serde(serialize_with = "text")]
+    pub color: ColorMode,
     pub init: Init,
     pub seed: u64,
+    #[serde(flatten)]
+    pub method: Method,
     pub iterations: u64,
-    pub history: usize,
+    pub tolerance: Option<f64>,
+    pub max_seconds: Option<f64>,
+    #[serde(flatten)]
+    pub encoding: Encoding,
     pub threads: usize,
     #[serde(serialize_with = "text")]
     pub kernels: KernelSet,
+    #[serde(flatten)]
     pub provider: Request,
 }
 
@@ -160,10 +204,20 @@ impl Options {
                 "content-weight",
                 self.content_weight.unwrap_or(preset.content_weight),
             )?,
+            color: self.color.unwrap_or_default(),
             init: self.init.clone().unwrap_or_default(),
             seed: self.seed.unwrap_or(0),
+            method: self.method()?,
             iterations: self.iterations.unwrap_or(500),
-            history: within("history", self.history.unwrap_or(20), 1..=1000, "1 to 1000")?,
+            tolerance: self
+                .tolerance
+                .map(|value| within("tolerance", value, 0.0..=1.0, "a fraction of the loss, 0 to 1"))
+                .transpose()?,
+            max_seconds: self
+                .max_seconds
+                .map(|value| within("max-seconds", value, 0.0..=1e9, "0 to 1e9 seconds"))
+                .transpose()?,
+            encoding: self.encoding()?,
             threads: within(
                 "threads",
                 self.threads.unwrap_or_else(available_threads),
@@ -171,7 +225,7 @@ impl Options {
                 "1 to 1024",
             )?,
             kernels: self.kernels.unwrap_or_default(),
-            provider: self.provider.clone(),
+            provider: self.request(),
         };
         if settings.style_weight == 0.0 && settings.content_weight == 0.0 {
             return Err(ConfigError {
@@ -181,6 +235,24 @@ impl Options {
             });
         }
         Ok(settings)
+    }
+
+    fn encoding(&self) -> Result<Encoding, ConfigError> {
+        let quality = self.jpeg_quality.unwrap_or(Encoding::default().jpeg_quality);
+        Ok(Encoding {
+            bits: self.bits.unwrap_or_default(),
+            jpeg_quality: within("jpeg-quality", quality, 1..=100, "1 to 100")?,
+        })
+    }
+
+    fn request(&self) -> Request {
+        Request {
+            provider: self.provider.unwrap_or_default(),
+            device: self.device_id,
+            options: self.provider_option.clone().into_iter().flatten().collect(),
+            library: self.provider_library.clone(),
+            precision: self.precision,
+        }
     }
 }
 
@@ -210,7 +282,7 @@ fn weight(option: &'static str, value: f64) -> Result<f64, ConfigError> {
 fn within<T: PartialOrd + Display>(
     option: &'static str,
     value: T,
-    range: RangeInclusive<T>,
+    range: impl RangeBounds<T>,
     expected: &'static str,
 ) -> Result<T, ConfigError> {
     if range.contains(&value) {

@@ -14,13 +14,15 @@
 //! 6. [`runtime`]: ONNX Runtime is found and loaded.
 //! 7. [`model`]: the graphs are checked; features of both pictures become targets, and the loss a function.
 //! 8. [`optimize`]: L-BFGS minimises the loss over the pixels; [`observe`] tells of it.
-//! 9. [`stylize`]: all of it in one function.
+//! 9. [`finish`]: the best point becomes the picture.
+//! 10. [`stylize`]: all of it in one function.
 #![warn(missing_docs)]
 
 pub mod atomic;
 pub mod color;
 pub mod config;
 mod error;
+pub mod finish;
 pub mod init;
 pub mod kernels;
 pub mod model;

@@ -1,18 +1,21 @@
 //! The pipeline.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use ndarray::Array4;
 
-use crate::config::{Options, Pooling, Settings};
+use crate::color::{ColorMode, match_colors};
+use crate::config::{Optimizer, Options, Pooling, Settings};
 use crate::error::Error;
+use crate::finish::Finish;
 use crate::init::Init;
 use crate::model::{Contract, Evaluation, Graphs, KernelSet, LossGradient, Targets, Weights, default_folder};
 use crate::observe::{Event, InUnits, Observer, Started};
-use crate::optimize::{self, Method, OptimizeError, Outcome, minimize};
-use crate::picture::{Fit, Picture, fit};
-use crate::runtime::{Choice, Engine, Placement, Runtime, Sought};
-use crate::tensor::{from_values, to_tensor};
+use crate::optimize::{self, OptimizeError, Outcome, minimize};
+use crate::picture::{Bits, Fit, Picture, fit};
+use crate::runtime::{Choice, Engine, Placement, Precision, Runtime, Sought};
+use crate::tensor::to_tensor;
 
 /// Paints pictures: ONNX Runtime loaded, graphs checked, settings resolved.
 ///
@@ -82,7 +85,7 @@ impl Stylizer {
         let runtime = Runtime::load(&Sought {
             file: options.onnxruntime.clone(),
             name: options.runtime.clone(),
-            provider: options.provider.provider,
+            provider: settings.provider.provider,
         })?;
         let engine = Engine::start(&runtime, &settings.provider, settings.threads)?;
         Ok(Stylizer {
@@ -118,6 +121,7 @@ impl Stylizer {
         observer: &mut dyn Observer,
     ) -> Result<Stylized, Error> {
         let (content, style) = self.resize(content, style)?;
+        let style = self.colored(style, &content);
         let start = self.settings.init.tensor(&content, &style, self.settings.seed)?;
         let targets = self.targets(&content, &style)?;
         drop(style);
@@ -129,10 +133,12 @@ impl Stylizer {
             let _ = observer.observe(&Event::Placed(placement));
         }
         let (width, height) = content.size();
+        let finish = Finish::new(content, self.settings.color);
         let _ = observer.observe(&Event::Started(Started {
             width,
             height,
             term_names: loss.term_names(),
+            finish: &finish,
         }));
         let mut outcome = minimize(
             &mut loss,
@@ -142,7 +148,7 @@ impl Stylizer {
         )?;
         outcome.loss *= weights.unit();
         outcome.terms.iter_mut().for_each(|term| *term *= weights.unit());
-        let picture = from_values(&std::mem::take(&mut outcome.image), width, height).with_alpha_of(&content);
+        let picture = finish.picture(&std::mem::take(&mut outcome.image));
         Ok(Stylized { picture, outcome })
     }
 
@@ -162,8 +168,9 @@ impl Stylizer {
         self.graphs.check_size((width, height), "image", "picture")?;
         self.graphs
             .check_size(style_size, "style image", "--style-size")?;
-        let style = style.resize(style_size.0, style_size.1);
-        let targets = self.targets(&content.resize(width, height), &style)?;
+        let content = content.resize(width, height);
+        let style = self.colored(style.resize(style_size.0, style_size.1), &content);
+        let targets = self.targets(&content, &style)?;
         let mut loss = self
             .graphs
             .loss_gradient(&self.engine, &targets, self.weights())?;
@@ -197,6 +204,14 @@ impl Stylizer {
         ))
     }
 
+    /// The style image as the network sees it: in colours like the content's, if the settings say so.
+    fn colored(&self, style: Picture, content: &Picture) -> Picture {
+        match self.settings.color {
+            ColorMode::Match => match_colors(&style, content),
+            ColorMode::Style | ColorMode::Original => style,
+        }
+    }
+
     /// The style image's size: what `style_size` says; else its own, but no longer than the painted picture.
     fn style_size(&self, painted: (u32, u32), own: (u32, u32)) -> (u32, u32) {
         let longest = |(width, height): (u32, u32)| width.max(height);
@@ -221,12 +236,11 @@ impl Stylizer {
 
     fn optimizer(&self) -> optimize::Options {
         optimize::Options {
+            method: self.settings.method.clone(),
             iterations: self.settings.iterations,
-            method: Method::Lbfgs {
-                history: self.settings.history,
-            },
             threads: self.settings.threads,
-            ..optimize::Options::default()
+            tolerance: self.settings.tolerance,
+            max_seconds: self.settings.max_seconds,
         }
     }
 }
@@ -259,20 +273,29 @@ impl Builder {
         style_size: u32,
         style_weight: f64,
         content_weight: f64,
+        color: ColorMode,
         init: Init,
         seed: u64,
+        optimizer: Optimizer,
         iterations: u64,
         history: usize,
-        kernels: KernelSet,
+        learning_rate: f64,
+        beta1: f64,
+        beta2: f64,
+        tolerance: f64,
+        max_seconds: f64,
+        bits: Bits,
+        jpeg_quality: u8,
         threads: usize,
+        kernels: KernelSet,
+        provider: Choice,
+        device_id: u32,
+        provider_option: BTreeMap<String, String>,
+        provider_library: impl Into<PathBuf>,
+        precision: Precision,
         graphs: impl Into<PathBuf>,
         onnxruntime: impl Into<PathBuf>,
-    }
-
-    /// Sets the execution provider; the rest of [`Request`](crate::runtime::Request) keeps its defaults.
-    pub fn provider(mut self, provider: Choice) -> Builder {
-        self.options.provider.provider = provider;
-        self
+        runtime: impl Into<String>,
     }
 
     /// See [`Stylizer::new`].

@@ -97,7 +97,7 @@ fn the_loss_falls_and_the_trace_holds_every_evaluation() {
     }
     assert_eq!(trace["settings"]["preset"], "gatys");
     assert_eq!(trace["settings"]["iterations"], 30);
-    assert_eq!(trace["settings"]["style_weight"], 1000.0);
+    assert_eq!(trace["settings"]["style-weight"], 1000.0);
     assert!(
         trace["versions"]["onnxruntime"]
             .as_str()

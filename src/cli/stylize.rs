@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 
 use impasto::atomic::folder_of;
+use impasto::config::Settings;
 use impasto::model::contract::{CONTRACT_VERSION, file_digest};
 use impasto::observe::{Fanout, Observer, Previews, Recorder, Trace, preview_path};
 use impasto::picture::{self, Picture};
@@ -22,7 +23,7 @@ use super::{Ended, load, say};
 pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
     let options = args.options();
     let settings = options.resolve()?;
-    check_outputs(args, settings.iterations)?;
+    check_outputs(args, &settings)?;
     let content = load(&args.content, args.quiet)?;
     let style = load(&args.style, args.quiet)?;
     let stylizer = Stylizer::new(&options)?;
@@ -35,7 +36,7 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
     let mut recorder = Recorder::new();
     let mut previews = args
         .save_every
-        .map(|every| Previews::new(&args.output, every, args.force));
+        .map(|every| Previews::new(&args.output, every, args.force, settings.encoding));
     let begin = Instant::now();
     let mut observers: Vec<&mut dyn Observer> = vec![&mut progress, &mut recorder, &mut interrupt];
     observers.extend(previews.as_mut().map(|previews| previews as &mut dyn Observer));
@@ -43,7 +44,9 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
     progress.finish();
     let painted = painted?;
 
-    painted.picture.save(&args.output, args.force)?;
+    painted
+        .picture
+        .save_as(&args.output, args.force, &settings.encoding)?;
     if let Some(path) = &args.trace {
         write_trace(path, args, &stylizer, &painted, &recorder)?;
     }
@@ -62,13 +65,13 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
 }
 
 /// All that would stop the run at its end is looked at before its beginning.
-fn check_outputs(args: &Stylize, iterations: u64) -> anyhow::Result<()> {
-    picture::check_output(&args.output, args.force)?;
+fn check_outputs(args: &Stylize, settings: &Settings) -> anyhow::Result<()> {
+    picture::check_output_as(&args.output, args.force, &settings.encoding)?;
     if let Some(trace) = &args.trace {
         check_file(trace, args.force, "--trace")?;
     }
     let every = args.save_every.unwrap_or(u64::MAX);
-    let previews = (1..=iterations / every).map(|index| preview_path(&args.output, index * every));
+    let previews = (1..=settings.iterations / every).map(|index| preview_path(&args.output, index * every));
     if let Some(existing) = previews.into_iter().find(|path| path.exists() && !args.force) {
         bail!(
             "the preview {} exists; use --force to replace it, or another --output",

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 pub use preview::{Previews, preview_path};
 pub use trace::{Recorder, Trace};
 
+use crate::finish::Finish;
 use crate::model::Evaluation;
 use crate::runtime::Placement;
 
@@ -36,6 +37,8 @@ pub struct Started<'a> {
     pub height: u32,
     /// The names of the loss terms, in the order of [`Evaluation::terms`].
     pub term_names: &'a [String],
+    /// Makes pictures of the points, as the result will be one.
+    pub finish: &'a Finish,
 }
 
 /// One run of the graph.

@@ -3,29 +3,41 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::{Event, Observer};
-use crate::picture::PictureError;
-use crate::tensor::from_values;
+use super::{Event, Iterated, Observer};
+use crate::finish::Finish;
+use crate::picture::{Encoding, PictureError};
 
 /// Saves the picture every so many iterations beside the output: `out-00050.png` for `out.png`.
 pub struct Previews {
     output: PathBuf,
     every: u64,
     overwrite: bool,
-    size: (u32, u32),
+    encoding: Encoding,
+    finish: Option<Finish>,
     failure: Option<PictureError>,
 }
 
 impl Previews {
     /// Previews of `output` every `every` iterations, at least 1. An existing file is replaced only with `overwrite`.
-    pub fn new(output: &Path, every: u64, overwrite: bool) -> Previews {
+    pub fn new(output: &Path, every: u64, overwrite: bool, encoding: Encoding) -> Previews {
         Previews {
             output: output.to_path_buf(),
             every: every.max(1),
             overwrite,
-            size: (0, 0),
+            encoding,
+            finish: None,
             failure: None,
         }
+    }
+
+    fn save(&mut self, step: &Iterated<'_>) -> Result<(), PictureError> {
+        let Some(finish) = &self.finish else {
+            return Ok(());
+        };
+        let path = preview_path(&self.output, step.iteration);
+        finish
+            .picture(step.image)
+            .save_as(&path, self.overwrite, &self.encoding)
     }
 
     /// Whether all previews could be saved.
@@ -40,11 +52,9 @@ impl Previews {
 impl Observer for Previews {
     fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
         match event {
-            Event::Started(started) => self.size = (started.width, started.height),
+            Event::Started(started) => self.finish = Some(started.finish.clone()),
             Event::Iterated(step) if step.iteration % self.every == 0 => {
-                let picture = from_values(step.image, self.size.0, self.size.1);
-                let path = preview_path(&self.output, step.iteration);
-                if let Err(failure) = picture.save(&path, self.overwrite) {
+                if let Err(failure) = self.save(step) {
                     self.failure = Some(failure);
                     return ControlFlow::Break(());
                 }

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
 use crate::kernels::Isa;
 
 /// Which kernels the CPU provider runs the network on; other providers have their own.
@@ -63,6 +66,14 @@ impl FromStr for KernelSet {
             name: name.to_owned(),
             usable: usable().map(|(known, _)| known).collect::<Vec<_>>().join(", "),
         })
+    }
+}
+
+impl<'de> Deserialize<'de> for KernelSet {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<KernelSet, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(D::Error::custom)
     }
 }
 
