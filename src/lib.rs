@@ -31,6 +31,7 @@ pub mod observe;
 pub mod optimize;
 pub mod picture;
 pub mod runtime;
+pub mod scales;
 pub mod stylize;
 pub mod tensor;
 

@@ -1,5 +1,6 @@
 //! The command line: flags, their meaning, units, ranges and defaults.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -12,8 +13,10 @@ use impasto::color::ColorMode;
 use impasto::config::{self, Optimizer, Options};
 use impasto::init::Init;
 use impasto::model::KernelSet;
+use impasto::observe::When;
 use impasto::picture::{self, Bits};
 use impasto::runtime::Precision;
+use impasto::scales::Scales;
 
 /// Paint a photo in the style of a painting.
 ///
@@ -39,7 +42,7 @@ pub enum Command {
     Manual(Manual),
 }
 
-/// Paint CONTENT in the style of STYLE
+/// Paint CONTENT in the style of one STYLE or several
 ///
 /// Examples:
 ///
@@ -56,8 +59,9 @@ pub struct Stylize {
     /// The photo: PNG, JPEG, WebP, TIFF or BMP
     pub content: PathBuf,
 
-    /// The painting
-    pub style: PathBuf,
+    /// The painting, or several to blend; a folder stands for all pictures in it, in the order of their names
+    #[arg(required = true)]
+    pub style: Vec<PathBuf>,
 
     /// Where the picture goes; the extension says how: .png, .jpg, .webp or .tif
     #[arg(short, long, value_name = "OUT", help_heading = "Output")]
@@ -97,6 +101,19 @@ pub struct Stylize {
     #[arg(long, value_name = "SIDE", help_heading = "Size")]
     pub fit: Option<FitArg>,
 
+    /// Paint from coarse to fine: auto, a number of scales, or SIZE:ITERATIONS,… [default: auto; 1 with preset book]
+    ///
+    /// auto: from --size halves of it, down to 64 pixels, each with all --iterations. A number, 1 to 16: so many. A list
+    /// such as 128:300,256:200,512:100 says the sizes from coarse to fine, and the iterations of each. A coarse
+    /// evaluation costs a quarter of the next finer one; large shapes come out at the coarse scales. The style picture
+    /// shrinks with the painted one. With --init FILE there is one scale unless this says otherwise.
+    #[arg(long, value_name = "SCALES", help_heading = "Size")]
+    pub scales: Option<Scales>,
+
+    /// Save the picture after each scale but the last: OUT-128x96.png for OUT.png
+    #[arg(long, help_heading = "Output")]
+    pub save_scales: bool,
+
     #[command(flatten)]
     pub objective: Objective,
 
@@ -119,7 +136,7 @@ pub struct Stylize {
     #[arg(long, value_name = "NAME", help_heading = "Optimiser")]
     pub optimizer: Option<Optimizer>,
 
-    /// Iterations, about one evaluation each: 0 or more [default: 500]
+    /// Iterations at every scale, about one evaluation each: 0 or more [default: 300; 500 with --scales 1]
     #[arg(long, value_name = "N", value_parser = whole::<u64>(0, 1_000_000), allow_negative_numbers = true, help_heading = "Optimiser")]
     pub iterations: Option<u64>,
 
@@ -165,9 +182,9 @@ pub struct Evaluate {
     #[arg(long, value_name = "PICTURE")]
     pub content: PathBuf,
 
-    /// The painting that gives the style
-    #[arg(long, value_name = "PICTURE")]
-    pub style: PathBuf,
+    /// The painting that gives the style; give it several times to blend, or a folder
+    #[arg(long, required = true, value_name = "PICTURE")]
+    pub style: Vec<PathBuf>,
 
     /// Print JSON: {"total": …, "terms": {"style/relu1_1": …, …}}
     #[arg(long, help_heading = "Output")]
@@ -213,6 +230,16 @@ pub struct Objective {
     /// asks for it.
     #[arg(long, value_name = "PIXELS", value_parser = whole::<u32>(1, 32_768), allow_negative_numbers = true, help_heading = "Objective")]
     pub style_size: Option<u32>,
+
+    /// How large the style picture is seen, as a factor on its default size: 0.01 to 100 [default: 1]
+    ///
+    /// 2 makes strokes twice as large. Not together with --style-size.
+    #[arg(long, value_name = "FACTOR", value_parser = number, allow_negative_numbers = true, help_heading = "Objective")]
+    pub style_scale: Option<f64>,
+
+    /// The shares of several style pictures, such as 3,7: one number each, in any unit [default: equal]
+    #[arg(long, value_name = "PARTS", value_parser = number, value_delimiter = ',', allow_negative_numbers = true, help_heading = "Objective")]
+    pub style_blend: Option<Vec<f64>>,
 
     /// Whose colours the picture gets: style, original or match [default: style]
     ///
@@ -289,6 +316,7 @@ impl Stylize {
             seed: self.seed,
             optimizer: self.optimizer,
             iterations: self.iterations,
+            scales: self.scales.clone(),
             history: self.history,
             learning_rate: self.learning_rate,
             beta1: self.beta1,
@@ -298,6 +326,16 @@ impl Stylize {
             bits: self.bits,
             jpeg_quality: self.jpeg_quality,
             ..shared_options(&self.objective, &self.engine)
+        }
+    }
+}
+
+impl Stylize {
+    /// When previews are saved.
+    pub fn when(&self) -> When {
+        When {
+            every: self.save_every.and_then(NonZero::new),
+            each_scale: self.save_scales,
         }
     }
 }
@@ -323,6 +361,8 @@ fn shared_options(objective: &Objective, engine: &Engine) -> Options {
             PoolingArg::Avg => config::Pooling::Avg,
         }),
         style_size: objective.style_size,
+        style_scale: objective.style_scale,
+        style_blend: objective.style_blend.clone(),
         style_weight: objective.style_weight,
         content_weight: objective.content_weight,
         color: objective.color,

@@ -1,7 +1,7 @@
 //! `impasto stylize`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use impasto::atomic::folder_of;
 use impasto::config::Settings;
 use impasto::model::contract::{CONTRACT_VERSION, file_digest};
-use impasto::observe::{Fanout, Observer, Previews, Recorder, Trace, preview_path};
+use impasto::observe::{Fanout, Observer, Planned, Previews, Recorder, Trace};
 use impasto::picture::{self, Picture};
 use impasto::stylize::{Stylized, Stylizer};
 
@@ -17,7 +17,7 @@ use super::args::Stylize;
 use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::providers::announce_engine;
-use super::{Ended, load, say};
+use super::{Ended, load, load_styles, say, style_files};
 
 /// Paints, saves the picture and what else was asked for.
 pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
@@ -25,22 +25,21 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
     let settings = options.resolve()?;
     check_outputs(args, &settings)?;
     let content = load(&args.content, args.quiet)?;
-    let style = load(&args.style, args.quiet)?;
+    let styles = load_styles(&args.style, args.quiet)?;
     let stylizer = Stylizer::new(&options)?;
+    let schedule = stylizer.schedule(&content, &styles)?;
+    check_previews(args, &schedule)?;
     if !args.quiet {
-        announce(args, &stylizer, &content, &style);
+        announce(args, &stylizer, &content, &styles, &schedule);
     }
 
     let mut interrupt = Interrupt::listen().context("cannot listen to Ctrl-C")?;
-    let mut progress = Progress::new(settings.iterations, args.quiet);
+    let mut progress = Progress::new(&schedule, args.quiet);
     let mut recorder = Recorder::new();
-    let mut previews = args
-        .save_every
-        .map(|every| Previews::new(&args.output, every, args.force, settings.encoding));
+    let mut previews = Previews::new(&args.output, args.when(), args.force, settings.encoding);
     let begin = Instant::now();
-    let mut observers: Vec<&mut dyn Observer> = vec![&mut progress, &mut recorder, &mut interrupt];
-    observers.extend(previews.as_mut().map(|previews| previews as &mut dyn Observer));
-    let painted = stylizer.stylize(&content, &style, &mut Fanout(observers));
+    let observers: Vec<&mut dyn Observer> = vec![&mut progress, &mut recorder, &mut interrupt, &mut previews];
+    let painted = stylizer.stylize(&content, &styles, &mut Fanout(observers));
     progress.finish();
     let painted = painted?;
 
@@ -50,9 +49,7 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
     if let Some(path) = &args.trace {
         write_trace(path, args, &stylizer, &painted, &recorder)?;
     }
-    if let Some(previews) = previews {
-        previews.finish()?;
-    }
+    previews.finish()?;
     let interrupted = interrupt.asked();
     if !args.quiet || interrupted {
         report(args, &painted, begin.elapsed().as_secs_f64(), interrupted);
@@ -70,9 +67,12 @@ fn check_outputs(args: &Stylize, settings: &Settings) -> anyhow::Result<()> {
     if let Some(trace) = &args.trace {
         check_file(trace, args.force, "--trace")?;
     }
-    let every = args.save_every.unwrap_or(u64::MAX);
-    let previews = (1..=settings.iterations / every).map(|index| preview_path(&args.output, index * every));
-    if let Some(existing) = previews.into_iter().find(|path| path.exists() && !args.force) {
+    Ok(())
+}
+
+fn check_previews(args: &Stylize, schedule: &[Planned]) -> anyhow::Result<()> {
+    let mut previews = args.when().files(&args.output, schedule).into_iter();
+    if let Some(existing) = previews.find(|path| path.exists() && !args.force) {
         bail!(
             "the preview {} exists; use --force to replace it, or another --output",
             existing.display()
@@ -99,16 +99,27 @@ pub fn check_file(path: &Path, overwrite: bool, option: &str) -> anyhow::Result<
     Ok(())
 }
 
-fn announce(args: &Stylize, stylizer: &Stylizer, content: &Picture, style: &Picture) {
-    let size = |picture: &Picture| format!("{}x{}", picture.size().0, picture.size().1);
-    say(&format!(
-        "{} ({}) in the style of {} ({})",
-        args.content.display(),
-        size(content),
-        args.style.display(),
-        size(style)
-    ));
-    say(&format!("graph {}", stylizer.settings().graph_name()));
+fn announce(
+    args: &Stylize,
+    stylizer: &Stylizer,
+    content: &Picture,
+    styles: &[Picture],
+    schedule: &[Planned],
+) {
+    let named = |(path, picture): (&PathBuf, &Picture)| {
+        let (width, height) = picture.size();
+        format!("{} ({width}x{height})", path.display())
+    };
+    let files = style_files(&args.style).unwrap_or_default();
+    let styles: Vec<String> = files.iter().zip(styles).map(named).collect();
+    let content = named((&args.content, content));
+    say(&format!("{content} in the style of {}", styles.join(", ")));
+    let scales: Vec<String> = schedule
+        .iter()
+        .map(|planned| format!("{}x{}", planned.width, planned.height))
+        .collect();
+    let graph = stylizer.settings().graph_name();
+    say(&format!("graph {graph}, {}", scales.join(", then ")));
     announce_engine(stylizer.engine());
 }
 
@@ -151,7 +162,10 @@ fn write_trace(
             ("onnxruntime", stylizer.engine().runtime().version().to_owned()),
         ]),
         graph: stylizer.contract(),
-        inputs: BTreeMap::from([("content", input(&args.content)?), ("style", input(&args.style)?)]),
+        inputs: BTreeMap::from([
+            ("content", input(&args.content)?),
+            ("style", input(&args.style[0])?),
+        ]),
         size: painted.picture.size(),
         stop: painted.outcome.stop.to_string(),
         evaluations: recorder,
