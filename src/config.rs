@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::ops::RangeBounds;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::color::ColorMode;
 use crate::init::Init;
@@ -15,8 +15,11 @@ use crate::picture::{Bits, Encoding, Fit};
 use crate::runtime::{Choice, Precision, Request};
 use crate::scales::Scales;
 
+mod file;
+mod layers;
 mod optimizer;
 
+pub use file::{ConfigFile, ConfigFileError};
 pub use optimizer::Optimizer;
 
 /// A named set of layers, weights and size rule.
@@ -85,7 +88,7 @@ pub struct ConfigError {
 /// What the caller chose; a `None` is left to the preset, or to the default that is named here.
 ///
 /// A settings file and the settings in a trace have the same names in kebab case, which are those of the flags too.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Options {
     /// The preset's name (default `gatys`).
@@ -184,7 +187,6 @@ pub struct Settings {
     #[serde(flatten)]
     pub encoding: Encoding,
     pub threads: usize,
-    #[serde(serialize_with = "text")]
     pub kernels: KernelSet,
     #[serde(flatten)]
     pub provider: Request,
@@ -243,7 +245,7 @@ impl Options {
                 1..=1024,
                 "1 to 1024",
             )?,
-            kernels: self.kernels.unwrap_or_default(),
+            kernels: self.kernels.unwrap_or_default().resolved(),
             provider: self.request(),
         };
         if settings.style_weight == 0.0 && settings.content_weight == 0.0 {
@@ -366,9 +368,4 @@ fn within<T: PartialOrd + Display>(
         value: value.to_string(),
         expected,
     })
-}
-
-/// Writes a setting as its flag's value.
-fn text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
 }

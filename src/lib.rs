@@ -16,6 +16,7 @@
 //! 8. [`optimize`]: L-BFGS minimises the loss over the pixels; [`observe`] tells of it.
 //! 9. [`finish`]: the best point becomes the picture.
 //! 10. [`stylize`]: all of it in one function.
+//! 11. [`record`]: what a run was made of, so that it can be repeated.
 #![warn(missing_docs)]
 
 pub mod atomic;
@@ -30,6 +31,7 @@ mod objective;
 pub mod observe;
 pub mod optimize;
 pub mod picture;
+pub mod record;
 pub mod runtime;
 pub mod scales;
 pub mod stylize;

@@ -57,10 +57,11 @@ pub enum Command {
 #[command(verbatim_doc_comment, args_override_self = true)]
 pub struct Stylize {
     /// The photo: PNG, JPEG, WebP, TIFF or BMP
-    pub content: PathBuf,
+    #[arg(required_unless_present = "repeat", conflicts_with = "repeat")]
+    pub content: Option<PathBuf>,
 
     /// The painting, or several to blend; a folder stands for all pictures in it, in the order of their names
-    #[arg(required = true)]
+    #[arg(required_unless_present = "repeat", conflicts_with = "repeat")]
     pub style: Vec<PathBuf>,
 
     /// Where the picture goes; the extension says how: .png, .jpg, .webp or .tif
@@ -83,13 +84,26 @@ pub struct Stylize {
     #[arg(long, value_name = "QUALITY", value_parser = whole::<u8>(1, 100), allow_negative_numbers = true, help_heading = "Output")]
     pub jpeg_quality: Option<u8>,
 
-    /// Write settings, versions and the loss at every evaluation to a JSON file
-    #[arg(long, value_name = "FILE.json", help_heading = "Output")]
+    /// Write a JSON file that holds all it takes to repeat the run, and the loss at every evaluation
+    ///
+    /// The resolved settings, the sha256 of pictures, graphs and weights, versions, kernels, and how the run ended.
+    #[arg(long, value_name = "FILE.json", help_heading = "Records")]
     pub trace: Option<PathBuf>,
+
+    /// Do a run again as its trace tells: CONTENT, STYLE and all settings come from there
+    ///
+    /// With the same program on the same machine the picture has the same bytes. Pictures, graphs and weights that
+    /// have changed are errors; another version or machine is a warning. Flags that are given beside it win, so that
+    /// one thing can be varied. A run that Ctrl-C or --max-seconds ended is repeated up to where it ended.
+    #[arg(long, value_name = "TRACE.json", help_heading = "Records")]
+    pub repeat: Option<PathBuf>,
 
     /// Print nothing but errors
     #[arg(short, long, help_heading = "Output")]
     pub quiet: bool,
+
+    #[command(flatten)]
+    pub config: Config,
 
     /// The painted picture's size in pixels: its longer side, or with --fit short its shorter one [default: 512]
     ///
@@ -199,10 +213,25 @@ pub struct Evaluate {
     pub force: bool,
 
     #[command(flatten)]
+    pub config: Config,
+
+    #[command(flatten)]
     pub objective: Objective,
 
     #[command(flatten)]
     pub engine: Engine,
+}
+
+/// Settings from elsewhere.
+#[derive(Debug, Args)]
+pub struct Config {
+    /// Take settings from a TOML file; flags win over it
+    ///
+    /// Its keys are the long flags' names: size = 768, color = "match", provider-option = { use_tf32 = "1" }. All flags
+    /// that say what to paint and how can stand there; pictures, outputs and --force cannot. evaluate takes the same
+    /// files and passes over what only stylize needs.
+    #[arg(long = "config", value_name = "FILE.toml", help_heading = "Records")]
+    pub file: Option<PathBuf>,
 }
 
 /// What is asked of the picture.
@@ -343,12 +372,7 @@ impl Stylize {
 impl Evaluate {
     /// The library's options.
     pub fn options(&self) -> Options {
-        let options = shared_options(&self.objective, &self.engine);
-        // One evaluation to judge by: exactness counts, not speed.
-        Options {
-            kernels: options.kernels.or(Some(KernelSet::OnnxRuntime)),
-            ..options
-        }
+        shared_options(&self.objective, &self.engine)
     }
 }
 

@@ -10,24 +10,30 @@ use serde::Serialize as _;
 use serde::ser::{SerializeMap as _, Serializer};
 
 use impasto::atomic;
+use impasto::config::Options;
+use impasto::model::KernelSet;
 use impasto::stylize::{Judged, Stylizer};
 
 use super::args::Evaluate;
 use super::progress::warn_of_placement;
 use super::providers::announce_engine;
 use super::stylize::check_file;
-use super::{Ended, load, load_styles};
+use super::{Ended, load, load_all, sources, style_files};
 
 /// Prints the loss and its terms.
 pub fn run(args: &Evaluate) -> anyhow::Result<Ended> {
-    let options = args.options();
-    options.resolve()?;
+    // One evaluation to judge by: exactness counts, not speed.
+    let exact = Options {
+        kernels: Some(KernelSet::OnnxRuntime),
+        ..Options::default()
+    };
+    let (options, _) = sources::resolve(args.options(), &args.config, exact)?;
     if let Some(path) = &args.gradient {
         check_file(path, args.force, "--gradient")?;
     }
     let image = load(&args.image, false)?;
     let content = load(&args.content, false)?;
-    let styles = load_styles(&args.style, false)?;
+    let styles = load_all(&style_files(&args.style)?, false)?;
     let stylizer = Stylizer::new(&options)?;
     if !stylizer.engine().is_cpu() || !stylizer.engine().refusals().is_empty() {
         announce_engine(stylizer.engine());

@@ -4,8 +4,10 @@ mod args;
 mod evaluate;
 mod interrupt;
 mod manual;
+mod plan;
 mod progress;
 mod providers;
+mod sources;
 mod stylize;
 mod version;
 
@@ -91,9 +93,9 @@ pub fn load(path: &Path, quiet: bool) -> anyhow::Result<Picture> {
     Ok(loaded.picture)
 }
 
-/// Reads the style pictures that the command line names.
-pub fn load_styles(paths: &[PathBuf], quiet: bool) -> anyhow::Result<Vec<Picture>> {
-    style_files(paths)?.iter().map(|path| load(path, quiet)).collect()
+/// Reads pictures in their order.
+pub fn load_all(paths: &[PathBuf], quiet: bool) -> anyhow::Result<Vec<Picture>> {
+    paths.iter().map(|path| load(path, quiet)).collect()
 }
 
 /// The style pictures: each file, and of each folder all files that have a picture's extension, by name.

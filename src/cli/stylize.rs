@@ -1,6 +1,5 @@
 //! `impasto stylize`.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -8,46 +7,53 @@ use anyhow::{Context as _, bail};
 
 use impasto::atomic::folder_of;
 use impasto::config::Settings;
-use impasto::model::contract::{CONTRACT_VERSION, file_digest};
-use impasto::observe::{Fanout, Observer, Planned, Previews, Recorder, Trace};
+use impasto::observe::{Fanout, Observer, Planned, Previews, Recorder};
+use impasto::optimize::Outcome;
 use impasto::picture::{self, Picture};
+use impasto::record::{FileRecord, Manifest, Trace};
 use impasto::stylize::{Stylized, Stylizer};
 
 use super::args::Stylize;
 use super::interrupt::Interrupt;
+use super::plan::Plan;
 use super::progress::Progress;
 use super::providers::announce_engine;
-use super::{Ended, load, load_styles, say, style_files};
+use super::{Ended, load, load_all, say};
 
 /// Paints, saves the picture and what else was asked for.
 pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
-    let options = args.options();
-    let settings = options.resolve()?;
-    check_outputs(args, &settings)?;
-    let content = load(&args.content, args.quiet)?;
-    let styles = load_styles(&args.style, args.quiet)?;
-    let stylizer = Stylizer::new(&options)?;
+    let plan = Plan::of(args)?;
+    check_outputs(args, &plan.settings)?;
+    let content = load(&plan.content, args.quiet)?;
+    let styles = load_all(&plan.styles, args.quiet)?;
+    let inputs = plan.inputs()?;
+    let stylizer = Stylizer::new(&plan.options)?;
+    plan.check(&stylizer, args.quiet)?;
     let schedule = stylizer.schedule(&content, &styles)?;
     check_previews(args, &schedule)?;
     if !args.quiet {
-        announce(args, &stylizer, &content, &styles, &schedule);
+        announce(&plan, &stylizer, &content, &styles, &schedule);
     }
 
     let mut interrupt = Interrupt::listen().context("cannot listen to Ctrl-C")?;
     let mut progress = Progress::new(&schedule, args.quiet);
     let mut recorder = Recorder::new();
-    let mut previews = Previews::new(&args.output, args.when(), args.force, settings.encoding);
+    let mut limit = plan.limit();
+    let encoding = plan.settings.encoding;
+    let mut previews = Previews::new(&args.output, args.when(), args.force, encoding);
     let begin = Instant::now();
-    let observers: Vec<&mut dyn Observer> = vec![&mut progress, &mut recorder, &mut interrupt, &mut previews];
+    let mut observers: Vec<&mut dyn Observer> =
+        vec![&mut progress, &mut recorder, &mut interrupt, &mut previews];
+    observers.extend(limit.as_mut().map(|limit| limit as &mut dyn Observer));
     let painted = stylizer.stylize(&content, &styles, &mut Fanout(observers));
     progress.finish();
     let painted = painted?;
 
-    painted
-        .picture
-        .save_as(&args.output, args.force, &settings.encoding)?;
+    painted.picture.save_as(&args.output, args.force, &encoding)?;
+    let manifest = manifest(args, &stylizer, inputs, &painted)?;
+    plan.compare(&manifest.output, args.quiet);
     if let Some(path) = &args.trace {
-        write_trace(path, args, &stylizer, &painted, &recorder)?;
+        write_trace(path, args.force, &manifest, &stylizer, &painted, &recorder)?;
     }
     previews.finish()?;
     let interrupted = interrupt.asked();
@@ -99,20 +105,13 @@ pub fn check_file(path: &Path, overwrite: bool, option: &str) -> anyhow::Result<
     Ok(())
 }
 
-fn announce(
-    args: &Stylize,
-    stylizer: &Stylizer,
-    content: &Picture,
-    styles: &[Picture],
-    schedule: &[Planned],
-) {
+fn announce(plan: &Plan, stylizer: &Stylizer, content: &Picture, styles: &[Picture], schedule: &[Planned]) {
     let named = |(path, picture): (&PathBuf, &Picture)| {
         let (width, height) = picture.size();
         format!("{} ({width}x{height})", path.display())
     };
-    let files = style_files(&args.style).unwrap_or_default();
-    let styles: Vec<String> = files.iter().zip(styles).map(named).collect();
-    let content = named((&args.content, content));
+    let content = named((&plan.content, content));
+    let styles: Vec<String> = plan.styles.iter().zip(styles).map(named).collect();
     say(&format!("{content} in the style of {}", styles.join(", ")));
     let scales: Vec<String> = schedule
         .iter()
@@ -140,37 +139,45 @@ fn report(args: &Stylize, painted: &Stylized, seconds: f64, interrupted: bool) {
     ));
 }
 
+/// What the run was made of. The output has been written.
+fn manifest(
+    args: &Stylize,
+    stylizer: &Stylizer,
+    inputs: Vec<FileRecord>,
+    painted: &Stylized,
+) -> anyhow::Result<Manifest<Settings>> {
+    let Outcome {
+        stop, evaluations, ..
+    } = painted.outcome;
+    let output = FileRecord::of("output", &args.output);
+    Ok(Manifest {
+        settings: stylizer.settings().clone(),
+        versions: stylizer.versions(),
+        library: std::path::absolute(stylizer.engine().runtime().path())?,
+        graphs: stylizer.files(),
+        inputs,
+        output: output.with_context(|| format!("{} cannot be read again", args.output.display()))?,
+        ended_after: stop.is_from_outside().then_some(evaluations),
+    })
+}
+
 fn write_trace(
     path: &Path,
-    args: &Stylize,
+    overwrite: bool,
+    manifest: &Manifest<Settings>,
     stylizer: &Stylizer,
     painted: &Stylized,
     recorder: &Recorder,
 ) -> anyhow::Result<()> {
-    let input = |path: &Path| -> anyhow::Result<BTreeMap<&'static str, String>> {
-        Ok(BTreeMap::from([
-            ("path", path.display().to_string()),
-            ("sha256", file_digest(path)?),
-        ]))
-    };
     let trace = Trace {
-        settings: stylizer.settings(),
-        versions: BTreeMap::from([
-            ("impasto", env!("CARGO_PKG_VERSION").to_owned()),
-            ("contract", CONTRACT_VERSION.to_owned()),
-            ("provider", stylizer.engine().provider().to_owned()),
-            ("onnxruntime", stylizer.engine().runtime().version().to_owned()),
-        ]),
+        manifest,
         graph: stylizer.contract(),
-        inputs: BTreeMap::from([
-            ("content", input(&args.content)?),
-            ("style", input(&args.style[0])?),
-        ]),
         size: painted.picture.size(),
         stop: painted.outcome.stop.to_string(),
+        iterations: painted.outcome.iterations,
         evaluations: recorder,
     };
     trace
-        .write(path, args.force)
+        .write(path, overwrite)
         .with_context(|| format!("the trace {} cannot be written", path.display()))
 }

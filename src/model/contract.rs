@@ -219,6 +219,11 @@ impl Contract {
         self.path.with_file_name(&self.external_data.0)
     }
 
+    /// The sha256 of the file with the weights.
+    pub fn weights_digest(&self) -> &str {
+        &self.external_data.1
+    }
+
     fn check_weights(&self) -> Result<(), ModelError> {
         let path = self.weights_file();
         let found = file_digest(&path).map_err(|source| missing_or_unreadable(&path, source))?;

@@ -89,6 +89,19 @@ impl Graphs {
         }
     }
 
+    /// The graphs that `engine` runs.
+    pub fn chosen(&self, engine: &Engine) -> [&Contract; 2] {
+        [Kind::Features, Kind::LossGradient].map(|kind| self.choose(engine, kind).0)
+    }
+
+    /// The kernels that the network runs on; `None` for those of a provider other than the processor's.
+    pub fn kernels(&self, engine: &Engine) -> Option<KernelSet> {
+        let own = self.choose(engine, Kind::LossGradient).1;
+        engine
+            .is_cpu()
+            .then(|| own.map_or(KernelSet::OnnxRuntime, |kernels| kernels.set()))
+    }
+
     /// Checks that a picture of `size` (width, height in pixels) is large enough for the deepest layer. `what` and
     /// `option` name it and the flag that changes its size in the error.
     ///

@@ -6,7 +6,7 @@ mod trace;
 use std::ops::ControlFlow;
 
 pub use preview::{Previews, When};
-pub use trace::{Recorder, Trace};
+pub use trace::Recorder;
 
 use crate::finish::Finish;
 use crate::model::Evaluation;
@@ -150,5 +150,29 @@ impl Observer for Fanout<'_> {
             .into_iter()
             .find(ControlFlow::is_break)
             .unwrap_or(ControlFlow::Continue(()))
+    }
+}
+
+/// Ends the optimisation after so many evaluations.
+pub struct UpTo {
+    left: u64,
+}
+
+impl UpTo {
+    /// The first evaluation from now is the first of `evaluations`, of which there is always one.
+    pub fn new(evaluations: u64) -> UpTo {
+        UpTo { left: evaluations }
+    }
+}
+
+impl Observer for UpTo {
+    fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
+        if matches!(event, Event::Evaluated(_)) {
+            self.left = self.left.saturating_sub(1);
+            if self.left == 0 {
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
     }
 }

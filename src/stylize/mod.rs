@@ -13,12 +13,14 @@ use crate::color::ColorMode;
 use crate::config::{Optimizer, Options, Pooling, Settings};
 use crate::error::Error;
 use crate::init::Init;
+use crate::model::contract::{CONTRACT_VERSION, Kind};
 use crate::model::{
     Contract, Evaluation, Graphs, KernelSet, LossGradient, OnnxLossGradient, Weights, default_folder,
 };
 use crate::observe::{Event, Observer, Planned, Started};
 use crate::optimize::{self, OptimizeError, Outcome};
 use crate::picture::{Bits, Fit, Picture, fit};
+use crate::record::{FileRecord, machine};
 use crate::runtime::{Choice, Engine, Placement, Precision, Runtime, Sought};
 use crate::scales::Scales;
 use crate::tensor::to_tensor;
@@ -87,6 +89,7 @@ impl Stylizer {
     pub fn new(options: &Options) -> Result<Stylizer, Error> {
         let settings = options.resolve()?;
         settings.provider.check()?;
+        settings.kernels.check()?;
         let name = settings.graph_name();
         let folder = options.graphs.clone().map_or_else(|| default_folder(&name), Ok)?;
         let graphs = Graphs::open(&folder, &name, settings.kernels)?;
@@ -116,6 +119,34 @@ impl Stylizer {
     /// What the loss graph says of itself.
     pub fn contract(&self) -> &Contract {
         &self.graphs.loss_gradient
+    }
+
+    /// The graphs that run, and their weights.
+    pub fn files(&self) -> Vec<FileRecord> {
+        let [features, loss] = self.graphs.chosen(&self.engine);
+        vec![
+            FileRecord::known(Kind::Features.name(), &features.path, features.sha256.clone()),
+            FileRecord::known(Kind::LossGradient.name(), &loss.path, loss.sha256.clone()),
+            FileRecord::known("weights", &loss.weights_file(), loss.weights_digest().to_owned()),
+        ]
+    }
+
+    /// What the bytes of a picture may depend on beside settings, pictures and graphs, by name: `impasto`, `contract`,
+    /// `onnxruntime`, `provider`, `kernels` (on the processor), `machine`.
+    pub fn versions(&self) -> BTreeMap<String, String> {
+        let kernels = self.graphs.kernels(&self.engine);
+        let versions = [
+            ("impasto", env!("CARGO_PKG_VERSION").to_owned()),
+            ("contract", CONTRACT_VERSION.to_owned()),
+            ("onnxruntime", self.engine.runtime().version().to_owned()),
+            ("provider", self.engine.provider().to_owned()),
+            ("machine", machine()),
+        ];
+        versions
+            .into_iter()
+            .chain(kernels.map(|kernels| ("kernels", kernels.to_string())))
+            .map(|(name, version)| (name.to_owned(), version))
+            .collect()
     }
 
     /// Paints `content` in the style of `styles`, scale by scale from coarse to fine.
