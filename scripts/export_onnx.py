@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from exporter import contract, models, sources, storage
@@ -33,14 +34,21 @@ def export(options: argparse.Namespace) -> None:
     weights_file = storage.pack(weights, last)
     files = {contract.WEIGHTS_FILE: weights_file.data}
     for preset in presets:
-        for pooling in options.pooling or POOLINGS:
-            for (graph, build), flavour in itertools.product(BUILDERS.items(), models.PARTS):
-                model = build(preset, weights, pooling, flavour=flavour)
-                metadata = contract.metadata(preset, pooling, graph, flavour, weights, weights_file.sha256)
-                name = contract.file_name(preset, pooling, graph, flavour)
-                files[name] = storage.finish(model, metadata, weights_file)
+        poolings, graphs = wanted(preset, options)
+        for pooling, graph, flavour in itertools.product(poolings, graphs, models.PARTS):
+            model = BUILDERS[graph](preset, weights, pooling, flavour=flavour)
+            metadata = contract.metadata(preset, pooling, graph, flavour, weights, weights_file.sha256)
+            name = contract.file_name(preset, pooling, graph, flavour)
+            files[name] = storage.finish(model, metadata, weights_file)
     storage.write(options.out, files)
     report(options.out, files, storage.stale_graphs(options.out, weights_file, files))
+
+
+def wanted(preset: Preset, options: argparse.Namespace) -> tuple[Iterable[str], Iterable[str]]:
+    """The poolings and graphs of a preset."""
+    if not preset.is_objective:
+        return ["max"], [contract.FEATURES]
+    return options.pooling or POOLINGS, BUILDERS
 
 
 def chosen_presets(options: argparse.Namespace) -> list[Preset]:

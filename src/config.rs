@@ -13,6 +13,7 @@ use crate::model::KernelSet;
 use crate::optimize::Method;
 use crate::picture::{Bits, Encoding, Fit};
 use crate::runtime::{Choice, Precision, Request};
+use crate::scales::Scales;
 
 mod file;
 mod layers;
@@ -34,6 +35,8 @@ pub struct Preset {
     pub content_weight: f64,
     /// Which side `size` speaks of.
     pub fit: Fit,
+    /// Whether it paints from coarse to fine.
+    pub coarse_to_fine: bool,
 }
 
 /// The presets that the program knows; a graph of another name takes the weights of the first.
@@ -47,6 +50,7 @@ pub const PRESETS: [Preset; 2] = [
         style_weight: 1e3,
         content_weight: 1.0,
         fit: Fit::Long,
+        coarse_to_fine: true,
     },
     Preset {
         name: "book",
@@ -54,6 +58,7 @@ pub const PRESETS: [Preset; 2] = [
         style_weight: 1e3,
         content_weight: 1.0,
         fit: Fit::Short,
+        coarse_to_fine: false,
     },
 ];
 
@@ -96,6 +101,10 @@ pub struct Options {
     pub fit: Option<Fit>,
     /// The style image's longer side in pixels (default: that of the painted picture, never enlarged).
     pub style_size: Option<u32>,
+    /// A factor on the style image's default longer side, 0.01 to 100 (default 1); not beside `style_size`.
+    pub style_scale: Option<f64>,
+    /// The share of each style image, 0 or more, in any unit (default equal shares).
+    pub style_blend: Option<Vec<f64>>,
     /// The style weight, 0 or more (default the preset's).
     pub style_weight: Option<f64>,
     /// The content weight, 0 or more (default the preset's).
@@ -108,8 +117,10 @@ pub struct Options {
     pub seed: Option<u64>,
     /// The optimiser (default L-BFGS).
     pub optimizer: Option<Optimizer>,
-    /// Its iterations (default 500).
+    /// Its iterations at every scale (default 300, or 500 when `scales` is 1).
     pub iterations: Option<u64>,
+    /// The scales that are painted from coarse to fine (default auto; 1 with preset book or a start from a file).
+    pub scales: Option<Scales>,
     /// Pairs that L-BFGS remembers, 1 to 1000 (default 20); each takes 24 bytes a pixel.
     pub history: Option<usize>,
     /// How far a step of Adam moves a pixel, in grey levels: more than 0, at most 255 (default 5).
@@ -160,6 +171,8 @@ pub struct Settings {
     pub size: u32,
     pub fit: Fit,
     pub style_size: Option<u32>,
+    pub style_scale: f64,
+    pub style_blend: Vec<f64>,
     pub style_weight: f64,
     pub content_weight: f64,
     pub color: ColorMode,
@@ -168,6 +181,7 @@ pub struct Settings {
     #[serde(flatten)]
     pub method: Method,
     pub iterations: u64,
+    pub scales: Scales,
     pub tolerance: Option<f64>,
     pub max_seconds: Option<f64>,
     #[serde(flatten)]
@@ -192,15 +206,19 @@ impl Options {
             .iter()
             .find(|preset| preset.name == name)
             .unwrap_or(&PRESETS[0]);
+        let scales = self.scales(preset);
+        let (size, iterations) = self.finest(&scales)?;
         let settings = Settings {
             preset: name,
             pooling: self.pooling.unwrap_or_default(),
-            size: pixels("size", self.size.unwrap_or(512))?,
+            size: pixels("size", size)?,
             fit: self.fit.unwrap_or(preset.fit),
             style_size: self
                 .style_size
                 .map(|size| pixels("style-size", size))
                 .transpose()?,
+            style_scale: self.style_scale()?,
+            style_blend: self.style_blend()?,
             style_weight: weight("style-weight", self.style_weight.unwrap_or(preset.style_weight))?,
             content_weight: weight(
                 "content-weight",
@@ -210,7 +228,8 @@ impl Options {
             init: self.init.clone().unwrap_or_default(),
             seed: self.seed.unwrap_or(0),
             method: self.method()?,
-            iterations: self.iterations.unwrap_or(500),
+            iterations,
+            scales,
             tolerance: self
                 .tolerance
                 .map(|value| within("tolerance", value, 0.0..=1.0, "a fraction of the loss, 0 to 1"))
@@ -237,6 +256,60 @@ impl Options {
             });
         }
         Ok(settings)
+    }
+
+    /// The scales; a start from a file is already painted as far as it goes.
+    fn scales(&self, preset: &Preset) -> Scales {
+        let from_file = matches!(self.init, Some(Init::File(_)));
+        let default = if preset.coarse_to_fine && !from_file {
+            Scales::Auto
+        } else {
+            Scales::Count(1)
+        };
+        self.scales.clone().unwrap_or(default)
+    }
+
+    /// The size and the iterations of the finest scale; a list of scales says both by itself.
+    fn finest(&self, scales: &Scales) -> Result<(u32, u64), ConfigError> {
+        let iterations = if *scales == Scales::Count(1) { 500 } else { 300 };
+        let (size, iterations) = scales
+            .finest()
+            .map_or((512, iterations), |scale| (scale.size, scale.iterations));
+        let chosen = (self.size.unwrap_or(size), self.iterations.unwrap_or(iterations));
+        if scales.finest().is_some() && chosen != (size, iterations) {
+            return Err(ConfigError {
+                option: "scales",
+                value: format!("{scales} beside size {} and iterations {}", chosen.0, chosen.1),
+                expected: "the only one to say sizes and iterations; leave out size and iterations",
+            });
+        }
+        Ok(chosen)
+    }
+
+    fn style_scale(&self) -> Result<f64, ConfigError> {
+        let scale = self.style_scale.unwrap_or(1.0);
+        if self.style_size.is_some() && scale != 1.0 {
+            return Err(ConfigError {
+                option: "style-scale",
+                value: scale.to_string(),
+                expected: "left out beside style-size, which says the size by itself",
+            });
+        }
+        within("style-scale", scale, 0.01..=100.0, "a factor from 0.01 to 100")
+    }
+
+    fn style_blend(&self) -> Result<Vec<f64>, ConfigError> {
+        let blend = self.style_blend.clone().unwrap_or_default();
+        let right = blend.iter().all(|part| (0.0..=1e9).contains(part));
+        if right && (blend.is_empty() || blend.iter().any(|&part| part > 0.0)) {
+            return Ok(blend);
+        }
+        let parts: Vec<String> = blend.iter().map(f64::to_string).collect();
+        Err(ConfigError {
+            option: "style-blend",
+            value: parts.join(","),
+            expected: "numbers from 0 to 1e9, not all of them 0",
+        })
     }
 
     fn encoding(&self) -> Result<Encoding, ConfigError> {

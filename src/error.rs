@@ -45,6 +45,6 @@ pub enum Error {
         /// The best picture until then.
         best: Box<Stylized>,
         /// Why.
-        source: OptimizeError,
+        source: Box<Error>,
     },
 }

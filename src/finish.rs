@@ -22,6 +22,11 @@ impl Finish {
         }
     }
 
+    /// The content image.
+    pub fn content(&self) -> &Picture {
+        &self.content
+    }
+
     /// The picture that `image` shows: f32 `[1, 3, height, width]`, flattened, in the convention of
     /// [`to_tensor`](crate::tensor::to_tensor).
     ///

@@ -33,6 +33,7 @@ pub mod optimize;
 pub mod picture;
 pub mod record;
 pub mod runtime;
+pub mod scales;
 pub mod stylize;
 pub mod tensor;
 

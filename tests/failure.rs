@@ -7,7 +7,7 @@ use std::fs;
 
 use prost::Message as _;
 use serde_json::Value;
-use support::{Workshop, fail, tiny_graphs};
+use support::{Workshop, fail, impasto, succeed, tiny_graphs};
 
 /// The part of an ONNX model that adds nodes and an output to another one (field numbers: `onnx.proto`). Protocol
 /// buffers merge when their bytes are joined.
@@ -149,4 +149,31 @@ fn a_session_that_fails_at_once_leaves_no_picture() {
         &["evaluation 1 of the loss failed"],
     );
     assert!(!workshop.path("out.png").exists());
+}
+
+#[test]
+fn a_scale_that_fails_leaves_the_picture_of_the_scale_before_enlarged() {
+    let workshop = workshop_with_tripwire();
+    // The enlarged content picture differs from the content at the second scale, so that one fails at once.
+    let run = [
+        "--graphs",
+        "graphs",
+        "--scales",
+        "24:0,40:3",
+        "--trace",
+        "out.json",
+    ];
+    let failure = [
+        "broke off",
+        "until then is in out.png",
+        "evaluation 2 of the loss failed",
+    ];
+    fail(workshop.stylize("out.png").args(run), &failure);
+    assert_eq!(
+        image::image_dimensions(workshop.path("out.png")).unwrap(),
+        (40, 28)
+    );
+    let repeat = ["stylize", "--repeat", "out.json", "-o", "again.png"];
+    succeed(impasto().current_dir(workshop.folder.path()).args(repeat));
+    assert!(fs::read(workshop.path("out.png")).unwrap() == fs::read(workshop.path("again.png")).unwrap());
 }

@@ -18,6 +18,8 @@ class Preset:
     name: str
     style_layers: tuple[str, ...]
     content_layers: tuple[str, ...]
+    is_objective: bool = True
+    """Whether there is a loss to optimise; otherwise only the features are exported, with max pooling."""
 
     def __post_init__(self) -> None:
         if not self.name or not all(c.isalnum() or c in "-_" for c in self.name):
@@ -32,6 +34,8 @@ class Preset:
 
 def custom(name: str, style_layers: list[str], content_layers: list[str]) -> Preset:
     """A preset of the user's own; the layers may come in any order."""
+    if name in PRESETS:
+        raise PresetError(f"preset '{name}' comes with the program; choose another name")
     return Preset(name, tuple(_network_order(style_layers)), tuple(_network_order(content_layers)))
 
 
@@ -56,4 +60,12 @@ BOOK = Preset("book", ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu4_4"), (
 """What a PyTorch tutorial listing computes: indices 1, 6, 11, 20, 25 and 21 of torchvision's VGG19, in which
 the ReLUs work in place, so that the convolutions 25 and 21 are seen as relu4_4 and relu4_2."""
 
-PRESETS = {preset.name: preset for preset in (GATYS, BOOK)}
+JUDGE = Preset(
+    "judge",
+    ("relu1_1", "relu1_2", "relu2_1", "relu2_2", "relu3_1", "relu3_3", "relu4_1", "relu4_3", "relu5_1"),
+    ("relu4_2",),
+    is_objective=False,
+)
+"""For judging results: the layers of the objectives, and between them layers that no objective looks at."""
+
+PRESETS = {preset.name: preset for preset in (GATYS, BOOK, JUDGE)}

@@ -1,5 +1,6 @@
 //! The command line: flags, their meaning, units, ranges and defaults.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -13,7 +14,9 @@ use super::values::{number, weight, whole};
 use impasto::color::ColorMode;
 use impasto::config::{self, Optimizer, Options};
 use impasto::init::Init;
+use impasto::observe::When;
 use impasto::picture::{self, Bits};
+use impasto::scales::Scales;
 
 /// Paint a photo in the style of a painting.
 ///
@@ -51,6 +54,9 @@ Examples:
     impasto stylize photo.jpg painting.jpg -o large-strokes.png --style-size 1024
     impasto stylize photo.jpg painting.jpg -o faithful.png --color original
 
+  Several styles, 3 parts to 7
+    impasto stylize photo.jpg waves.jpg stars.jpg -o both.png --style-blend 3,7
+
   From noise: another seed, another picture; the same seed, the same bytes
     impasto stylize photo.jpg painting.jpg -o free.png --init random --seed 7
 
@@ -65,7 +71,7 @@ Examples:
     impasto stylize --repeat run.json -o again.png
     impasto stylize --repeat run.json -o bolder.png --style-weight 10000";
 
-/// Paint CONTENT in the style of STYLE
+/// Paint CONTENT in the style of one STYLE or several
 ///
 /// Ctrl-C stops at the next evaluation and saves the best picture so far (exit code 130).
 #[derive(Debug, Args)]
@@ -75,9 +81,9 @@ pub struct Stylize {
     #[arg(required_unless_present = "repeat", conflicts_with = "repeat")]
     pub content: Option<PathBuf>,
 
-    /// The painting
+    /// The painting, or several to blend; a folder stands for all pictures in it
     #[arg(required_unless_present = "repeat", conflicts_with = "repeat")]
-    pub style: Option<PathBuf>,
+    pub style: Vec<PathBuf>,
 
     /// Where the picture goes: a name ending in .png, .jpg, .webp or .tif
     #[arg(short, long, value_name = "OUT", help_heading = "Output")]
@@ -105,6 +111,15 @@ pub struct Stylize {
     #[arg(long, value_name = "SIDE", help_heading = "Size", hide_short_help = true)]
     pub fit: Option<FitArg>,
 
+    /// Paint from coarse to fine: auto, a number of scales, or SIZE:ITERATIONS,… [default: auto; 1 with preset book]
+    ///
+    /// auto: from --size halves of it, down to 64 pixels, each with all --iterations. A number, 1 to 16: so many. A list
+    /// such as 128:300,256:200,512:100 says the sizes from coarse to fine, and the iterations of each. A coarse
+    /// evaluation costs a quarter of the next finer one; large shapes come out at the coarse scales. The style picture
+    /// shrinks with the painted one. With --init FILE there is one scale unless this says otherwise.
+    #[arg(long, value_name = "SCALES", help_heading = "Size", hide_short_help = true)]
+    pub scales: Option<Scales>,
+
     #[command(flatten)]
     pub objective: Objective,
 
@@ -127,7 +142,9 @@ pub struct Stylize {
     #[arg(long, value_name = "NAME", help_heading = "Optimiser", hide_short_help = true)]
     pub optimizer: Option<Optimizer>,
 
-    /// Iterations, about one evaluation each: 0 or more [default: 500]
+    /// Iterations at every scale: 0 or more [default: 300]
+    ///
+    /// Each takes about one evaluation. With --scales 1 the default is 500.
     #[arg(long, value_name = "N", value_parser = whole::<u64>(0, 1_000_000), help_heading = "Optimiser")]
     pub iterations: Option<u64>,
 
@@ -158,6 +175,10 @@ pub struct Stylize {
     /// Save a preview every N iterations: OUT-00050.png for OUT.png
     #[arg(long, value_name = "N", value_parser = whole::<u64>(1, 1_000_000), help_heading = "Watching")]
     pub save_every: Option<u64>,
+
+    /// Save the picture after each scale but the last: OUT-128x96.png for OUT.png
+    #[arg(long, help_heading = "Watching", hide_short_help = true)]
+    pub save_scales: bool,
 
     /// Print nothing but errors
     #[arg(short, long, help_heading = "Watching", hide_short_help = true)]
@@ -203,9 +224,9 @@ pub struct Evaluate {
     #[arg(long, value_name = "PICTURE")]
     pub content: PathBuf,
 
-    /// The painting that gives the style
-    #[arg(long, value_name = "PICTURE")]
-    pub style: PathBuf,
+    /// The painting that gives the style; give it several times to blend, or a folder
+    #[arg(long, required = true, value_name = "PICTURE")]
+    pub style: Vec<PathBuf>,
 
     /// Print JSON: {"total": …, "terms": {"style/relu1_1": …, …}}
     #[arg(long, help_heading = "Output")]
@@ -259,6 +280,18 @@ pub struct Objective {
     #[arg(long, value_name = "PIXELS", value_parser = whole::<u32>(1, 32_768), help_heading = "Objective", hide_short_help = true)]
     pub style_size: Option<u32>,
 
+    /// How large the style picture is seen, as a factor on its default size: 0.01 to 100 [default: 1]
+    ///
+    /// 2 makes strokes twice as large. Not together with --style-size.
+    #[arg(long, value_name = "FACTOR", value_parser = number, help_heading = "Objective", hide_short_help = true)]
+    pub style_scale: Option<f64>,
+
+    /// The shares of several style pictures, such as 3,7 [default: equal]
+    ///
+    /// One number for each style picture, 0 or more, in any unit.
+    #[arg(long, value_name = "PARTS", value_parser = number, value_delimiter = ',', help_heading = "Objective")]
+    pub style_blend: Option<Vec<f64>>,
+
     /// Whose colours: style, original (the photo's), match [default: style]
     ///
     /// original: the photo's colours with the painted light and dark. match: the style picture's colours are first
@@ -296,6 +329,7 @@ impl Stylize {
             seed: self.seed,
             optimizer: self.optimizer,
             iterations: self.iterations,
+            scales: self.scales.clone(),
             history: self.history,
             learning_rate: self.learning_rate,
             beta1: self.beta1,
@@ -305,6 +339,16 @@ impl Stylize {
             bits: self.bits,
             jpeg_quality: self.jpeg_quality,
             ..self.objective.options().or(self.engine.options())
+        }
+    }
+}
+
+impl Stylize {
+    /// When previews are saved.
+    pub fn when(&self) -> When {
+        When {
+            every: self.save_every.and_then(NonZero::new),
+            each_scale: self.save_scales,
         }
     }
 }
@@ -325,6 +369,8 @@ impl Objective {
                 PoolingArg::Avg => config::Pooling::Avg,
             }),
             style_size: self.style_size,
+            style_scale: self.style_scale,
+            style_blend: self.style_blend.clone(),
             style_weight: self.style_weight,
             content_weight: self.content_weight,
             color: self.color,

@@ -18,7 +18,7 @@ use super::args::Evaluate;
 use super::progress::warn_of_placement;
 use super::providers::announce_engine;
 use super::stylize::check_file;
-use super::{Ended, load, sources};
+use super::{Ended, load, load_all, sources, style_files};
 
 /// Prints the loss and its terms.
 pub fn run(args: &Evaluate) -> anyhow::Result<Ended> {
@@ -33,12 +33,12 @@ pub fn run(args: &Evaluate) -> anyhow::Result<Ended> {
     }
     let image = load(&args.image, false)?;
     let content = load(&args.content, false)?;
-    let style = load(&args.style, false)?;
+    let styles = load_all(&style_files(&args.style)?, false)?;
     let stylizer = Stylizer::new(&options)?;
     if !stylizer.engine().is_cpu() || !stylizer.engine().refusals().is_empty() {
         announce_engine(stylizer.engine());
     }
-    let judged = stylizer.evaluate(&image, &content, &style)?;
+    let judged = stylizer.evaluate(&image, &content, &styles)?;
     warn_of_placement(judged.placement.as_ref());
     if let Some(path) = &args.gradient {
         write_gradient(path, args.force, &judged)

@@ -12,14 +12,14 @@ use impasto::record::{FileRecord, Recorded};
 use impasto::stylize::Stylizer;
 
 use super::args::Stylize;
-use super::{say, sources};
+use super::{say, sources, style_files};
 
 /// The pictures and the settings.
 pub struct Plan {
     pub options: Options,
     pub settings: Settings,
     pub content: PathBuf,
-    pub style: PathBuf,
+    pub styles: Vec<PathBuf>,
     repeated: Option<Repeated>,
 }
 
@@ -41,7 +41,7 @@ impl Plan {
                     options,
                     settings,
                     content: args.content.clone().context("CONTENT is missing")?,
-                    style: args.style.clone().context("STYLE is missing")?,
+                    styles: style_files(&args.style)?,
                     repeated: None,
                 })
             }
@@ -50,12 +50,11 @@ impl Plan {
 
     fn repeating(run: Recorded, args: &Stylize) -> anyhow::Result<Plan> {
         let (options, settings) = sources::resolve(args.options(), &args.config, run.options())?;
-        let (content, style) = (run.inputs("content")?, run.inputs("style")?);
-        let ([content], [style]) = (content.as_slice(), style.as_slice()) else {
+        let (content, styles) = (run.inputs("content")?, run.inputs("style")?);
+        let [content] = content.as_slice() else {
             bail!(
-                "the trace names {} content and {} style pictures, not one of each",
-                content.len(),
-                style.len()
+                "the trace names {} content pictures instead of one",
+                content.len()
             );
         };
         let varied = run.varied(&settings)?;
@@ -63,14 +62,15 @@ impl Plan {
             options,
             settings,
             content: content.clone(),
-            style: style.clone(),
+            styles,
             repeated: Some(Repeated { run, varied }),
         })
     }
 
     /// The input pictures, for the record; a start that cannot be read is told here, before any work is done.
     pub fn inputs(&self) -> anyhow::Result<Vec<FileRecord>> {
-        let mut files = vec![("content", &self.content), ("style", &self.style)];
+        let mut files = vec![("content", &self.content)];
+        files.extend(self.styles.iter().map(|style| ("style", style)));
         if let Init::File(path) = &self.settings.init {
             picture::load(path)?;
             files.push(("init", path));
@@ -84,7 +84,7 @@ impl Plan {
     /// Where a repeated run ends, when it did not end by itself and nothing else sets its length.
     pub fn limit(&self) -> Option<UpTo> {
         let repeated = self.repeated.as_ref()?;
-        let sets_length = |name: &String| name == "iterations" || name == "max-seconds";
+        let sets_length = |name: &String| ["iterations", "scales", "max-seconds"].contains(&name.as_str());
         if repeated.varied.iter().any(sets_length) {
             return None;
         }

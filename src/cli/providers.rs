@@ -131,7 +131,7 @@ fn compare(args: &Providers, survey: &Survey) -> anyhow::Result<Vec<Comparison>>
             ..Options::default()
         };
         let (image, content, style) = (waves(96, 64, 1), waves(96, 64, 2), waves(64, 80, 5));
-        Ok(Stylizer::new(&options)?.evaluate(&image, &content, &style)?)
+        Ok(Stylizer::new(&options)?.evaluate(&image, &content, std::slice::from_ref(&style))?)
     };
     let expected = evaluate("cpu")?;
     let usable = survey

@@ -1,6 +1,6 @@
 //! `impasto stylize`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow, bail};
 use impasto::Error;
 use impasto::atomic::folder_of;
 use impasto::config::Settings;
-use impasto::observe::{Fanout, Observer, Previews, Recorder, preview_path};
+use impasto::observe::{Fanout, Observer, Planned, Previews, Recorder};
 use impasto::optimize::Outcome;
 use impasto::picture::{self, Picture};
 use impasto::record::{FileRecord, Manifest, Trace};
@@ -19,34 +19,34 @@ use super::interrupt::Interrupt;
 use super::plan::Plan;
 use super::progress::Progress;
 use super::providers::announce_engine;
-use super::{Ended, load, say};
+use super::{Ended, load, load_all, say};
 
 /// Paints, saves the picture and what else was asked for.
 pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
     let plan = Plan::of(args)?;
     check_outputs(args, &plan.settings)?;
     let content = load(&plan.content, args.quiet)?;
-    let style = load(&plan.style, args.quiet)?;
+    let styles = load_all(&plan.styles, args.quiet)?;
     let inputs = plan.inputs()?;
     let stylizer = Stylizer::new(&plan.options)?;
     plan.check(&stylizer, args.quiet)?;
+    let schedule = stylizer.schedule(&content, &styles)?;
+    check_previews(args, &schedule)?;
     if !args.quiet {
-        announce(&plan, &stylizer, &content, &style);
+        announce(&plan, &stylizer, &content, &styles, &schedule);
     }
 
     let mut interrupt = Interrupt::listen().context("cannot listen to Ctrl-C")?;
-    let mut progress = Progress::new(plan.settings.iterations, args.quiet);
+    let mut progress = Progress::new(&schedule, args.quiet);
     let mut recorder = Recorder::new();
     let mut limit = plan.limit();
     let encoding = plan.settings.encoding;
-    let mut previews = args
-        .save_every
-        .map(|every| Previews::new(&args.output, every, args.force, encoding));
+    let mut previews = Previews::new(&args.output, args.when(), args.force, encoding);
     let begin = Instant::now();
-    let mut observers: Vec<&mut dyn Observer> = vec![&mut progress, &mut recorder, &mut interrupt];
-    observers.extend(previews.as_mut().map(|previews| previews as &mut dyn Observer));
+    let mut observers: Vec<&mut dyn Observer> =
+        vec![&mut progress, &mut recorder, &mut interrupt, &mut previews];
     observers.extend(limit.as_mut().map(|limit| limit as &mut dyn Observer));
-    let painted = stylizer.stylize(&content, &style, &mut Fanout(observers));
+    let painted = stylizer.stylize(&content, &styles, &mut Fanout(observers));
     progress.finish();
     let (painted, failure) = match painted {
         Ok(painted) => (painted, None),
@@ -60,9 +60,7 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
     if let Some(path) = &args.trace {
         write_trace(path, args.force, &manifest, &stylizer, &painted, &recorder)?;
     }
-    if let Some(previews) = previews {
-        previews.finish()?;
-    }
+    previews.finish()?;
     if let Some(failure) = failure {
         let saved = format!(
             "the run broke off; the best picture until then is in {}",
@@ -87,9 +85,12 @@ fn check_outputs(args: &Stylize, settings: &Settings) -> anyhow::Result<()> {
     if let Some(trace) = &args.trace {
         check_file(trace, args.force, "--trace")?;
     }
-    let every = args.save_every.unwrap_or(u64::MAX);
-    let previews = (1..=settings.iterations / every).map(|index| preview_path(&args.output, index * every));
-    if let Some(existing) = previews.into_iter().find(|path| path.exists() && !args.force) {
+    Ok(())
+}
+
+fn check_previews(args: &Stylize, schedule: &[Planned]) -> anyhow::Result<()> {
+    let mut previews = args.when().files(&args.output, schedule).into_iter();
+    if let Some(existing) = previews.find(|path| path.exists() && !args.force) {
         bail!(
             "the preview {} exists; use --force to replace it, or another --output",
             existing.display()
@@ -116,16 +117,20 @@ pub fn check_file(path: &Path, overwrite: bool, option: &str) -> anyhow::Result<
     Ok(())
 }
 
-fn announce(plan: &Plan, stylizer: &Stylizer, content: &Picture, style: &Picture) {
-    let size = |picture: &Picture| format!("{}x{}", picture.size().0, picture.size().1);
-    say(&format!(
-        "{} ({}) in the style of {} ({})",
-        plan.content.display(),
-        size(content),
-        plan.style.display(),
-        size(style)
-    ));
-    say(&format!("graph {}", stylizer.settings().graph_name()));
+fn announce(plan: &Plan, stylizer: &Stylizer, content: &Picture, styles: &[Picture], schedule: &[Planned]) {
+    let named = |(path, picture): (&PathBuf, &Picture)| {
+        let (width, height) = picture.size();
+        format!("{} ({width}x{height})", path.display())
+    };
+    let content = named((&plan.content, content));
+    let styles: Vec<String> = plan.styles.iter().zip(styles).map(named).collect();
+    say(&format!("{content} in the style of {}", styles.join(", ")));
+    let scales: Vec<String> = schedule
+        .iter()
+        .map(|planned| format!("{}x{}", planned.width, planned.height))
+        .collect();
+    let graph = stylizer.settings().graph_name();
+    say(&format!("graph {graph}, {}", scales.join(", then ")));
     announce_engine(stylizer.engine());
 }
 

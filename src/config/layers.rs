@@ -7,7 +7,8 @@ use super::{Optimizer, Options};
 impl Options {
     /// These options, and what they leave open from `other`.
     ///
-    /// What in `other` belongs to an optimiser, provider or ONNX Runtime that these options replace is dropped.
+    /// What in `other` belongs to an optimiser, a schedule, a style size, a provider or an ONNX Runtime that these options replace is
+    /// dropped.
     #[must_use]
     pub fn or(self, other: Options) -> Options {
         let other = other.without_contradictions(&self);
@@ -15,7 +16,7 @@ impl Options {
             ($($name:ident)*) => { Options { $($name: self.$name.or(other.$name),)* } };
         }
         first! {
-            preset pooling size fit style_size style_weight content_weight color init seed
+            preset pooling size fit scales style_size style_scale style_blend style_weight content_weight color init seed
             optimizer iterations history learning_rate beta1 beta2 tolerance max_seconds bits jpeg_quality
             threads kernels provider device_id provider_option provider_library precision graphs onnxruntime runtime
         }
@@ -39,6 +40,21 @@ impl Options {
             options.provider_library = None;
             options.precision = None;
         }
+        if upper.size.is_some() || upper.iterations.is_some() {
+            options.scales = options.scales.filter(|scales| scales.finest().is_none());
+        }
+        if upper
+            .scales
+            .as_ref()
+            .is_some_and(|scales| scales.finest().is_some())
+        {
+            options.size = None;
+            options.iterations = None;
+        }
+        if upper.style_size.is_some() || upper.style_scale.is_some() {
+            options.style_size = None;
+            options.style_scale = None;
+        }
         if upper.runtime.is_some() || upper.onnxruntime.is_some() {
             options.runtime = None;
             options.onnxruntime = None;
@@ -57,6 +73,7 @@ mod tests {
     use super::*;
     use crate::config::Settings;
     use crate::optimize::Method;
+    use crate::scales::Scales;
 
     fn json(settings: &Settings) -> Value {
         serde_json::to_value(settings).unwrap()
@@ -68,6 +85,8 @@ mod tests {
         pooling = "avg"
         size = 100
         fit = "short"
+        scales = "40:3,100:3"
+        style-blend = [1.0, 2.0]
         style-size = 90
         style-weight = 7
         content-weight = 0.5
@@ -107,7 +126,8 @@ mod tests {
         let defaults = json(&Options::default().resolve().unwrap());
         let merged = json(&Options::default().or(all).resolve().unwrap());
         for (name, value) in merged.as_object().unwrap() {
-            let open = ["provider-library"].contains(&name.as_str());
+            // `style-scale` has no place beside `style-size`.
+            let open = ["provider-library", "style-scale"].contains(&name.as_str());
             assert!(
                 open || Some(value) != defaults.get(name),
                 "{name} is still {value}"
@@ -121,6 +141,20 @@ mod tests {
         let settings = upper.or(toml::from_str(ALL).unwrap()).resolve().unwrap();
         assert_eq!((settings.size, settings.style_size), (64, Some(90)));
         assert_eq!(json(&settings)["color"], "style");
+    }
+
+    #[test]
+    fn a_size_replaces_a_schedule_and_a_style_scale_a_style_size() {
+        let upper: Options = toml::from_str("size = 64\nstyle-scale = 0.5").unwrap();
+        let settings = upper.or(toml::from_str(ALL).unwrap()).resolve().unwrap();
+        assert_eq!(
+            (settings.scales, settings.size, settings.iterations),
+            (Scales::Auto, 64, 3)
+        );
+        assert_eq!((settings.style_scale, settings.style_size), (0.5, None));
+        let upper: Options = toml::from_str("scales = \"50:1,64:2\"").unwrap();
+        let settings = upper.or(toml::from_str(ALL).unwrap()).resolve().unwrap();
+        assert_eq!((settings.size, settings.iterations), (64, 2));
     }
 
     #[test]

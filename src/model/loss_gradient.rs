@@ -243,7 +243,8 @@ mod tests {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
         let graphs = Graphs::open(&folder, "gatys", KernelSet::OnnxRuntime).unwrap();
         let (content, style) = (noise(24, 32, 1), noise(20, 28, 2));
-        let targets = graphs.targets(&engine, content.view(), style.view()).unwrap();
+        let mut features = graphs.features(&engine).unwrap();
+        let targets = features.targets(content.view(), &[(style.view(), 1.0)]).unwrap();
         let weights = Weights {
             style: 1e3,
             content: 1.0,

@@ -1,10 +1,12 @@
 //! The graph contract, and the one trait through which the rest of the program evaluates it.
 //!
-//! [`Graphs`] finds a preset's two graphs and checks them; [`Graphs::targets`] runs the features graph on the
-//! style and content images; [`Graphs::loss_gradient`] binds those targets to the loss graph once, after which
-//! every evaluation is one run. Nothing outside this module runs a session.
+//! [`Graphs`] finds a preset's two graphs and checks them; [`FeatureSession::targets`] runs the features graph
+//! on the style and content images; [`Graphs::loss_gradient`] binds those targets to the loss graph once, after which
+//! every evaluation is one run. [`FeatureGraph`] looks at pictures without a loss. Nothing outside this module runs a
+//! session.
 
 pub mod contract;
+mod feature_graph;
 mod features;
 mod graphs;
 mod loss_gradient;
@@ -15,7 +17,8 @@ use std::error::Error as StdError;
 use std::path::PathBuf;
 
 pub use contract::Contract;
-pub use features::Targets;
+pub use feature_graph::{FeatureGraph, Features};
+pub use features::{FeatureSession, Targets};
 pub use graphs::{GraphFile, Graphs, default_folder, list_graphs};
 pub use loss_gradient::{OnnxLossGradient, Weights};
 pub use operators::{KernelSet, UnusableKernels};

@@ -70,7 +70,7 @@ impl Observer for Recorder {
     fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
         match event {
             Event::Started(started) => {
-                self.size = (started.width, started.height);
+                self.size = started.size();
                 self.term_names = started.term_names.to_vec();
             }
             Event::Evaluated(evaluated) => self.evaluations.push(Record {

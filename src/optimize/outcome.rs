@@ -98,6 +98,14 @@ pub enum OptimizeError {
 }
 
 impl OptimizeError {
+    /// The same error of an optimisation that goes on from others, which have taken so many `evaluations`.
+    pub(crate) fn after(mut self, evaluations: u64) -> OptimizeError {
+        if let Self::Objective { evaluation, .. } = &mut self {
+            *evaluation += evaluations;
+        }
+        self
+    }
+
     /// Takes out what came of the evaluations before the failure.
     pub fn take_best(&mut self) -> Option<Outcome> {
         match self {

@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def export() -> None:
-    for preset, poolings in (("gatys", ("max", "avg")), ("book", ("max",))):
+    for preset, poolings in (("gatys", ("max", "avg")), ("book", ("max",)), ("judge", ("max",))):
         options = ["--preset", preset, "--out", str(HERE)]
         for pooling in poolings:
             options += ["--pooling", pooling]

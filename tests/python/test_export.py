@@ -25,12 +25,16 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
-def test_by_default_both_presets_with_both_poolings_are_written(tmp_path):
+JUDGE = {"judge.features.onnx", "judge.features.cpu.onnx"}
+
+
+def test_by_default_both_presets_with_both_poolings_and_the_judge_are_written(tmp_path):
     result = export(tmp_path / "new" / "folder")
     assert result.returncode == 0, result.stderr
     stems = ("gatys", "gatys-avg", "book", "book-avg")
     expected = {f"{stem}.{graph}.onnx" for stem in stems for graph in GRAPHS}
-    assert {path.name for path in (tmp_path / "new" / "folder").iterdir()} == expected | {"vgg19.weights"}
+    written = {path.name for path in (tmp_path / "new" / "folder").iterdir()}
+    assert written == expected | JUDGE | {"vgg19.weights"}
 
 
 def test_two_exports_are_equal_to_the_byte_and_to_what_is_committed(tmp_path):
@@ -39,7 +43,7 @@ def test_two_exports_are_equal_to_the_byte_and_to_what_is_committed(tmp_path):
     one, committed = contents(tmp_path / "one"), contents(make.HERE)
     assert one == contents(tmp_path / "two")
     shared = {f"{graph}.{kind}.onnx" for graph in make.GRAPHS for kind in GRAPHS}
-    for name in shared | {"vgg19.weights"}:
+    for name in shared | JUDGE | {"vgg19.weights"}:
         assert one[name] == committed[name], name
 
 
@@ -74,6 +78,10 @@ def test_graphs_left_over_from_other_weights_are_pointed_out(tmp_path):
         (["--weights", "missing.bin"], "error: missing.bin: no such weights file"),
         ([*TINY, "--name", "mine"], "needs --style-layers, --content-layers and --name"),
         ([*TINY, "--name", "mine", "--style-layers", "relu9_1", "--content-layers", "relu1_1"], "relu9_1"),
+        (
+            [*TINY, "--name", "judge", "--style-layers", "relu1_1", "--content-layers", "relu1_1"],
+            "preset 'judge' comes with the program",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_writes_nothing(tmp_path, options, message):

@@ -1,23 +1,31 @@
 //! The pipeline.
 
+mod painting;
+mod stages;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use ndarray::Array4;
 
-use crate::color::{ColorMode, match_colors};
+use crate::color::ColorMode;
 use crate::config::{Optimizer, Options, Pooling, Settings};
 use crate::error::Error;
-use crate::finish::Finish;
 use crate::init::Init;
 use crate::model::contract::{CONTRACT_VERSION, Kind};
-use crate::model::{Contract, Evaluation, Graphs, KernelSet, LossGradient, Targets, Weights, default_folder};
-use crate::observe::{Event, InUnits, Observer, Started};
-use crate::optimize::{self, OptimizeError, Outcome, minimize};
+use crate::model::{
+    Contract, Evaluation, Graphs, KernelSet, LossGradient, OnnxLossGradient, Weights, default_folder,
+};
+use crate::observe::{Event, Observer, Planned, Started};
+use crate::optimize::{self, OptimizeError, Outcome, StopReason};
 use crate::picture::{Bits, Fit, Picture, fit};
 use crate::record::{FileRecord, machine};
 use crate::runtime::{Choice, Engine, Placement, Precision, Runtime, Sought};
+use crate::scales::Scales;
 use crate::tensor::to_tensor;
+use painting::Painting;
+use stages::Stage;
 
 /// Paints pictures: ONNX Runtime loaded, graphs checked, settings resolved.
 ///
@@ -34,7 +42,7 @@ use crate::tensor::to_tensor;
 /// let content = Picture::load(Path::new("photo.jpg"))?;
 /// let style = Picture::load(Path::new("painting.jpg"))?;
 /// let mut quiet = |_: &Event<'_>| ControlFlow::Continue(());
-/// let stylized = stylizer.stylize(&content, &style, &mut quiet)?;
+/// let stylized = stylizer.stylize(&content, &[style], &mut quiet)?;
 /// stylized.picture.save(Path::new("painted.png"), false)?;
 /// # Ok(())
 /// # }
@@ -53,16 +61,6 @@ pub struct Stylized {
     pub picture: Picture,
     /// The optimiser's account: losses, counts, why it stopped. Its image is moved into `picture`.
     pub outcome: Outcome,
-}
-
-impl Stylized {
-    /// The picture of an outcome whose losses are in multiples of `unit`.
-    fn new(mut outcome: Outcome, finish: &Finish, unit: f64) -> Stylized {
-        outcome.loss *= unit;
-        outcome.terms.iter_mut().for_each(|term| *term *= unit);
-        let picture = finish.picture(&std::mem::take(&mut outcome.image));
-        Stylized { picture, outcome }
-    }
 }
 
 /// The loss of a given picture.
@@ -151,74 +149,88 @@ impl Stylizer {
             .collect()
     }
 
-    /// Paints `content` in the style of `style`.
+    /// Paints `content` in the style of `styles`, scale by scale from coarse to fine.
+    ///
+    /// When `observer` or the clock ends the run at a coarse scale, the picture comes enlarged to the wanted size, and
+    /// the outcome is that of the coarse one.
     ///
     /// # Errors
-    /// A picture too small for the network, a session that fails, a loss that is not a number. A session that fails
-    /// later than at the first evaluation is an [`Error::Unfinished`], which has the best picture until then.
+    /// A picture too small for the network, a blend for another number of styles, a session that fails, a loss that is
+    /// not a number. What fails later than the first evaluation is an [`Error::Unfinished`], which has the best picture
+    /// until then.
     pub fn stylize(
         &self,
         content: &Picture,
-        style: &Picture,
+        styles: &[Picture],
         observer: &mut dyn Observer,
     ) -> Result<Stylized, Error> {
-        let (content, style) = self.resize(content, style)?;
-        let style = self.colored(style, &content);
-        let start = self.settings.init.tensor(&content, &style, self.settings.seed)?;
-        let targets = self.targets(&content, &style)?;
-        drop(style);
-        let weights = self.weights();
-        let mut loss = self
-            .graphs
-            .loss_gradient(&self.engine, &targets, weights.relative())?;
-        if let Some(placement) = loss.placement() {
-            let _ = observer.observe(&Event::Placed(placement));
+        let stages = self.stages(content, styles)?;
+        let schedule = self.schedule(content, styles)?;
+        let mut painting = self.start(&stages[0], &styles[0])?;
+        let painted = self.paint(&mut painting, &stages, &schedule, observer);
+        let finest = &stages[stages.len() - 1].finish;
+        match painted {
+            Ok(()) => Ok(painting.finished(finest)),
+            Err(error) if painting.is_begun() => {
+                painting.stop_for(StopReason::Failed);
+                Err(Error::Unfinished {
+                    best: Box::new(painting.finished(finest)),
+                    source: Box::new(error),
+                })
+            }
+            Err(error) => Err(error),
         }
-        let (width, height) = content.size();
-        let finish = Finish::new(content, self.settings.color);
-        let _ = observer.observe(&Event::Started(Started {
-            width,
-            height,
-            term_names: loss.term_names(),
-            finish: &finish,
-        }));
-        let outcome = minimize(
-            &mut loss,
-            start.into_raw_vec_and_offset().0,
-            &self.optimizer(),
-            &mut InUnits::of(weights.unit(), observer),
-        );
-        match outcome {
-            Ok(outcome) => Ok(Stylized::new(outcome, &finish, weights.unit())),
-            Err(mut source) => Err(match source.take_best() {
-                Some(best) => Error::Unfinished {
-                    best: Box::new(Stylized::new(best, &finish, weights.unit())),
-                    source,
-                },
-                None => source.into(),
-            }),
+    }
+
+    /// Goes through the stages; after an error the painting is the best one until then.
+    fn paint(
+        &self,
+        painting: &mut Painting,
+        stages: &[Stage],
+        schedule: &[Planned],
+        observer: &mut dyn Observer,
+    ) -> Result<(), Error> {
+        let begin = Instant::now();
+        for (scale, stage) in stages.iter().enumerate() {
+            let mut loss = self.loss(stage, observer)?;
+            let _ = observer.observe(&Event::Started(Started {
+                scale,
+                schedule,
+                term_names: loss.term_names(),
+                finish: &stage.finish,
+            }));
+            let options = self.optimizer(stage, begin);
+            painting.optimize(&mut loss, stage.size(), &options, self.weights().unit(), observer)?;
+            drop(loss);
+            if scale + 1 == stages.len() || painting.stop().is_from_outside() {
+                break;
+            }
+            if told_to_stop(observer, &painting.picture(&stage.finish)) {
+                painting.stop_for(StopReason::Interrupted);
+                break;
+            }
         }
+        Ok(())
     }
 
     /// The loss of `image`, with its terms and its gradient; nothing is optimised.
     ///
-    /// `image` is taken at its own size; `content` is resized to it; `style` keeps its size unless the settings name
-    /// a style size.
+    /// `image` is taken at its own size; `content` is resized to it; `styles` keep their size unless the settings
+    /// name a style size or scale.
     ///
     /// # Errors
     /// A picture too small for the network, or a session that fails.
-    pub fn evaluate(&self, image: &Picture, content: &Picture, style: &Picture) -> Result<Judged, Error> {
+    pub fn evaluate(&self, image: &Picture, content: &Picture, styles: &[Picture]) -> Result<Judged, Error> {
+        self.check_blend(styles)?;
         let (width, height) = image.size();
-        let style_size = self
-            .settings
-            .style_size
-            .map_or(style.size(), |size| fit(style.size(), size, Fit::Long));
         self.graphs.check_size((width, height), "image", "picture")?;
-        self.graphs
-            .check_size(style_size, "style image", "--style-size")?;
-        let content = content.resize(width, height);
-        let style = self.colored(style.resize(style_size.0, style_size.1), &content);
-        let targets = self.targets(&content, &style)?;
+        let styles = styles
+            .iter()
+            .map(|style| self.style_at_own_size(style))
+            .collect::<Result<Vec<Picture>, Error>>()?;
+        let mut features = self.graphs.features(&self.engine)?;
+        let targets = self.targets(&mut features, &content.resize(width, height), &styles)?;
+        drop(features);
         let mut loss = self
             .graphs
             .loss_gradient(&self.engine, &targets, self.weights())?;
@@ -239,41 +251,48 @@ impl Stylizer {
         })
     }
 
-    /// Brings both pictures to the sizes of the settings.
-    fn resize(&self, content: &Picture, style: &Picture) -> Result<(Picture, Picture), Error> {
-        let size = fit(content.size(), self.settings.size, self.settings.fit);
-        self.graphs
-            .check_size(size, "content image", "--size, or --fit short")?;
-        let style_size = self.style_size(size, style.size());
-        self.graphs
-            .check_size(style_size, "style image", "--style-size")?;
-        Ok((
-            content.resize(size.0, size.1),
-            style.resize(style_size.0, style_size.1),
-        ))
+    /// The scales that [`Stylizer::stylize`] paints these pictures at, from coarse to fine.
+    ///
+    /// # Errors
+    /// A picture too small for the network, a blend for another number of styles.
+    pub fn schedule(&self, content: &Picture, styles: &[Picture]) -> Result<Vec<Planned>, Error> {
+        let scales = self.scales(content, styles)?;
+        let planned = scales.iter().map(|scale| {
+            let (width, height) = self.sizes(content, styles, scale.size).0;
+            Planned {
+                width,
+                height,
+                iterations: scale.iterations,
+            }
+        });
+        Ok(planned.collect())
     }
 
-    /// The style image as the network sees it: in colours like the content's, if the settings say so.
-    fn colored(&self, style: Picture, content: &Picture) -> Picture {
-        match self.settings.color {
-            ColorMode::Match => match_colors(&style, content),
-            ColorMode::Style | ColorMode::Original => style,
+    /// The image to start from, at the size of the first stage.
+    fn start(&self, first: &Stage, style: &Picture) -> Result<Painting, Error> {
+        let content = first.finish.content();
+        let style = self.colored(style.clone(), content);
+        let start = self.settings.init.tensor(content, &style, self.settings.seed)?;
+        Ok(Painting::new(start.into_raw_vec_and_offset().0, first.size()))
+    }
+
+    /// The loss of a stage; the observer is told where it runs, if that needs telling.
+    fn loss(&self, stage: &Stage, observer: &mut dyn Observer) -> Result<OnnxLossGradient, Error> {
+        let loss = self
+            .graphs
+            .loss_gradient(&self.engine, &stage.targets, self.weights().relative())?;
+        if let Some(placement) = loss.placement() {
+            let _ = observer.observe(&Event::Placed(placement));
         }
+        Ok(loss)
     }
 
-    /// The style image's size: what `style_size` says; else its own, but no longer than the painted picture.
-    fn style_size(&self, painted: (u32, u32), own: (u32, u32)) -> (u32, u32) {
-        let longest = |(width, height): (u32, u32)| width.max(height);
-        let side = self
-            .settings
-            .style_size
-            .unwrap_or_else(|| longest(own).min(longest(painted)));
-        fit(own, side, Fit::Long)
-    }
-
-    fn targets(&self, content: &Picture, style: &Picture) -> Result<Targets, Error> {
-        let (content, style) = (to_tensor(content), to_tensor(style));
-        Ok(self.graphs.targets(&self.engine, content.view(), style.view())?)
+    fn style_at_own_size(&self, style: &Picture) -> Result<Picture, Error> {
+        let side = self.style_side(style.size(), u32::MAX);
+        let (width, height) = fit(style.size(), side, Fit::Long);
+        self.graphs
+            .check_size((width, height), "style image", "--style-size")?;
+        Ok(style.resize(width, height))
     }
 
     fn weights(&self) -> Weights {
@@ -283,15 +302,24 @@ impl Stylizer {
         }
     }
 
-    fn optimizer(&self) -> optimize::Options {
+    /// How to optimise a stage of a run that began at `begin`.
+    fn optimizer(&self, stage: &Stage, begin: Instant) -> optimize::Options {
+        let settings = &self.settings;
         optimize::Options {
-            method: self.settings.method.clone(),
-            iterations: self.settings.iterations,
-            threads: self.settings.threads,
-            tolerance: self.settings.tolerance,
-            max_seconds: self.settings.max_seconds,
+            method: settings.method.clone(),
+            iterations: stage.iterations,
+            threads: settings.threads,
+            tolerance: settings.tolerance,
+            max_seconds: settings
+                .max_seconds
+                .map(|most| (most - begin.elapsed().as_secs_f64()).max(0.0)),
         }
     }
+}
+
+/// Shows the observer what a scale has come to; true when it wants no more.
+fn told_to_stop(observer: &mut dyn Observer, picture: &Picture) -> bool {
+    observer.observe(&Event::ScaleDone(picture)).is_break()
 }
 
 /// Builds a [`Stylizer`] option by option; see [`Options`] for ranges and defaults.
@@ -320,6 +348,8 @@ impl Builder {
         size: u32,
         fit: Fit,
         style_size: u32,
+        style_scale: f64,
+        style_blend: Vec<f64>,
         style_weight: f64,
         content_weight: f64,
         color: ColorMode,
@@ -327,6 +357,7 @@ impl Builder {
         seed: u64,
         optimizer: Optimizer,
         iterations: u64,
+        scales: Scales,
         history: usize,
         learning_rate: f64,
         beta1: f64,

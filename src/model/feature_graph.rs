@@ -1,0 +1,157 @@
+//! A features graph by itself: what the network sees in a picture, for judging rather than for painting.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ndarray::{Array, Array2, Array4, ArrayView4, Dimension};
+use ort::session::SessionOutputs;
+use ort::value::TensorRef;
+
+use super::contract::{Kind, Operators};
+use super::operators::{KernelSet, Kernels};
+use super::{Contract, ModelError, session};
+use crate::runtime::Engine;
+
+/// A features graph without a loss graph, its contract checked: `judge`, or that of any preset.
+#[derive(Debug)]
+pub struct FeatureGraph {
+    portable: Contract,
+    /// The same for the processor, if it is there and wanted.
+    cpu: Option<(Contract, Arc<Kernels>)>,
+}
+
+/// What the network sees in a picture: one entry a layer, in network order, by the layer's name.
+#[derive(Debug)]
+pub struct Features {
+    /// The Gram matrices of the style layers, `[C, C]`.
+    pub grams: Vec<(String, Array2<f32>)>,
+    /// The activations of the content layers, `[1, C, h, w]`.
+    pub contents: Vec<(String, Array4<f32>)>,
+}
+
+impl FeatureGraph {
+    /// Opens `NAME.features.onnx` in `folder`, to run on these kernels.
+    ///
+    /// # Errors
+    /// The graph or its weights are missing, cut, changed, or of another contract.
+    pub fn open(folder: &Path, name: &str, kernels: KernelSet) -> Result<FeatureGraph, ModelError> {
+        let file = |operators: Operators| operators.file(folder, name, Kind::Features);
+        let portable = Contract::read(&file(Operators::Portable), Kind::Features)?;
+        let own = file(Operators::Cpu);
+        let cpu = match Kernels::choose(kernels).filter(|_| own.exists()) {
+            Some(kernels) => Some((
+                portable.read_other(&own, Kind::Features, Operators::Cpu)?,
+                kernels,
+            )),
+            None => None,
+        };
+        Ok(FeatureGraph { portable, cpu })
+    }
+
+    /// What the graph says of itself: its layers and the smallest picture.
+    pub fn contract(&self) -> &Contract {
+        &self.portable
+    }
+
+    /// Computes the features of `image`, f32 `[1, 3, height, width]` in the network's convention
+    /// ([`to_tensor`](crate::tensor::to_tensor)).
+    ///
+    /// # Errors
+    /// The session cannot be built or fails.
+    pub fn run(&self, engine: &Engine, image: ArrayView4<'_, f32>) -> Result<Features, ModelError> {
+        let (contract, kernels) = match self.cpu.as_ref().filter(|_| engine.is_cpu()) {
+            Some((contract, kernels)) => (contract, Some(kernels)),
+            None => (&self.portable, None),
+        };
+        let failed = |source| ModelError::Run {
+            path: contract.path.clone(),
+            source,
+        };
+        let mut session = session::build(engine, (contract, kernels), None)?;
+        let image: Array4<f32> = image.as_standard_layout().into_owned();
+        let input = TensorRef::from_array_view(&image).map_err(failed)?;
+        let outputs = session.run(ort::inputs!["image" => input]).map_err(failed)?;
+        Ok(Features {
+            grams: take(&outputs, contract, "gram", &contract.style_layers)?,
+            contents: take(&outputs, contract, "content", &contract.content_layers)?,
+        })
+    }
+}
+
+/// Copies the outputs `PREFIX/LAYER`.
+fn take<D: Dimension>(
+    outputs: &SessionOutputs<'_>,
+    contract: &Contract,
+    prefix: &str,
+    layers: &[String],
+) -> Result<Vec<(String, Array<f32, D>)>, ModelError> {
+    let wrong = |output: &str, shape: &[i64]| ModelError::WrongOutput {
+        path: contract.path.clone(),
+        output: output.to_owned(),
+        shape: shape.to_vec(),
+    };
+    let one = |layer: &String| {
+        let name = format!("{prefix}/{layer}");
+        let value = outputs.get(&name).ok_or_else(|| wrong(&name, &[]))?;
+        let array = value.try_extract_array::<f32>().ok();
+        let array = array.and_then(|array| array.into_dimensionality().ok());
+        let array = array.ok_or_else(|| wrong(&name, value.shape()))?;
+        Ok((layer.clone(), array.into_owned()))
+    };
+    layers.iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::{Request, Runtime, Sought};
+
+    fn features(kernels: KernelSet) -> Features {
+        let runtime = Runtime::load(&Sought::default()).unwrap();
+        let engine = Engine::start(&runtime, &Request::default(), 1).unwrap();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+        let graph = FeatureGraph::open(&folder, "judge", kernels).unwrap();
+        assert_eq!(graph.contract().min_size, 16);
+        let image = Array4::from_shape_fn((1, 3, 21, 34), |(_, channel, y, x)| {
+            ((x * 37 + y * 101 + channel * 53) % 251) as f32 - 120.0
+        });
+        graph.run(&engine, image.view()).unwrap()
+    }
+
+    fn error<D: Dimension>(found: &Array<f32, D>, expected: &Array<f32, D>) -> f32 {
+        let norm = |array: &Array<f32, D>| array.iter().map(|value| value * value).sum::<f32>().sqrt();
+        norm(&(found - expected)) / norm(expected)
+    }
+
+    #[test]
+    fn the_judge_sees_layers_that_no_objective_looks_at_alike_on_all_kernels() {
+        let (own, reference) = (features(KernelSet::Auto), features(KernelSet::OnnxRuntime));
+        let names: Vec<&str> = own.grams.iter().map(|(layer, _)| layer.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "relu1_1", "relu1_2", "relu2_1", "relu2_2", "relu3_1", "relu3_3", "relu4_1", "relu4_3",
+                "relu5_1"
+            ]
+        );
+        for ((layer, own), (_, reference)) in own.grams.iter().zip(&reference.grams) {
+            assert!(error(own, reference) < 1e-5, "{layer}");
+            assert!(error(&own.t().to_owned(), own) < 1e-6, "{layer}");
+        }
+        let [(layer, own)] = &own.contents[..] else {
+            panic!("one content layer")
+        };
+        assert_eq!((layer.as_str(), own.dim()), ("relu4_2", (1, 32, 2, 4)));
+        assert!(error(own, &reference.contents[0].1) < 1e-5);
+    }
+
+    #[test]
+    fn a_judge_that_is_not_there_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = FeatureGraph::open(folder.path(), "judge", KernelSet::Auto).unwrap_err();
+        assert!(
+            error.to_string().contains("judge.features.onnx is missing"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,113 @@
+//! The painted image on its way through the scales.
+
+use std::borrow::Cow;
+
+use super::Stylized;
+use crate::finish::Finish;
+use crate::model::LossGradient;
+use crate::observe::{Observer, Relayed};
+use crate::optimize::{OptimizeError, Options, Outcome, StopReason, minimize};
+use crate::picture::Picture;
+use crate::tensor::{from_values, to_tensor};
+
+/// An image and the account of the run that has led to it.
+pub(super) struct Painting {
+    /// Width and height in pixels.
+    size: (u32, u32),
+    /// Iterations and evaluations of the whole run; loss, terms and the image of the last stage.
+    outcome: Outcome,
+}
+
+impl Painting {
+    /// The start of a run: `image` is f32 `[1, 3, height, width]`, flattened, of this `size` (width, height).
+    pub(super) fn new(image: Vec<f32>, size: (u32, u32)) -> Painting {
+        let outcome = Outcome {
+            image,
+            loss: f64::INFINITY,
+            terms: Vec::new(),
+            iterations: 0,
+            evaluations: 0,
+            stop: StopReason::Iterations,
+        };
+        Painting { size, outcome }
+    }
+
+    /// Goes on from here, enlarged to `size`, to a lower `loss`, whose values are in multiples of `unit`.
+    ///
+    /// # Errors
+    /// Those of [`minimize`]; the painting is then the best one until there.
+    pub(super) fn optimize(
+        &mut self,
+        loss: &mut dyn LossGradient,
+        size: (u32, u32),
+        options: &Options,
+        unit: f64,
+        observer: &mut dyn Observer,
+    ) -> Result<(), OptimizeError> {
+        let (iterations, evaluations) = (self.outcome.iterations, self.outcome.evaluations);
+        let mut observer = Relayed {
+            unit,
+            iterations,
+            evaluations,
+            observer,
+        };
+        let start = self.image_at(size).into_owned();
+        let (outcome, result) = match minimize(loss, start, options, &mut observer) {
+            Ok(outcome) => (Some(outcome), Ok(())),
+            Err(error) => {
+                let mut error = error.after(evaluations);
+                (error.take_best(), Err(error))
+            }
+        };
+        if let Some(outcome) = outcome {
+            self.size = size;
+            self.outcome = Outcome {
+                loss: outcome.loss * unit,
+                terms: outcome.terms.iter().map(|term| term * unit).collect(),
+                iterations: iterations + outcome.iterations,
+                evaluations: evaluations + outcome.evaluations,
+                ..outcome
+            };
+        }
+        result
+    }
+
+    /// The image in a size.
+    fn image_at(&self, (width, height): (u32, u32)) -> Cow<'_, [f32]> {
+        if (width, height) == self.size {
+            return Cow::Borrowed(&self.outcome.image);
+        }
+        let picture = from_values(&self.outcome.image, self.size.0, self.size.1).resize(width, height);
+        Cow::Owned(to_tensor(&picture).into_raw_vec_and_offset().0)
+    }
+
+    /// Whether there is more than the start.
+    pub(super) fn is_begun(&self) -> bool {
+        self.outcome.evaluations > 0
+    }
+
+    /// Why the last stage ended.
+    pub(super) fn stop(&self) -> StopReason {
+        self.outcome.stop
+    }
+
+    /// Notes why the run ends here.
+    pub(super) fn stop_for(&mut self, reason: StopReason) {
+        self.outcome.stop = reason;
+    }
+
+    /// The picture that the image shows, in the size of the content that `finish` has.
+    pub(super) fn picture(&self, finish: &Finish) -> Picture {
+        finish.picture(&self.image_at(finish.content().size()))
+    }
+
+    /// The picture and the account.
+    pub(super) fn finished(mut self, finish: &Finish) -> Stylized {
+        let picture = self.picture(finish);
+        self.outcome.image = Vec::new();
+        Stylized {
+            picture,
+            outcome: self.outcome,
+        }
+    }
+}
