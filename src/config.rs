@@ -7,45 +7,84 @@ use std::path::PathBuf;
 use serde::{Serialize, Serializer};
 
 use crate::init::Init;
-use crate::model::KernelSet;
+use crate::model::{Contract, GraphOptions, KernelSet, LayerFactors, ModelError, Padding, Weights};
+use crate::optimize::Method;
 use crate::picture::Fit;
 use crate::runtime::Request;
 
 /// A named set of layers, weights and size rule.
 #[derive(Clone, Copy, Debug)]
 pub struct Preset {
-    /// The name on the command line, and of the graphs' files.
+    /// The name on the command line.
     pub name: &'static str,
+    /// The name of the graphs' files.
+    pub graphs: &'static str,
+    /// The layers whose Gram matrices are compared; the graphs have the last word.
+    pub style_layers: &'static str,
+    /// The layers whose features are compared; likewise.
+    pub content_layers: &'static str,
     /// One line for `--help`.
     pub summary: &'static str,
     /// The style weight W; see [`Weights::style`](crate::model::Weights::style).
     pub style_weight: f64,
     /// The content weight.
     pub content_weight: f64,
+    /// The weight of the total variation.
+    pub tv_weight: f64,
     /// Which side `size` speaks of.
     pub fit: Fit,
 }
 
-/// The presets that the program knows; a graph of another name takes the weights of the first.
-///
-/// The weights of both are those of the authors' code of Gatys et al. 2016 and of the PyTorch listing: 1000 / C² for
-/// a style layer of C channels, 1 for content.
-pub const PRESETS: [Preset; 2] = [
-    Preset {
-        name: "gatys",
-        summary: "the paper's layers: style relu1_1 to relu5_1, content relu4_2; size is the longer side",
-        style_weight: 1e3,
-        content_weight: 1.0,
-        fit: Fit::Long,
-    },
+/// The paper's layers, with the weights of its authors' code: 1000 / C² for a style layer of C channels, 1 for content.
+const GATYS: Preset = Preset {
+    name: "gatys",
+    graphs: "gatys",
+    style_layers: "relu1_1 relu2_1 relu3_1 relu4_1 relu5_1",
+    content_layers: "relu4_2",
+    summary: "layers and weights of Gatys et al. 2016",
+    style_weight: 1e3,
+    content_weight: 1.0,
+    tv_weight: 0.0,
+    fit: Fit::Long,
+};
+
+/// The presets that the program knows; graphs of another name, a user's own, take the weights of the first.
+pub const PRESETS: [Preset; 4] = [
+    GATYS,
     Preset {
         name: "book",
-        summary: "the PyTorch listing's layers: relu4_4 in place of relu5_1; size is the shorter side",
-        style_weight: 1e3,
-        content_weight: 1.0,
+        graphs: "book",
+        style_layers: "relu1_1 relu2_1 relu3_1 relu4_1 relu4_4",
+        summary: "layers, weights and size of a PyTorch tutorial's listing",
         fit: Fit::Short,
+        ..GATYS
+    },
+    // J. Johnson's program of 2015, by its defaults. It divides a Gram matrix by C h w, not by h w, so that its style
+    // weight of 100 is our 100 / C²: tests/python/test_neural_style.py.
+    Preset {
+        name: "neural-style",
+        summary: "weights of neural-style and neural-style-pt: less style, some smoothing",
+        style_weight: 100.0,
+        content_weight: 5.0,
+        tv_weight: 1e-3,
+        ..GATYS
+    },
+    Preset {
+        name: "photo",
+        summary: "the photo stays close: its lines and faces keep their shape",
+        style_weight: 100.0,
+        content_weight: 10.0,
+        tv_weight: 1e-3,
+        ..GATYS
     },
 ];
+
+impl Preset {
+    /// The preset of that name.
+    pub fn named(name: &str) -> Option<&'static Preset> {
+        PRESETS.iter().find(|preset| preset.name == name)
+    }
+}
 
 /// How the network pools.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -87,6 +126,16 @@ pub struct Options {
     pub style_weight: Option<f64>,
     /// The content weight, 0 or more (default the preset's).
     pub content_weight: Option<f64>,
+    /// The weight of the total variation, 0 or more (default the preset's).
+    pub tv_weight: Option<f64>,
+    /// What the style weight is multiplied by for single layers, 0 or more (default 1).
+    pub style_layer_weights: Option<LayerFactors>,
+    /// What the content weight is multiplied by for single layers, 0 or more (default 1).
+    pub content_layer_weights: Option<LayerFactors>,
+    /// Whether every layer's gradient is brought to the L1 norm of its weight (default no); not with L-BFGS.
+    pub normalize_gradients: Option<bool>,
+    /// What the first convolution sees around a picture (default zeros).
+    pub padding: Option<Padding>,
     /// The start image (default the content image).
     pub init: Option<Init>,
     /// The seed of a random start image (default 0).
@@ -121,6 +170,13 @@ pub struct Settings {
     pub style_size: Option<u32>,
     pub style_weight: f64,
     pub content_weight: f64,
+    pub tv_weight: f64,
+    #[serde(serialize_with = "text")]
+    pub style_layer_weights: LayerFactors,
+    #[serde(serialize_with = "text")]
+    pub content_layer_weights: LayerFactors,
+    pub normalize_gradients: bool,
+    pub padding: Padding,
     #[serde(serialize_with = "text")]
     pub init: Init,
     pub seed: u64,
@@ -142,10 +198,7 @@ impl Options {
     /// The first option that is out of its range.
     pub fn resolve(&self) -> Result<Settings, ConfigError> {
         let name = self.preset.clone().unwrap_or_else(|| PRESETS[0].name.to_owned());
-        let preset = PRESETS
-            .iter()
-            .find(|preset| preset.name == name)
-            .unwrap_or(&PRESETS[0]);
+        let preset = Preset::named(&name).unwrap_or(&PRESETS[0]);
         let settings = Settings {
             preset: name,
             pooling: self.pooling.unwrap_or_default(),
@@ -160,6 +213,11 @@ impl Options {
                 "content-weight",
                 self.content_weight.unwrap_or(preset.content_weight),
             )?,
+            tv_weight: weight("tv-weight", self.tv_weight.unwrap_or(preset.tv_weight))?,
+            style_layer_weights: factors("style-layer-weights", self.style_layer_weights.as_ref())?,
+            content_layer_weights: factors("content-layer-weights", self.content_layer_weights.as_ref())?,
+            normalize_gradients: self.normalize_gradients.unwrap_or(false),
+            padding: self.padding.unwrap_or_default(),
             init: self.init.clone().unwrap_or_default(),
             seed: self.seed.unwrap_or(0),
             iterations: self.iterations.unwrap_or(500),
@@ -185,11 +243,49 @@ impl Options {
 }
 
 impl Settings {
-    /// The name of the graphs: the preset, and `-avg` with average pooling.
+    /// The name of the graphs: the preset's, and `-avg` with average pooling.
     pub fn graph_name(&self) -> String {
+        let graphs = Preset::named(&self.preset).map_or(&*self.preset, |preset| preset.graphs);
         match self.pooling {
-            Pooling::Max => self.preset.clone(),
-            Pooling::Avg => format!("{}-avg", self.preset),
+            Pooling::Max => graphs.to_owned(),
+            Pooling::Avg => format!("{graphs}-avg"),
+        }
+    }
+
+    /// How the graphs are run.
+    pub fn graph_options(&self) -> GraphOptions {
+        GraphOptions {
+            kernels: self.kernels,
+            padding: self.padding,
+            normalize_gradients: self.normalize_gradients,
+        }
+    }
+
+    /// The weights of the terms of a graph.
+    ///
+    /// # Errors
+    /// A weight for a layer that the graph does not look at, or no layer with a weight.
+    pub fn weights(&self, contract: &Contract) -> Result<Weights, ModelError> {
+        Weights::uniform(contract, self.style_weight, self.content_weight, self.tv_weight).with_factors(
+            contract,
+            &self.style_layer_weights,
+            &self.content_layer_weights,
+        )
+    }
+
+    /// Checks that `method` can work with these gradients: normalised ones are not those of the loss, whose decrease
+    /// a line search looks for.
+    ///
+    /// # Errors
+    /// L-BFGS is to take normalised gradients.
+    pub fn check_method(&self, method: &Method) -> Result<(), ConfigError> {
+        match method {
+            Method::Lbfgs { .. } if self.normalize_gradients => Err(ConfigError {
+                option: "normalize-gradients",
+                value: "set".to_owned(),
+                expected: "left out with L-BFGS, which needs the gradient of the loss; add --optimizer adam",
+            }),
+            _ => Ok(()),
         }
     }
 }
@@ -200,6 +296,14 @@ fn available_threads() -> usize {
 
 fn pixels(option: &'static str, value: u32) -> Result<u32, ConfigError> {
     within(option, value, 1..=MAX_SIZE, "1 to 32768 pixels")
+}
+
+fn factors(option: &'static str, given: Option<&LayerFactors>) -> Result<LayerFactors, ConfigError> {
+    let factors = given.cloned().unwrap_or_default();
+    for (_, factor) in &factors.0 {
+        weight(option, *factor)?;
+    }
+    Ok(factors)
 }
 
 fn weight(option: &'static str, value: f64) -> Result<f64, ConfigError> {

@@ -7,7 +7,10 @@ use ndarray::Array4;
 use crate::config::{Options, Pooling, Settings};
 use crate::error::Error;
 use crate::init::Init;
-use crate::model::{Contract, Evaluation, Graphs, KernelSet, LossGradient, Targets, Weights, default_folder};
+use crate::model::{
+    Contract, Evaluation, Graphs, KernelSet, LayerFactors, LossGradient, Padding, Targets, Weights,
+    default_folder,
+};
 use crate::observe::{Event, InUnits, Observer, Started};
 use crate::optimize::{self, Method, OptimizeError, Outcome, minimize};
 use crate::picture::{Fit, Picture, fit};
@@ -39,6 +42,7 @@ pub struct Stylizer {
     settings: Settings,
     engine: Engine,
     graphs: Graphs,
+    weights: Weights,
 }
 
 /// A painted picture and how the optimisation ended.
@@ -78,7 +82,8 @@ impl Stylizer {
         settings.provider.check()?;
         let name = settings.graph_name();
         let folder = options.graphs.clone().map_or_else(|| default_folder(&name), Ok)?;
-        let graphs = Graphs::open(&folder, &name, settings.kernels)?;
+        let graphs = Graphs::open(&folder, &name, settings.graph_options())?;
+        let weights = settings.weights(&graphs.loss_gradient)?;
         let runtime = Runtime::load(&Sought {
             file: options.onnxruntime.clone(),
             name: options.runtime.clone(),
@@ -89,6 +94,7 @@ impl Stylizer {
             settings,
             engine,
             graphs,
+            weights,
         })
     }
 
@@ -117,11 +123,12 @@ impl Stylizer {
         style: &Picture,
         observer: &mut dyn Observer,
     ) -> Result<Stylized, Error> {
+        self.settings.check_method(&self.optimizer().method)?;
         let (content, style) = self.resize(content, style)?;
         let start = self.settings.init.tensor(&content, &style, self.settings.seed)?;
         let targets = self.targets(&content, &style)?;
         drop(style);
-        let weights = self.weights();
+        let weights = &self.weights;
         let mut loss = self
             .graphs
             .loss_gradient(&self.engine, &targets, weights.relative())?;
@@ -166,7 +173,7 @@ impl Stylizer {
         let targets = self.targets(&content.resize(width, height), &style)?;
         let mut loss = self
             .graphs
-            .loss_gradient(&self.engine, &targets, self.weights())?;
+            .loss_gradient(&self.engine, &targets, self.weights.clone())?;
         let image = to_tensor(image).into_raw_vec_and_offset().0;
         let mut gradient = Array4::zeros((1, 3, height as usize, width as usize));
         let evaluation = loss
@@ -212,13 +219,6 @@ impl Stylizer {
         Ok(self.graphs.targets(&self.engine, content.view(), style.view())?)
     }
 
-    fn weights(&self) -> Weights {
-        Weights {
-            style: self.settings.style_weight,
-            content: self.settings.content_weight,
-        }
-    }
-
     fn optimizer(&self) -> optimize::Options {
         optimize::Options {
             iterations: self.settings.iterations,
@@ -259,6 +259,11 @@ impl Builder {
         style_size: u32,
         style_weight: f64,
         content_weight: f64,
+        tv_weight: f64,
+        style_layer_weights: LayerFactors,
+        content_layer_weights: LayerFactors,
+        normalize_gradients: bool,
+        padding: Padding,
         init: Init,
         seed: u64,
         iterations: u64,

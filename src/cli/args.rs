@@ -10,7 +10,7 @@ use super::providers::{ProviderArgs, Providers};
 
 use impasto::config::{self, Options};
 use impasto::init::Init;
-use impasto::model::KernelSet;
+use impasto::model::{KernelSet, LayerFactors, Padding};
 use impasto::picture;
 
 /// Paint a photo in the style of a painting.
@@ -154,7 +154,7 @@ pub struct Evaluate {
 /// What is asked of the picture.
 #[derive(Debug, Args)]
 pub struct Objective {
-    /// The set of layers and weights: gatys or book [default: gatys]
+    /// The set of layers and weights: gatys, book, neural-style, photo, or graphs of your own [default: gatys]
     #[arg(long, value_name = "NAME", long_help = presets_help(), help_heading = "Objective")]
     pub preset: Option<String>,
 
@@ -165,6 +165,31 @@ pub struct Objective {
     /// The content weight, 0 or more [default: 1]
     #[arg(long, value_name = "W", value_parser = weight, allow_negative_numbers = true, help_heading = "Objective")]
     pub content_weight: Option<f64>,
+
+    /// The weight of the total variation, 0 or more: the larger, the smoother [default: 0; 0.001 with neural-style]
+    ///
+    /// Half the squared differences of each pixel, in grey levels, from those to its right and below, summed.
+    #[arg(long, value_name = "W", value_parser = weight, allow_negative_numbers = true, help_heading = "Objective")]
+    pub tv_weight: Option<f64>,
+
+    /// Factors of single style layers' weights, 0 or more: relu1_1=2,relu5_1=0.5 [default: 1 each]
+    #[arg(long, value_name = "LAYER=F,…", help_heading = "Objective")]
+    pub style_layer_weights: Option<LayerFactors>,
+
+    /// Factors of single content layers' weights, 0 or more [default: 1 each]
+    #[arg(long, value_name = "LAYER=F,…", help_heading = "Objective")]
+    pub content_layer_weights: Option<LayerFactors>,
+
+    /// Bring every layer's gradient to the L1 norm of its weight, as neural-style does; needs --optimizer adam
+    ///
+    /// Layers then pull with the strength of their weights, however large their terms are. It is not the gradient of
+    /// the loss any more, which L-BFGS needs.
+    #[arg(long, help_heading = "Objective")]
+    pub normalize_gradients: bool,
+
+    /// What the network sees around a picture: zero, which is its mean colour, or replicate, its edge [default: zero]
+    #[arg(long, value_name = "KIND", help_heading = "Objective")]
+    pub padding: Option<PaddingArg>,
 
     /// How the network pools: max as it was trained, or avg for slightly smoother pictures [default: max]
     #[arg(long, value_name = "KIND", help_heading = "Objective")]
@@ -232,6 +257,14 @@ pub enum PoolingArg {
     Avg,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum PaddingArg {
+    /// Zeros: the mean colour
+    Zero,
+    /// The picture's edge, repeated
+    Replicate,
+}
+
 impl Stylize {
     /// The library's options.
     pub fn options(&self) -> Options {
@@ -272,6 +305,14 @@ fn shared_options(objective: &Objective, engine: &Engine) -> Options {
         style_size: objective.style_size,
         style_weight: objective.style_weight,
         content_weight: objective.content_weight,
+        tv_weight: objective.tv_weight,
+        style_layer_weights: objective.style_layer_weights.clone(),
+        content_layer_weights: objective.content_layer_weights.clone(),
+        normalize_gradients: Some(objective.normalize_gradients),
+        padding: objective.padding.map(|padding| match padding {
+            PaddingArg::Zero => Padding::Zero,
+            PaddingArg::Replicate => Padding::Replicate,
+        }),
         kernels: engine.kernels,
         threads: engine.threads,
         provider: engine.provider.request(),
@@ -285,10 +326,11 @@ fn shared_options(objective: &Objective, engine: &Engine) -> Options {
 fn presets_help() -> String {
     let rows = config::PRESETS
         .iter()
-        .map(|preset| format!("\n  {:<8} {}", preset.name, preset.summary));
+        .map(|preset| format!("\n  {:<13} {}", preset.name, preset.summary));
     let table: String = rows.collect();
     format!(
-        "The set of layers and weights [default: gatys]. An explicit flag always wins over its preset.\n{table}"
+        "The set of layers and weights [default: gatys]. An explicit flag always wins over its preset; --presets \
+         prints them in full. `make graphs` makes graphs of other layers, which take the weights of gatys.\n{table}"
     )
 }
 

@@ -5,7 +5,7 @@ use ort::session::Session;
 use ort::value::{DynValue, TensorRef};
 
 use super::contract::Kind;
-use super::{Contract, Graphs, ModelError, session};
+use super::{Contract, Graphs, ModelError, Padding, session};
 use crate::runtime::Engine;
 
 /// What the painted image is compared with: inputs of the loss graph by name.
@@ -40,13 +40,13 @@ impl Graphs {
             grams: run(
                 &mut session,
                 contract,
-                style,
+                (style, self.padding),
                 &names("gram", &contract.style_layers),
             )?,
             contents: run(
                 &mut session,
                 contract,
-                content,
+                (content, self.padding),
                 &names("content", &contract.content_layers),
             )?,
             size: (width as u32, height as u32),
@@ -62,7 +62,7 @@ fn names(prefix: &str, layers: &[String]) -> Vec<String> {
 fn run(
     session: &mut Session,
     contract: &Contract,
-    image: ArrayView4<'_, f32>,
+    (image, padding): (ArrayView4<'_, f32>, Padding),
     wanted: &[String],
 ) -> Result<Vec<(String, DynValue)>, ModelError> {
     let failed = |source| ModelError::Run {
@@ -71,7 +71,9 @@ fn run(
     };
     let image: Array4<f32> = image.as_standard_layout().into_owned();
     let input = TensorRef::from_array_view(&image).map_err(failed)?;
-    let mut outputs = session.run(ort::inputs!["image" => input]).map_err(failed)?;
+    let padding = padding.tensor().map_err(failed)?;
+    let inputs = ort::inputs!["image" => input, "padding" => padding];
+    let mut outputs = session.run(inputs).map_err(failed)?;
     let mut take = |name: &String| {
         let value = outputs.remove(name).ok_or_else(|| ModelError::WrongOutput {
             path: contract.path.clone(),
