@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::color::ColorMode;
 use crate::init::Init;
-use crate::model::KernelSet;
+use crate::model::{Contract, GraphOptions, KernelSet, LayerFactors, ModelError, Padding, Weights};
 use crate::optimize::Method;
 use crate::picture::{Bits, Encoding, Fit};
 use crate::runtime::{Choice, Precision, Request};
@@ -25,42 +25,80 @@ pub use optimizer::Optimizer;
 /// A named set of layers, weights and size rule.
 #[derive(Clone, Copy, Debug)]
 pub struct Preset {
-    /// The name on the command line, and of the graphs' files.
+    /// The name on the command line.
     pub name: &'static str,
+    /// The name of the graphs' files.
+    pub graphs: &'static str,
+    /// The layers whose Gram matrices are compared; the graphs have the last word.
+    pub style_layers: &'static str,
+    /// The layers whose features are compared; likewise.
+    pub content_layers: &'static str,
     /// One line for `--help`.
     pub summary: &'static str,
     /// The style weight W; see [`Weights::style`](crate::model::Weights::style).
     pub style_weight: f64,
     /// The content weight.
     pub content_weight: f64,
+    /// The weight of the total variation.
+    pub tv_weight: f64,
     /// Which side `size` speaks of.
     pub fit: Fit,
     /// Whether it paints from coarse to fine.
     pub coarse_to_fine: bool,
 }
 
-/// The presets that the program knows; a graph of another name takes the weights of the first.
-///
-/// The weights of both are those of the authors' code of Gatys et al. 2016 and of the PyTorch listing: 1000 / C² for
-/// a style layer of C channels, 1 for content.
-pub const PRESETS: [Preset; 2] = [
-    Preset {
-        name: "gatys",
-        summary: "the paper's layers: style relu1_1 to relu5_1, content relu4_2; size is the longer side",
-        style_weight: 1e3,
-        content_weight: 1.0,
-        fit: Fit::Long,
-        coarse_to_fine: true,
-    },
+/// The paper's layers, with the weights of its authors' code: 1000 / C² for a style layer of C channels, 1 for content.
+const GATYS: Preset = Preset {
+    name: "gatys",
+    graphs: "gatys",
+    style_layers: "relu1_1 relu2_1 relu3_1 relu4_1 relu5_1",
+    content_layers: "relu4_2",
+    summary: "layers and weights of Gatys et al. 2016",
+    style_weight: 1e3,
+    content_weight: 1.0,
+    tv_weight: 0.0,
+    fit: Fit::Long,
+    coarse_to_fine: true,
+};
+
+/// The presets that the program knows; graphs of another name, a user's own, take the weights of the first.
+pub const PRESETS: [Preset; 4] = [
+    GATYS,
     Preset {
         name: "book",
-        summary: "the PyTorch listing's layers: relu4_4 in place of relu5_1; size is the shorter side",
-        style_weight: 1e3,
-        content_weight: 1.0,
+        graphs: "book",
+        style_layers: "relu1_1 relu2_1 relu3_1 relu4_1 relu4_4",
+        summary: "layers, weights and size of a PyTorch tutorial's listing",
         fit: Fit::Short,
         coarse_to_fine: false,
+        ..GATYS
+    },
+    // J. Johnson's program of 2015, by its defaults. It divides a Gram matrix by C h w, not by h w, so that its style
+    // weight of 100 is our 100 / C²: tests/python/test_neural_style.py.
+    Preset {
+        name: "neural-style",
+        summary: "weights of neural-style and neural-style-pt: less style, some smoothing",
+        style_weight: 100.0,
+        content_weight: 5.0,
+        tv_weight: 1e-3,
+        ..GATYS
+    },
+    Preset {
+        name: "photo",
+        summary: "the photo stays close: its lines and faces keep their shape",
+        style_weight: 100.0,
+        content_weight: 10.0,
+        tv_weight: 1e-3,
+        ..GATYS
     },
 ];
+
+impl Preset {
+    /// The preset of that name.
+    pub fn named(name: &str) -> Option<&'static Preset> {
+        PRESETS.iter().find(|preset| preset.name == name)
+    }
+}
 
 /// How the network pools.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +149,17 @@ pub struct Options {
     pub content_weight: Option<f64>,
     /// Whose colours the picture gets (default the style image's).
     pub color: Option<ColorMode>,
+    /// The weight of the total variation, 0 or more (default the preset's).
+    pub tv_weight: Option<f64>,
+    /// What the style weight is multiplied by for single layers, 0 or more (default 1).
+    pub style_layer_weights: Option<LayerFactors>,
+    /// What the content weight is multiplied by for single layers, 0 or more (default 1).
+    pub content_layer_weights: Option<LayerFactors>,
+    /// Whether every layer's gradient is brought to the L1 norm of its weight (default no); not with L-BFGS, so Adam is
+    /// the default optimiser then.
+    pub normalize_gradients: Option<bool>,
+    /// What the first convolution sees around a picture (default zeros).
+    pub padding: Option<Padding>,
     /// The start image (default the content image).
     pub init: Option<Init>,
     /// The seed of a random start image (default 0).
@@ -176,6 +225,11 @@ pub struct Settings {
     pub style_weight: f64,
     pub content_weight: f64,
     pub color: ColorMode,
+    pub tv_weight: f64,
+    pub style_layer_weights: LayerFactors,
+    pub content_layer_weights: LayerFactors,
+    pub normalize_gradients: bool,
+    pub padding: Padding,
     pub init: Init,
     pub seed: u64,
     #[serde(flatten)]
@@ -202,10 +256,7 @@ impl Options {
     /// The first option that is out of its range.
     pub fn resolve(&self) -> Result<Settings, ConfigError> {
         let name = self.preset.clone().unwrap_or_else(|| PRESETS[0].name.to_owned());
-        let preset = PRESETS
-            .iter()
-            .find(|preset| preset.name == name)
-            .unwrap_or(&PRESETS[0]);
+        let preset = Preset::named(&name).unwrap_or(&PRESETS[0]);
         let scales = self.scales(preset);
         let (size, iterations) = self.finest(&scales)?;
         let settings = Settings {
@@ -225,6 +276,11 @@ impl Options {
                 self.content_weight.unwrap_or(preset.content_weight),
             )?,
             color: self.color.unwrap_or_default(),
+            tv_weight: weight("tv-weight", self.tv_weight.unwrap_or(preset.tv_weight))?,
+            style_layer_weights: factors("style-layer-weights", self.style_layer_weights.as_ref())?,
+            content_layer_weights: factors("content-layer-weights", self.content_layer_weights.as_ref())?,
+            normalize_gradients: self.normalize_gradients.unwrap_or(false),
+            padding: self.padding.unwrap_or_default(),
             init: self.init.clone().unwrap_or_default(),
             seed: self.seed.unwrap_or(0),
             method: self.method()?,
@@ -255,6 +311,7 @@ impl Options {
                 expected: "more than 0 for at least one of them, or there is nothing to paint",
             });
         }
+        settings.check_method()?;
         Ok(settings)
     }
 
@@ -332,12 +389,47 @@ impl Options {
 }
 
 impl Settings {
-    /// The name of the graphs: the preset, and `-avg` with average pooling.
+    /// The name of the graphs: the preset's, and `-avg` with average pooling.
     pub fn graph_name(&self) -> String {
+        let graphs = Preset::named(&self.preset).map_or(&*self.preset, |preset| preset.graphs);
         match self.pooling {
-            Pooling::Max => self.preset.clone(),
-            Pooling::Avg => format!("{}-avg", self.preset),
+            Pooling::Max => graphs.to_owned(),
+            Pooling::Avg => format!("{graphs}-avg"),
         }
+    }
+
+    /// Checks that the optimiser can work with these gradients: normalised ones are not those of the loss, whose decrease
+    /// a line search looks for.
+    fn check_method(&self) -> Result<(), ConfigError> {
+        match self.method {
+            Method::Lbfgs { .. } if self.normalize_gradients => Err(ConfigError {
+                option: "normalize-gradients",
+                value: "set".to_owned(),
+                expected: "left out with L-BFGS, which needs the gradient of the loss; add --optimizer adam",
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// How the graphs are run.
+    pub fn graph_options(&self) -> GraphOptions {
+        GraphOptions {
+            kernels: self.kernels,
+            padding: self.padding,
+            normalize_gradients: self.normalize_gradients,
+        }
+    }
+
+    /// The weights of the terms of a graph.
+    ///
+    /// # Errors
+    /// A weight for a layer that the graph does not look at, or no layer with a weight.
+    pub fn weights(&self, contract: &Contract) -> Result<Weights, ModelError> {
+        Weights::uniform(contract, self.style_weight, self.content_weight, self.tv_weight).with_factors(
+            contract,
+            &self.style_layer_weights,
+            &self.content_layer_weights,
+        )
     }
 }
 
@@ -347,6 +439,14 @@ fn available_threads() -> usize {
 
 fn pixels(option: &'static str, value: u32) -> Result<u32, ConfigError> {
     within(option, value, 1..=MAX_SIZE, "1 to 32768 pixels")
+}
+
+fn factors(option: &'static str, given: Option<&LayerFactors>) -> Result<LayerFactors, ConfigError> {
+    let factors = given.cloned().unwrap_or_default();
+    for (_, factor) in &factors.0 {
+        weight(option, *factor)?;
+    }
+    Ok(factors)
 }
 
 fn weight(option: &'static str, value: f64) -> Result<f64, ConfigError> {

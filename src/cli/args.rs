@@ -14,6 +14,7 @@ use super::values::{number, weight, whole};
 use impasto::color::ColorMode;
 use impasto::config::{self, Optimizer, Options};
 use impasto::init::Init;
+use impasto::model::{LayerFactors, Padding};
 use impasto::observe::When;
 use impasto::picture::{self, Bits};
 use impasto::scales::Scales;
@@ -36,8 +37,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Stylize(Stylize),
-    Evaluate(Evaluate),
+    Stylize(Box<Stylize>),
+    Evaluate(Box<Evaluate>),
     Providers(Providers),
     Manual(Manual),
 }
@@ -253,7 +254,7 @@ pub struct Evaluate {
 /// What is asked of the picture.
 #[derive(Debug, Args)]
 pub struct Objective {
-    /// The set of layers and weights: gatys or book [default: gatys]
+    /// Layers and weights: gatys, book, neural-style, photo [default: gatys]
     #[arg(long, value_name = "NAME", long_help = presets_help(), help_heading = "Objective")]
     pub preset: Option<String>,
 
@@ -268,6 +269,41 @@ pub struct Objective {
     /// The factor of the mean squared difference of the content layer's features. Only the weights' ratio counts.
     #[arg(long, value_name = "W", value_parser = weight, help_heading = "Objective", hide_short_help = true)]
     pub content_weight: Option<f64>,
+
+    /// The weight of the total variation, 0 or more: the larger, the smoother [default: 0; 0.001 with neural-style]
+    ///
+    /// Half the squared differences of each pixel, in grey levels, from those to its right and below, summed.
+    #[arg(long, value_name = "W", value_parser = weight, help_heading = "Objective", hide_short_help = true)]
+    pub tv_weight: Option<f64>,
+
+    /// Factors of single style layers' weights, 0 or more: relu1_1=2,relu5_1=0.5 [default: 1 each]
+    #[arg(
+        long,
+        value_name = "LAYER=F,…",
+        help_heading = "Objective",
+        hide_short_help = true
+    )]
+    pub style_layer_weights: Option<LayerFactors>,
+
+    /// Factors of single content layers' weights, 0 or more [default: 1 each]
+    #[arg(
+        long,
+        value_name = "LAYER=F,…",
+        help_heading = "Objective",
+        hide_short_help = true
+    )]
+    pub content_layer_weights: Option<LayerFactors>,
+
+    /// Bring every layer's gradient to the L1 norm of its weight, as neural-style does; the optimiser is then adam
+    ///
+    /// Layers then pull with the strength of their weights, however large their terms are. It is not the gradient of
+    /// the loss any more, which L-BFGS needs.
+    #[arg(long, help_heading = "Objective", hide_short_help = true)]
+    pub normalize_gradients: bool,
+
+    /// What the network sees around a picture: zero, which is its mean colour, or replicate, its edge [default: zero]
+    #[arg(long, value_name = "KIND", help_heading = "Objective", hide_short_help = true)]
+    pub padding: Option<PaddingArg>,
 
     /// How the network pools: max as it was trained, or avg for slightly smoother pictures [default: max]
     #[arg(long, value_name = "KIND", help_heading = "Objective", hide_short_help = true)]
@@ -314,6 +350,14 @@ pub enum PoolingArg {
     Max,
     /// Average
     Avg,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum PaddingArg {
+    /// Zeros: the mean colour
+    Zero,
+    /// The picture's edge, repeated
+    Replicate,
 }
 
 impl Stylize {
@@ -374,6 +418,14 @@ impl Objective {
             style_weight: self.style_weight,
             content_weight: self.content_weight,
             color: self.color,
+            tv_weight: self.tv_weight,
+            style_layer_weights: self.style_layer_weights.clone(),
+            content_layer_weights: self.content_layer_weights.clone(),
+            normalize_gradients: self.normalize_gradients.then_some(true),
+            padding: self.padding.map(|padding| match padding {
+                PaddingArg::Zero => Padding::Zero,
+                PaddingArg::Replicate => Padding::Replicate,
+            }),
             ..Options::default()
         }
     }
@@ -382,9 +434,10 @@ impl Objective {
 fn presets_help() -> String {
     let rows = config::PRESETS
         .iter()
-        .map(|preset| format!("\n  {:<8} {}", preset.name, preset.summary));
+        .map(|preset| format!("\n  {:<13} {}", preset.name, preset.summary));
     let table: String = rows.collect();
     format!(
-        "The set of layers and weights [default: gatys]. An explicit flag always wins over its preset.\n{table}"
+        "The set of layers and weights [default: gatys], or the name of graphs of your own. An explicit flag always wins \
+         over its preset; --presets prints them in full. `make graphs` makes graphs of other layers, which take the weights of gatys.\n{table}"
     )
 }

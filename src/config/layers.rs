@@ -16,7 +16,8 @@ impl Options {
             ($($name:ident)*) => { Options { $($name: self.$name.or(other.$name),)* } };
         }
         first! {
-            preset pooling size fit scales style_size style_scale style_blend style_weight content_weight color init seed
+            preset pooling size fit scales style_size style_scale style_blend style_weight content_weight
+            tv_weight style_layer_weights content_layer_weights normalize_gradients padding color init seed
             optimizer iterations history learning_rate beta1 beta2 tolerance max_seconds bits jpeg_quality
             threads kernels provider device_id provider_option provider_library precision graphs onnxruntime runtime
         }
@@ -90,6 +91,11 @@ mod tests {
         style-size = 90
         style-weight = 7
         content-weight = 0.5
+        tv-weight = 0.25
+        style-layer-weights = { relu1_1 = 2 }
+        content-layer-weights = "relu4_2=3"
+        normalize-gradients = true
+        padding = "replicate"
         color = "match"
         init = "blend:0.3"
         seed = 5
@@ -159,8 +165,10 @@ mod tests {
 
     #[test]
     fn what_belongs_to_another_optimiser_provider_or_library_is_dropped() {
-        let upper: Options =
-            toml::from_str("optimizer = \"lbfgs\"\nprovider = \"cpu\"\nruntime = \"cpu\"").unwrap();
+        let upper: Options = toml::from_str(
+            "optimizer = \"lbfgs\"\nnormalize-gradients = false\nprovider = \"cpu\"\nruntime = \"cpu\"",
+        )
+        .unwrap();
         let mut lower: Options = toml::from_str(ALL).unwrap();
         lower.onnxruntime = Some("a.so".into());
         let merged = upper.or(lower);

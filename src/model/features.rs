@@ -5,7 +5,7 @@ use ort::session::Session;
 use ort::value::{DynValue, Tensor, TensorRef};
 
 use super::contract::Kind;
-use super::{Contract, Graphs, ModelError, session};
+use super::{Contract, Graphs, ModelError, Padding, session};
 use crate::runtime::Engine;
 
 /// What the painted image is compared with: inputs of the loss graph by name.
@@ -23,6 +23,7 @@ pub struct Targets {
 pub struct FeatureSession<'a> {
     contract: &'a Contract,
     session: Session,
+    padding: Padding,
 }
 
 impl Graphs {
@@ -33,7 +34,11 @@ impl Graphs {
     pub fn features(&self, engine: &Engine) -> Result<FeatureSession<'_>, ModelError> {
         let (contract, kernels) = self.choose(engine, Kind::Features);
         let session = session::build(engine, (contract, kernels), None)?;
-        Ok(FeatureSession { contract, session })
+        Ok(FeatureSession {
+            contract,
+            session,
+            padding: self.padding,
+        })
     }
 }
 
@@ -94,7 +99,9 @@ impl FeatureSession<'_> {
         };
         let image: Array4<f32> = image.as_standard_layout().into_owned();
         let input = TensorRef::from_array_view(&image).map_err(failed)?;
-        let mut outputs = self.session.run(ort::inputs!["image" => input]).map_err(failed)?;
+        let padding = self.padding.tensor().map_err(failed)?;
+        let inputs = ort::inputs!["image" => input, "padding" => padding];
+        let mut outputs = self.session.run(inputs).map_err(failed)?;
         let mut take = |name: &String| {
             let value = outputs.remove(name).ok_or_else(|| ModelError::WrongOutput {
                 path: contract.path.clone(),

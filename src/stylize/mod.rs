@@ -15,7 +15,8 @@ use crate::error::Error;
 use crate::init::Init;
 use crate::model::contract::{CONTRACT_VERSION, Kind};
 use crate::model::{
-    Contract, Evaluation, Graphs, KernelSet, LossGradient, OnnxLossGradient, Weights, default_folder,
+    Contract, Evaluation, Graphs, KernelSet, LayerFactors, LossGradient, OnnxLossGradient, Padding, Weights,
+    default_folder,
 };
 use crate::observe::{Event, Observer, Planned, Started};
 use crate::optimize::{self, OptimizeError, Outcome, StopReason};
@@ -52,6 +53,7 @@ pub struct Stylizer {
     settings: Settings,
     engine: Engine,
     graphs: Graphs,
+    weights: Weights,
 }
 
 /// A painted picture and how the optimisation ended.
@@ -92,7 +94,8 @@ impl Stylizer {
         settings.kernels.check()?;
         let name = settings.graph_name();
         let folder = options.graphs.clone().map_or_else(|| default_folder(&name), Ok)?;
-        let graphs = Graphs::open(&folder, &name, settings.kernels)?;
+        let graphs = Graphs::open(&folder, &name, settings.graph_options())?;
+        let weights = settings.weights(&graphs.loss_gradient)?;
         let runtime = Runtime::load(&Sought {
             file: options.onnxruntime.clone(),
             name: options.runtime.clone(),
@@ -103,6 +106,7 @@ impl Stylizer {
             settings,
             engine,
             graphs,
+            weights,
         })
     }
 
@@ -200,7 +204,7 @@ impl Stylizer {
                 finish: &stage.finish,
             }));
             let options = self.optimizer(stage, begin);
-            painting.optimize(&mut loss, stage.size(), &options, self.weights().unit(), observer)?;
+            painting.optimize(&mut loss, stage.size(), &options, self.weights.unit(), observer)?;
             drop(loss);
             if scale + 1 == stages.len() || painting.stop().is_from_outside() {
                 break;
@@ -233,7 +237,7 @@ impl Stylizer {
         drop(features);
         let mut loss = self
             .graphs
-            .loss_gradient(&self.engine, &targets, self.weights())?;
+            .loss_gradient(&self.engine, &targets, self.weights.clone())?;
         let image = to_tensor(image).into_raw_vec_and_offset().0;
         let mut gradient = Array4::zeros((1, 3, height as usize, width as usize));
         let evaluation = loss
@@ -280,7 +284,7 @@ impl Stylizer {
     fn loss(&self, stage: &Stage, observer: &mut dyn Observer) -> Result<OnnxLossGradient, Error> {
         let loss = self
             .graphs
-            .loss_gradient(&self.engine, &stage.targets, self.weights().relative())?;
+            .loss_gradient(&self.engine, &stage.targets, self.weights.relative())?;
         if let Some(placement) = loss.placement() {
             let _ = observer.observe(&Event::Placed(placement));
         }
@@ -293,13 +297,6 @@ impl Stylizer {
         self.graphs
             .check_size((width, height), "style image", "--style-size")?;
         Ok(style.resize(width, height))
-    }
-
-    fn weights(&self) -> Weights {
-        Weights {
-            style: self.settings.style_weight,
-            content: self.settings.content_weight,
-        }
     }
 
     /// How to optimise a stage of a run that began at `begin`.
@@ -332,7 +329,7 @@ pub struct Builder {
 macro_rules! setters {
     ($($name:ident: $type:ty,)*) => {
         $(
-            #[doc = concat!("Sets [`Options::", stringify!($name), "`].")]
+            #[doc = concat!("Sets [`Options::", stringify!($name), "`](field@Options::", stringify!($name), ").")]
             pub fn $name(mut self, $name: $type) -> Builder {
                 self.options.$name = Some($name.into());
                 self
@@ -352,6 +349,11 @@ impl Builder {
         style_blend: Vec<f64>,
         style_weight: f64,
         content_weight: f64,
+        tv_weight: f64,
+        style_layer_weights: LayerFactors,
+        content_layer_weights: LayerFactors,
+        normalize_gradients: bool,
+        padding: Padding,
         color: ColorMode,
         init: Init,
         seed: u64,
