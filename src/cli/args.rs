@@ -87,6 +87,10 @@ pub struct Stylize {
     #[arg(long, value_name = "SIDE", help_heading = "Size")]
     pub fit: Option<FitArg>,
 
+    /// Print the presets with their layers, weights and size rule, and paint nothing
+    #[arg(long, exclusive = true, help_heading = "Objective")]
+    pub presets: bool,
+
     #[command(flatten)]
     pub objective: Objective,
 
@@ -158,15 +162,15 @@ pub struct Objective {
     #[arg(long, value_name = "NAME", long_help = presets_help(), help_heading = "Objective")]
     pub preset: Option<String>,
 
-    /// The style weight W, 0 or more; a layer of C channels weighs W/C² [default: 1000]
+    /// The style weight W, 0 or more; a layer of C channels weighs W/C² [default: the preset's; gatys: 1000]
     #[arg(long, value_name = "W", value_parser = weight, allow_negative_numbers = true, help_heading = "Objective")]
     pub style_weight: Option<f64>,
 
-    /// The content weight, 0 or more [default: 1]
+    /// The content weight, 0 or more [default: the preset's; gatys: 1]
     #[arg(long, value_name = "W", value_parser = weight, allow_negative_numbers = true, help_heading = "Objective")]
     pub content_weight: Option<f64>,
 
-    /// The weight of the total variation, 0 or more: the larger, the smoother [default: 0; 0.001 with neural-style]
+    /// The weight of the total variation, 0 or more: the larger, the smoother [default: the preset's; gatys: 0]
     ///
     /// Half the squared differences of each pixel, in grey levels, from those to its right and below, summed.
     #[arg(long, value_name = "W", value_parser = weight, allow_negative_numbers = true, help_heading = "Objective")]

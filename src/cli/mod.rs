@@ -4,6 +4,7 @@ mod args;
 mod evaluate;
 mod interrupt;
 mod manual;
+mod presets;
 mod progress;
 mod providers;
 mod stylize;
@@ -13,7 +14,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use clap::error::ErrorKind;
 use impasto::picture::{self, Picture};
@@ -33,9 +34,14 @@ const USAGE: u8 = 2;
 
 /// Runs the program.
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let matches = match Cli::command().try_get_matches() {
+        Ok(matches) if presets::are_asked_for(&matches) => return presets::print(),
+        Ok(matches) => matches,
         Err(error) => return usage(&error),
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error.format(&mut Cli::command())),
     };
     let ended = match &cli.command {
         Command::Stylize(args) => stylize::run(args),
