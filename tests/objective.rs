@@ -117,7 +117,7 @@ fn term(trace: &Value, evaluation: usize, name: &str) -> f64 {
 }
 
 #[test]
-fn total_variation_is_the_last_term_and_makes_the_picture_smoother() {
+fn a_weight_of_total_variation_makes_the_picture_smoother() {
     let workshop = Workshop::new();
     // Rough enough for total variation to tell, weighed so that it counts among random weights' terms.
     let tv_of = |weight: &str| {
@@ -126,8 +126,6 @@ fn total_variation_is_the_last_term_and_makes_the_picture_smoother() {
             trace["settings"]["tv_weight"].as_f64().unwrap(),
             weight.parse::<f64>().unwrap()
         );
-        let terms = trace["evaluations"][0]["terms"].as_object().unwrap();
-        assert_eq!(terms.keys().last().unwrap(), "tv");
         roughness(&image::open(workshop.path("out.png")).unwrap().to_rgb8())
     };
     assert!(tv_of("100000000") < 0.5 * tv_of("0"));
@@ -222,7 +220,7 @@ fn adam_paints_with_normalised_gradients_and_lbfgs_is_told_not_to() {
         ..Sought::default()
     });
     let engine = Engine::start(&runtime.unwrap(), &Request::default(), 2).unwrap();
-    let tensor = |name: &str| to_tensor(&Picture::load(&tiny_graphs().join(name)).unwrap());
+    let tensor = |name: &str| to_tensor(&Picture::load(tiny_graphs().join(name)).unwrap());
     let (content, style) = (tensor("content.png"), tensor("style.png"));
     let run = |graph_options: GraphOptions| {
         let graphs = Graphs::open(&tiny_graphs(), "gatys", graph_options).unwrap();
