@@ -74,6 +74,10 @@ fn a_preset_sets_all_weights_and_an_explicit_weight_wins() {
     assert_eq!(settings(&[]), [1000.0, 1.0, 0.0]);
     assert_eq!(settings(&["--preset", "neural-style"]), [100.0, 5.0, 1e-3]);
     assert_eq!(
+        settings(&["--preset", "photo", "--content-weight", "7"]),
+        [100.0, 7.0, 1e-3]
+    );
+    assert_eq!(
         settings(&["--preset", "neural-style", "--tv-weight", "0.5"]),
         [100.0, 5.0, 0.5]
     );

@@ -61,9 +61,9 @@ pub const PRESETS: [Preset; 4] = [
     },
     Preset {
         name: "photo",
-        summary: "the photo stays close: its lines and faces keep their shape",
+        summary: "the photo keeps its lines and colours, the strokes lie on it",
         style_weight: 100.0,
-        content_weight: 10.0,
+        content_weight: 30.0,
         tv_weight: 1e-3,
         ..GATYS
     },
