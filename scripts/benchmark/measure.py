@@ -1,0 +1,100 @@
+"""The measurements: programs in turn in one run, so that what the machine does else falls on all of them."""
+
+from __future__ import annotations
+
+import os
+import re
+from itertools import pairwise
+from statistics import median
+
+from .programs import Lab, Pictures, Run
+
+WARM_UP = 2
+"""Evaluations of a run that are not timed: they grow buffers and search for the first step."""
+
+EVALUATIONS = {256: 20, 512: 10, 1024: 6}
+"""Evaluations of a timed run, by size; larger sizes have the last."""
+
+HISTORY = {"impasto": 20, "pytorch": 100}
+"""The pairs that each L-BFGS remembers by default."""
+
+
+def seconds_per_evaluation(run: Run) -> float:
+    """The median, the optimiser's part included."""
+    timed = run.seconds[WARM_UP:]
+    return median(after - before for before, after in pairwise(timed))
+
+
+def faster_format(lab: Lab, pictures: Pictures) -> list[str]:
+    """The flag of the memory format in which PyTorch is faster."""
+    formats = [[], ["--channels-last"]]
+    return min(formats, key=lambda flags: seconds_per_evaluation(lab.pytorch(pictures, WARM_UP + 4, *flags)))
+
+
+def speed(lab: Lab, pictures: Pictures, pairs: int) -> dict:
+    """Seconds per evaluation, pair by pair; PyTorch is left out where its memory would not do."""
+    evaluations = WARM_UP + EVALUATIONS.get(pictures.size, min(EVALUATIONS.values()))
+    if not pytorch_fits(pictures.size):
+        ours = [seconds_per_evaluation(lab.impasto(pictures, evaluations)) for _ in range(pairs)]
+        return {"size": pictures.size, "impasto": ours, "pytorch": None}
+    flags = faster_format(lab, pictures)
+    ours, theirs = [], []
+    for _ in range(pairs):
+        ours.append(seconds_per_evaluation(lab.impasto(pictures, evaluations)))
+        theirs.append(seconds_per_evaluation(lab.pytorch(pictures, evaluations, *flags)))
+    return {
+        "size": pictures.size,
+        "impasto": ours,
+        "pytorch": theirs,
+        "pytorch_format": "channels_last" if flags else "contiguous",
+        "ratios": [their / our for our, their in zip(ours, theirs, strict=True)],
+    }
+
+
+def pytorch_fits(size: int) -> bool:
+    """Whether PyTorch's loop has room: it needs some 6 kB a pixel, measured at 512 and 1024."""
+    return 6000 * size**2 < available_memory()
+
+
+def available_memory() -> float:
+    pages, page = os.sysconf("SC_AVPHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    return pages * page
+
+
+def memory(lab: Lab, pictures: Pictures) -> dict:
+    """Peak resident memory in bytes of whole runs whose L-BFGS history is full."""
+    return {
+        "size": pictures.size,
+        "impasto": lab.impasto(pictures, HISTORY["impasto"] + 5).peak,
+        "pytorch": lab.pytorch(pictures, HISTORY["pytorch"] + 5).peak,
+    }
+
+
+def curves(lab: Lab, pictures: Pictures, evaluations: int, variants: dict[str, list[str]]) -> dict[str, Run]:
+    """Loss against seconds: PyTorch, and Impasto with the flags of each variant."""
+    runs = {"PyTorch": lab.pytorch(pictures, evaluations, *faster_format(lab, pictures))}
+    for name, flags in variants.items():
+        runs[name] = lab.impasto(pictures, evaluations, *flags)
+    return runs
+
+
+def times_to_loss(runs: dict[str, Run], evaluations: int) -> dict:
+    """Seconds that each run takes to the best loss that PyTorch has after so many evaluations."""
+    goal = min(runs["PyTorch"].losses[:evaluations])
+    return {
+        "evaluations": evaluations,
+        "loss": goal,
+        "seconds": {name: run.first_below(goal) for name, run in runs.items()},
+    }
+
+
+def optimizer(lab: Lab) -> dict[int, float]:
+    """Seconds of L-BFGS itself an iteration on 512 by 512 pixels and two threads, by history."""
+    rows = re.findall(r"L-BFGS, history (\d+) +[\d.]+ +([\d.]+)", lab.optimizer_bench())
+    return {int(history): float(milliseconds) / 1000 for history, milliseconds in rows}
+
+
+def pastiche(lab: Lab, pictures: Pictures) -> dict:
+    """Seconds a step and peak memory of the peer that a user would install."""
+    run = lab.pastiche(pictures, WARM_UP + EVALUATIONS.get(pictures.size, 6))
+    return {"size": pictures.size, "seconds": seconds_per_evaluation(run), "peak": run.peak}

@@ -1,0 +1,111 @@
+"""The programs that are compared, each a process of its own with its clock, its losses and its memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ROOT / "runtime/bench"
+
+
+class ProgramError(RuntimeError):
+    """A program that is compared failed."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Evaluation by evaluation, those at the final size only."""
+
+    seconds: list[float]
+    """When each was done, since the program began to read its pictures."""
+    losses: list[float]
+    peak: int
+    """Peak resident memory of the process in bytes."""
+
+    def first_below(self, loss: float) -> float | None:
+        """The seconds until the loss was no more than `loss`."""
+        return next((s for s, value in zip(self.seconds, self.losses, strict=True) if value <= loss), None)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    content: Path
+    style: Path
+    size: int
+    """Both are squares of so many pixels a side."""
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Where programs run, and on how many threads."""
+
+    scratch: Path
+    threads: int
+
+    def impasto(self, pictures: Pictures, iterations: int, *flags: str) -> Run:
+        """`impasto stylize` with its defaults and the given flags."""
+        trace = self.scratch / "impasto.json"
+        peak, _ = self._run(
+            [
+                ROOT / "target/release/impasto",
+                "stylize",
+                pictures.content,
+                pictures.style,
+                "--quiet",
+                "--force",
+            ]
+            + ["--output", self.scratch / "impasto.png", "--trace", trace, "--size", pictures.size]
+            + ["--iterations", iterations, "--threads", self.threads, *flags]
+        )
+        evaluations = json.loads(trace.read_text())["evaluations"]
+        finest = [one for one in evaluations if max(one["size"]) == pictures.size]
+        return Run([one["seconds"] for one in finest], [one["loss"] for one in finest], peak)
+
+    def pytorch(self, pictures: Pictures, evaluations: int, *flags: str) -> Run:
+        """The listing's loop."""
+        log = self.scratch / "pytorch.json"
+        peak, _ = self._run(
+            [sys.executable, "-m", "benchmark.listing", pictures.content, pictures.style]
+            + ["--weights", ROOT / "runtime/weights/vgg19.bin", "--evaluations", evaluations]
+            + ["--threads", self.threads, "--log", log, *flags]
+        )
+        seconds, losses = zip(*json.loads(log.read_text()), strict=True)
+        return Run(list(seconds), list(losses), peak)
+
+    def pastiche(self, pictures: Pictures, steps: int) -> Run:
+        """PyPI's pastiche with its own settings; its losses are on a scale of their own."""
+        peak, printed = self._run(
+            [sys.executable, "-m", "pastiche", "--content", pictures.content, "--styles", pictures.style]
+            + ["--output", self.scratch / "pastiche.png", "--size", pictures.size]
+            + ["--num-steps", steps, "--info-step", 1]
+        )
+        rows = re.findall(r"^\d+ +([\d.]+) +([\d.]+)$", printed, re.MULTILINE)
+        return Run([float(seconds) for seconds, _ in rows], [float(loss) for _, loss in rows], peak)
+
+    def optimizer_bench(self) -> str:
+        """What `cargo bench --bench optimizer` prints."""
+        return self._run(["cargo", "bench", "--quiet", "--bench", "optimizer"])[1]
+
+    def _run(self, command: list) -> tuple[int, str]:
+        """Peak resident memory in bytes, and what was printed."""
+        words = [str(word) for word in command]
+        paths = [ROOT / "scripts", PACKAGES, ROOT / "runtime/python"]
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join(map(str, paths)),
+            "OMP_NUM_THREADS": str(self.threads),
+        }
+        printed, complaints = self.scratch / "stdout", self.scratch / "stderr"
+        with printed.open("w") as out, complaints.open("w") as err:
+            process = subprocess.Popen(words, stdout=out, stderr=err, env=environment, cwd=ROOT)
+            _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            raise ProgramError(f"{' '.join(words)}: exit code {process.returncode}\n{complaints.read_text()}")
+        unit = 1 if sys.platform == "darwin" else 1024
+        return usage.ru_maxrss * unit, printed.read_text()

