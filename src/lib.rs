@@ -31,5 +31,7 @@ pub mod picture;
 pub mod runtime;
 pub mod stylize;
 pub mod tensor;
+#[cfg(feature = "charts")]
+mod text;
 
 pub use error::Error;

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::manual::Manual;
 use super::providers::{ProviderArgs, Providers};
+use super::watch::Watching;
 
 use impasto::config::{self, Options};
 use impasto::init::Init;
@@ -72,6 +73,9 @@ pub struct Stylize {
     /// Write settings, versions and the loss at every evaluation to a JSON file
     #[arg(long, value_name = "FILE.json", help_heading = "Output")]
     pub trace: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub watching: Watching,
 
     /// Print nothing but errors
     #[arg(short, long, help_heading = "Output")]
@@ -293,7 +297,7 @@ fn presets_help() -> String {
 }
 
 /// A parser of whole numbers from `least` to `most` whose error names the range.
-fn whole<T>(least: T, most: T) -> impl Fn(&str) -> Result<T, String> + Clone
+pub fn whole<T>(least: T, most: T) -> impl Fn(&str) -> Result<T, String> + Clone
 where
     T: FromStr + PartialOrd + std::fmt::Display + Copy + Send + Sync + 'static,
 {

@@ -8,6 +8,7 @@ mod progress;
 mod providers;
 mod stylize;
 mod version;
+mod watch;
 
 use std::io::{self, Write as _};
 use std::path::Path;

@@ -16,6 +16,7 @@ use super::args::Stylize;
 use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::providers::announce_engine;
+use super::watch::Watch;
 use super::{Ended, load, say};
 
 /// Paints, saves the picture and what else was asked for.
@@ -36,9 +37,11 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
     let mut previews = args
         .save_every
         .map(|every| Previews::new(&args.output, every, args.force));
+    let mut watch = Watch::new(args);
     let begin = Instant::now();
     let mut observers: Vec<&mut dyn Observer> = vec![&mut progress, &mut recorder, &mut interrupt];
     observers.extend(previews.as_mut().map(|previews| previews as &mut dyn Observer));
+    observers.extend(watch.observers());
     let painted = stylizer.stylize(&content, &style, &mut Fanout(observers));
     progress.finish();
     let painted = painted?;
@@ -47,6 +50,7 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
     if let Some(path) = &args.trace {
         write_trace(path, args, &stylizer, &painted, &recorder)?;
     }
+    watch.finish(&args.watching, args.force, &painted.picture)?;
     if let Some(previews) = previews {
         previews.finish()?;
     }
@@ -67,6 +71,7 @@ fn check_outputs(args: &Stylize, iterations: u64) -> anyhow::Result<()> {
     if let Some(trace) = &args.trace {
         check_file(trace, args.force, "--trace")?;
     }
+    Watch::check(args)?;
     let every = args.save_every.unwrap_or(u64::MAX);
     let previews = (1..=iterations / every).map(|index| preview_path(&args.output, index * every));
     if let Some(existing) = previews.into_iter().find(|path| path.exists() && !args.force) {

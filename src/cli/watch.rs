@@ -1,0 +1,111 @@
+//! What those who watch a run asked for: the plot, the animation.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use clap::Args;
+use impasto::observe::{Animation, Observer, Plot};
+use impasto::picture::Picture;
+
+use super::args::{Stylize, whole};
+use super::stylize::check_file;
+
+/// Ways to watch the run; none of them changes the picture.
+#[derive(Debug, Args)]
+pub struct Watching {
+    /// Draw the loss and its terms against evaluations into a file, on a logarithmic scale: .svg or .png
+    #[arg(long, value_name = "PLOT", help_heading = "Watching")]
+    pub plot: Option<PathBuf>,
+
+    /// Keep the run as an animation for the web: .gif, .webp or .apng
+    ///
+    /// Up to 40 frames, evenly in the logarithm of the iteration, so that the fast changes at the beginning are seen;
+    /// 80 ms each, the result for 2 s, then again. GIF has 256 colours a frame and is the smallest; WebP and APNG are
+    /// lossless.
+    #[arg(long, value_name = "ANIMATION", help_heading = "Watching")]
+    pub animation: Option<PathBuf>,
+
+    /// The animation's longer side in pixels, 16 to 4096, never more than the picture's [default: 480]
+    #[arg(long, value_name = "PIXELS", value_parser = whole::<u32>(16, 4096), allow_negative_numbers = true, requires = "animation", help_heading = "Watching")]
+    pub animation_size: Option<u32>,
+}
+
+/// The animation's longer side in pixels, unless another is asked for.
+const ANIMATION_SIZE: u32 = 480;
+
+/// The observers that were asked for.
+pub struct Watch {
+    plot: Option<Plot>,
+    animation: Option<Animation>,
+}
+
+impl Watch {
+    /// Checks that what is asked for can be written at the end of the run.
+    pub fn check(args: &Stylize) -> anyhow::Result<()> {
+        let Watching { plot, animation, .. } = &args.watching;
+        if let Some(path) = plot {
+            Plot::check(path)?;
+            check_file(path, args.force, "--plot")?;
+        }
+        if let Some(path) = animation {
+            Animation::check(path)?;
+            check_file(path, args.force, "--animation")?;
+        }
+        let outputs = [
+            Some(&args.output),
+            args.trace.as_ref(),
+            plot.as_ref(),
+            animation.as_ref(),
+        ];
+        let mut seen = HashSet::new();
+        match outputs.into_iter().flatten().find(|path| !seen.insert(*path)) {
+            Some(path) => bail!(
+                "{} is named for two outputs; give each a file of its own",
+                path.display()
+            ),
+            None => Ok(()),
+        }
+    }
+
+    /// Those that `args` ask for.
+    pub fn new(args: &Stylize) -> Watch {
+        let (title, watching) = (title(&args.content, &args.style), &args.watching);
+        let side = watching.animation_size.unwrap_or(ANIMATION_SIZE);
+        Watch {
+            plot: watching.plot.as_ref().map(|_| Plot::new(title)),
+            animation: watching.animation.as_ref().map(|_| Animation::new(side)),
+        }
+    }
+
+    /// The observers among them.
+    pub fn observers(&mut self) -> impl Iterator<Item = &mut dyn Observer> {
+        let plot = self.plot.iter_mut().map(|plot| plot as &mut dyn Observer);
+        let animation = self
+            .animation
+            .iter_mut()
+            .map(|animation| animation as &mut dyn Observer);
+        plot.chain(animation)
+    }
+
+    /// Writes the files; `painted` is the painted picture.
+    pub fn finish(&self, args: &Watching, overwrite: bool, painted: &Picture) -> anyhow::Result<()> {
+        if let (Some(plot), Some(path)) = (&self.plot, &args.plot) {
+            plot.write(path, overwrite)?;
+        }
+        if let (Some(animation), Some(path)) = (&self.animation, &args.animation) {
+            animation.write(path, overwrite, painted)?;
+        }
+        Ok(())
+    }
+}
+
+fn title(content: &Path, style: &Path) -> String {
+    let name = |path: &Path| {
+        path.file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
+    format!("{} in the style of {}", name(content), name(style))
+}

@@ -1,0 +1,60 @@
+//! Watching a run: plot and animation.
+
+// The helpers of the tests, too, may panic.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod animation;
+mod plot;
+mod program;
+
+use std::ops::ControlFlow;
+
+use impasto::model::Evaluation;
+use impasto::observe::{Evaluated, Event, Iterated, Observer, Started};
+
+/// Tells of the beginning of a scale.
+fn start(observer: &mut impl Observer, (width, height): (u32, u32), term_names: &[String]) {
+    let started = Started {
+        width,
+        height,
+        term_names,
+    };
+    assert_eq!(
+        observer.observe(&Event::Started(started)),
+        ControlFlow::Continue(())
+    );
+}
+
+/// Tells of an evaluation with these terms.
+fn evaluate(observer: &mut impl Observer, evaluation: u64, terms: &[f64]) {
+    let result = Evaluation {
+        loss: terms.iter().sum(),
+        terms: terms.to_vec(),
+    };
+    let evaluated = Evaluated {
+        evaluation,
+        iteration: evaluation - 1,
+        result: &result,
+    };
+    assert_eq!(
+        observer.observe(&Event::Evaluated(evaluated)),
+        ControlFlow::Continue(())
+    );
+}
+
+/// Tells of an accepted point.
+fn iterate(observer: &mut impl Observer, iteration: u64, image: &[f32]) {
+    let iterated = Iterated {
+        iteration,
+        evaluation: iteration + 1,
+        loss: 1.0,
+        image,
+    };
+    assert_eq!(
+        observer.observe(&Event::Iterated(iterated)),
+        ControlFlow::Continue(())
+    );
+}

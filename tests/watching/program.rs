@@ -1,0 +1,92 @@
+//! `impasto stylize` with its flags for watching, from outside.
+
+use std::fs;
+
+use super::support::{Workshop, fail, succeed};
+
+#[test]
+fn stylize_leaves_a_plot_and_an_animation_and_the_same_picture_as_without() {
+    let workshop = Workshop::new();
+    let iterations = ["--iterations", "6"];
+    succeed(workshop.stylize("alone.png").args(iterations));
+    let watched = [
+        "--plot",
+        "plot.svg",
+        "--animation",
+        "run.webp",
+        "--animation-size",
+        "20",
+    ];
+    succeed(workshop.stylize("watched.png").args(iterations).args(watched));
+    let read = |name: &str| fs::read(workshop.path(name)).unwrap();
+    assert!(read("alone.png") == read("watched.png"));
+    let plot = String::from_utf8(read("plot.svg")).unwrap();
+    let plot = roxmltree::Document::parse(&plot).unwrap();
+    let texts: Vec<&str> = plot
+        .descendants()
+        .filter_map(|node| node.text())
+        .map(str::trim)
+        .collect();
+    for wanted in [
+        "content.png in the style of style.png",
+        "total",
+        "style/relu5_1",
+        "content/relu4_2",
+    ] {
+        assert!(texts.contains(&wanted), "{wanted} is not in {texts:?}");
+    }
+    assert_eq!(
+        image::image_dimensions(workshop.path("run.webp")).unwrap(),
+        (20, 14)
+    );
+}
+
+#[test]
+fn what_cannot_be_written_is_said_before_the_run() {
+    let workshop = Workshop::new();
+    fs::write(workshop.path("old.svg"), "kept").unwrap();
+    for (flag, value, parts) in [
+        ("--plot", "plot.pdf", ["plot.pdf", "svg, png"]),
+        ("--plot", "old.svg", ["old.svg", "--force"]),
+        ("--plot", "nowhere/plot.svg", ["nowhere", "does not exist"]),
+        ("--animation", "run.mp4", ["run.mp4", "gif, webp, apng"]),
+        ("--animation", "nowhere/run.gif", ["nowhere", "does not exist"]),
+    ] {
+        fail(workshop.stylize("out.png").args([flag, value]), &parts);
+        assert!(!workshop.path("out.png").exists());
+    }
+    assert_eq!(fs::read(workshop.path("old.svg")).unwrap(), b"kept");
+}
+
+#[test]
+fn two_outputs_in_one_file_are_refused_before_the_run() {
+    let workshop = Workshop::new();
+    let twice = ["--plot", "out.png", "--iterations", "1000000"];
+    fail(
+        workshop.stylize("out.png").args(twice),
+        &["out.png", "two outputs"],
+    );
+    let twice = [
+        "--plot",
+        "run.png",
+        "--animation",
+        "run.png",
+        "--iterations",
+        "1000000",
+    ];
+    fail(
+        workshop.stylize("out.png").args(twice),
+        &["run.png", "two outputs"],
+    );
+}
+
+#[test]
+fn a_size_without_an_animation_and_one_out_of_range_are_refused() {
+    let workshop = Workshop::new();
+    fail(
+        workshop.stylize("out.png").args(["--animation-size", "100"]),
+        &["--animation"],
+    );
+    let tiny = ["--animation", "run.gif", "--animation-size", "8"];
+    fail(workshop.stylize("out.png").args(tiny), &["16 to 4096"]);
+}
