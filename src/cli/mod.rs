@@ -4,6 +4,7 @@ mod args;
 mod evaluate;
 mod interrupt;
 mod manual;
+mod preview;
 mod progress;
 mod providers;
 mod stylize;

@@ -37,7 +37,7 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
     let mut previews = args
         .save_every
         .map(|every| Previews::new(&args.output, every, args.force));
-    let mut watch = Watch::new(args);
+    let mut watch = Watch::new(args, progress.bar());
     let begin = Instant::now();
     let mut observers: Vec<&mut dyn Observer> = vec![&mut progress, &mut recorder, &mut interrupt];
     observers.extend(previews.as_mut().map(|previews| previews as &mut dyn Observer));

@@ -1,14 +1,17 @@
-//! What those who watch a run asked for: the plot, the animation.
+//! What those who watch a run asked for: the plot, the animation, the preview in the terminal.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use clap::Args;
+use clap::{Args, ValueEnum};
+use indicatif::ProgressBar;
+
 use impasto::observe::{Animation, Observer, Plot};
 use impasto::picture::Picture;
 
 use super::args::{Stylize, whole};
+use super::preview::Preview;
 use super::stylize::check_file;
 
 /// Ways to watch the run; none of them changes the picture.
@@ -29,6 +32,27 @@ pub struct Watching {
     /// The animation's longer side in pixels, 16 to 4096, never more than the picture's [default: 480]
     #[arg(long, value_name = "PIXELS", value_parser = whole::<u32>(16, 4096), allow_negative_numbers = true, requires = "animation", help_heading = "Watching")]
     pub animation_size: Option<u32>,
+
+    /// Show the picture in the terminal while it is painted, every two seconds at most [default: off; auto without a value]
+    ///
+    /// auto takes the protocol that the terminal is known for: kitty, iterm2, sixel, or else blocks, two coarse
+    /// pixels a character, which any terminal with 24-bit colours shows. Without a terminal there is none.
+    #[arg(long, value_name = "PROTOCOL", num_args = 0..=1, require_equals = true, default_missing_value = "auto", conflicts_with = "quiet", help_heading = "Watching")]
+    pub preview: Option<PreviewArg>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum PreviewArg {
+    /// What the terminal is known for
+    Auto,
+    /// kitty, Ghostty and others
+    Kitty,
+    /// iTerm2, WezTerm, mintty and others
+    Iterm2,
+    /// foot, mlterm, Konsole, xterm -ti vt340 and others
+    Sixel,
+    /// Any terminal with 24-bit colours
+    Blocks,
 }
 
 /// The animation's longer side in pixels, unless another is asked for.
@@ -38,6 +62,7 @@ const ANIMATION_SIZE: u32 = 480;
 pub struct Watch {
     plot: Option<Plot>,
     animation: Option<Animation>,
+    preview: Option<Preview>,
 }
 
 impl Watch {
@@ -68,13 +93,14 @@ impl Watch {
         }
     }
 
-    /// Those that `args` ask for.
-    pub fn new(args: &Stylize) -> Watch {
+    /// Those that `args` ask for; the preview stands above `bar`.
+    pub fn new(args: &Stylize, bar: &ProgressBar) -> Watch {
         let (title, watching) = (title(&args.content, &args.style), &args.watching);
         let side = watching.animation_size.unwrap_or(ANIMATION_SIZE);
         Watch {
             plot: watching.plot.as_ref().map(|_| Plot::new(title)),
             animation: watching.animation.as_ref().map(|_| Animation::new(side)),
+            preview: watching.preview.and_then(|wanted| Preview::open(wanted, bar)),
         }
     }
 
@@ -85,11 +111,18 @@ impl Watch {
             .animation
             .iter_mut()
             .map(|animation| animation as &mut dyn Observer);
-        plot.chain(animation)
+        let preview = self
+            .preview
+            .iter_mut()
+            .map(|preview| preview as &mut dyn Observer);
+        plot.chain(animation).chain(preview)
     }
 
-    /// Writes the files; `painted` is the painted picture.
-    pub fn finish(&self, args: &Watching, overwrite: bool, painted: &Picture) -> anyhow::Result<()> {
+    /// Shows the painted picture and writes the files.
+    pub fn finish(&mut self, args: &Watching, overwrite: bool, painted: &Picture) -> anyhow::Result<()> {
+        if let Some(preview) = &mut self.preview {
+            preview.draw(painted);
+        }
         if let (Some(plot), Some(path)) = (&self.plot, &args.plot) {
             plot.write(path, overwrite)?;
         }

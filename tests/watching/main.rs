@@ -1,4 +1,4 @@
-//! Watching a run: plot and animation.
+//! Watching a run: plot, animation, preview.
 
 // The helpers of the tests, too, may panic.
 #![allow(clippy::unwrap_used)]

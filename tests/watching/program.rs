@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::support::{Workshop, fail, succeed};
+use super::support::{Workshop, fail, stderr, succeed};
 
 #[test]
 fn stylize_leaves_a_plot_and_an_animation_and_the_same_picture_as_without() {
@@ -89,4 +89,28 @@ fn a_size_without_an_animation_and_one_out_of_range_are_refused() {
     );
     let tiny = ["--animation", "run.gif", "--animation-size", "8"];
     fail(workshop.stylize("out.png").args(tiny), &["16 to 4096"]);
+}
+
+#[test]
+fn without_a_terminal_there_is_a_note_instead_of_a_preview() {
+    let workshop = Workshop::new();
+    let message = stderr(&succeed(workshop.stylize("out.png").args([
+        "--iterations",
+        "2",
+        "--preview=sixel",
+    ])));
+    assert!(
+        message.contains("no --preview, because stderr is not a terminal"),
+        "{message}"
+    );
+    assert!(!message.contains('\x1b'), "{message:?}");
+}
+
+#[test]
+fn quiet_and_a_preview_exclude_each_other() {
+    let workshop = Workshop::new();
+    fail(
+        workshop.stylize("out.png").args(["--quiet", "--preview"]),
+        &["--preview", "--quiet"],
+    );
 }
