@@ -15,6 +15,7 @@
 //! 7. [`model`]: the graphs are checked; features of both pictures become targets, and the loss a function.
 //! 8. [`optimize`]: L-BFGS minimises the loss over the pixels; [`observe`] tells of it.
 //! 9. [`stylize`]: all of it in one function.
+//! 10. [`judge`]: how near a picture comes to what was asked, in figures.
 #![warn(missing_docs)]
 
 pub mod atomic;
@@ -22,6 +23,7 @@ pub mod color;
 pub mod config;
 mod error;
 pub mod init;
+pub mod judge;
 pub mod kernels;
 pub mod model;
 mod objective;

@@ -1,13 +1,16 @@
 //! The pipeline.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ndarray::Array4;
 
 use crate::config::{Options, Pooling, Settings};
 use crate::error::Error;
 use crate::init::Init;
-use crate::model::{Contract, Evaluation, Graphs, KernelSet, LossGradient, Targets, Weights, default_folder};
+use crate::judge::Judge;
+use crate::model::{
+    Contract, Evaluation, Graphs, KernelSet, LossGradient, ModelError, Targets, Weights, default_folder,
+};
 use crate::observe::{Event, InUnits, Observer, Started};
 use crate::optimize::{self, Method, OptimizeError, Outcome, minimize};
 use crate::picture::{Fit, Picture, fit};
@@ -155,14 +158,8 @@ impl Stylizer {
     /// A picture too small for the network, or a session that fails.
     pub fn evaluate(&self, image: &Picture, content: &Picture, style: &Picture) -> Result<Judged, Error> {
         let (width, height) = image.size();
-        let style_size = self
-            .settings
-            .style_size
-            .map_or(style.size(), |size| fit(style.size(), size, Fit::Long));
-        self.graphs.check_size((width, height), "image", "picture")?;
-        self.graphs
-            .check_size(style_size, "style image", "--style-size")?;
-        let style = style.resize(style_size.0, style_size.1);
+        self.check_judged(image)?;
+        let style = self.judged_style(style)?;
         let targets = self.targets(&content.resize(width, height), &style)?;
         let mut loss = self
             .graphs
@@ -181,6 +178,39 @@ impl Stylizer {
             gradient,
             placement: loss.placement().cloned(),
         })
+    }
+
+    /// A judge of pictures in the style of `style`, which keeps its size unless the settings name a style size.
+    ///
+    /// It sees the layers of the loss as the settings' preset and pooling do, and held-out layers through the graph
+    /// [`JUDGE`](crate::judge::JUDGE), which pools by maximum.
+    ///
+    /// # Errors
+    /// A style image too small for the network, or a graph that cannot be used. That there is no graph with held-out
+    /// layers is no error: they are left out.
+    pub fn judge(&self, style: &Picture) -> Result<Judge<'_>, Error> {
+        Judge::new(self, &self.judged_style(style)?)
+    }
+
+    /// The folder with the graphs.
+    pub fn folder(&self) -> &Path {
+        self.contract().path.parent().unwrap_or(Path::new(""))
+    }
+
+    /// Checks that a picture to judge is large enough.
+    pub(crate) fn check_judged(&self, image: &Picture) -> Result<(), ModelError> {
+        self.graphs.check_size(image.size(), "image", "picture")
+    }
+
+    /// The style image at the size that pictures are judged by.
+    fn judged_style(&self, style: &Picture) -> Result<Picture, ModelError> {
+        let (width, height) = self
+            .settings
+            .style_size
+            .map_or(style.size(), |size| fit(style.size(), size, Fit::Long));
+        self.graphs
+            .check_size((width, height), "style image", "--style-size")?;
+        Ok(style.resize(width, height))
     }
 
     /// Brings both pictures to the sizes of the settings.

@@ -118,7 +118,12 @@ pub struct Stylize {
     pub engine: Engine,
 }
 
-/// Compute the loss of IMAGE, term by term; nothing is painted
+/// Compute the loss of IMAGE, term by term, and how far it is from its targets; nothing is painted
+///
+/// Distances are relative: 0 for a picture that has the style's Gram matrices or the content's features at a layer, 1 for
+/// one as far away as nothing at all. Held-out layers are not in the loss. The total variation is the mean absolute
+/// difference of neighbours in grey levels; SSIM is the structural similarity of the luminance to the content's (Wang
+/// et al. 2004).
 ///
 /// IMAGE is taken at its own size, the content picture is resized to it when it differs, the style picture keeps
 /// its own size unless --style-size is given.
@@ -136,7 +141,7 @@ pub struct Evaluate {
     #[arg(long, value_name = "PICTURE")]
     pub style: PathBuf,
 
-    /// Print JSON: {"total": …, "terms": {"style/relu1_1": …, …}}
+    /// Print JSON: {"total": …, "terms": {"style/relu1_1": …, …}, "style_distance": {"relu1_1": …, …}, …}
     #[arg(long, help_heading = "Output")]
     pub json: bool,
 
@@ -257,12 +262,17 @@ impl Stylize {
 impl Evaluate {
     /// The library's options.
     pub fn options(&self) -> Options {
-        let options = shared_options(&self.objective, &self.engine);
-        // One evaluation to judge by: exactness counts, not speed.
-        Options {
-            kernels: options.kernels.or(Some(KernelSet::OnnxRuntime)),
-            ..options
-        }
+        judging_options(&self.objective, &self.engine)
+    }
+}
+
+/// The library's options for judging a picture.
+pub fn judging_options(objective: &Objective, engine: &Engine) -> Options {
+    let options = shared_options(objective, engine);
+    // One evaluation to judge by: exactness counts, not speed.
+    Options {
+        kernels: options.kernels.or(Some(KernelSet::OnnxRuntime)),
+        ..options
     }
 }
 

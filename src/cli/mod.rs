@@ -7,6 +7,7 @@ mod manual;
 mod preview;
 mod progress;
 mod providers;
+mod report;
 mod stylize;
 mod version;
 mod watch;

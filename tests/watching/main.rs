@@ -1,4 +1,4 @@
-//! Watching a run: plot, animation, preview.
+//! Watching a run and judging its result: plot, animation, preview; `evaluate` and `compare`.
 
 // The helpers of the tests, too, may panic.
 #![allow(clippy::unwrap_used)]
@@ -7,6 +7,7 @@
 mod support;
 
 mod animation;
+mod judging;
 mod plot;
 mod program;
 
