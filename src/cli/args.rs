@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::compare::Compare;
 use super::manual::Manual;
 use super::providers::{ProviderArgs, Providers};
 use super::watch::Watching;
@@ -34,6 +35,7 @@ pub struct Cli {
 pub enum Command {
     Stylize(Stylize),
     Evaluate(Evaluate),
+    Compare(Compare),
     Providers(Providers),
     Manual(Manual),
 }

@@ -1,6 +1,7 @@
 //! The program's side: flags to options, progress on the terminal, exit codes.
 
 mod args;
+mod compare;
 mod evaluate;
 mod interrupt;
 mod manual;
@@ -43,6 +44,7 @@ pub fn run() -> ExitCode {
     let ended = match &cli.command {
         Command::Stylize(args) => stylize::run(args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Compare(args) => compare::run(args),
         Command::Providers(args) => providers::run(args),
         Command::Manual(args) => manual::run(args),
     };

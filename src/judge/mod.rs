@@ -6,12 +6,16 @@
 //! there as well has its style, rather than a trick that pleases five layers.
 
 mod distance;
+#[cfg(feature = "charts")]
+mod sheet;
 mod ssim;
 mod variation;
 
 use serde::{Serialize, Serializer};
 
 pub use distance::Judge;
+#[cfg(feature = "charts")]
+pub use sheet::Sheet;
 pub use ssim::{SSIM_WINDOW, ssim};
 pub use variation::total_variation;
 

@@ -1,11 +1,11 @@
-//! `impasto evaluate`, from outside, on tiny graphs.
+//! `impasto evaluate` and `impasto compare`, from outside, on tiny graphs.
 
 use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
 
-use super::support::{Workshop, impasto, onnxruntime, stderr, stdout, succeed, tiny_graphs};
+use super::support::{Workshop, fail, impasto, onnxruntime, stderr, stdout, succeed, tiny_graphs, waves};
 
 const HELD_OUT: [&str; 4] = ["relu1_2", "relu2_2", "relu3_3", "relu4_3"];
 
@@ -15,6 +15,18 @@ fn json(command: &mut Command) -> Value {
 
 fn keys(map: &Value) -> Vec<&str> {
     map.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+/// `impasto compare PICTURES --content content.png --style style.png` on the tiny graphs.
+fn compare(workshop: &Workshop, pictures: &[&str]) -> Command {
+    let mut command = impasto();
+    command
+        .current_dir(workshop.folder.path())
+        .arg("compare")
+        .args(pictures);
+    command.args(["--content", "content.png", "--style", "style.png", "--graphs"]);
+    command.arg(tiny_graphs()).arg("--onnxruntime").arg(onnxruntime());
+    command
 }
 
 /// Within the rounding of the network's 32-bit floats.
@@ -131,4 +143,91 @@ fn without_the_judge_the_held_out_layers_are_left_out_with_a_note() {
         note.contains("judge.features.onnx") && note.contains("make setup"),
         "{note}"
     );
+}
+
+#[test]
+fn compare_says_of_each_picture_what_evaluate_says_at_its_own_size() {
+    let workshop = Workshop::new();
+    waves(52, 37, 5).save(workshop.path("larger.png")).unwrap();
+    let pictures = ["style.png", "larger.png", "content.png"];
+    let compared = json(&mut compare(&workshop, &pictures));
+    let entries = compared["pictures"].as_array().unwrap();
+    assert_eq!(entries.len(), 3);
+    for (entry, picture) in entries.iter().zip(pictures) {
+        let mut entry = entry.as_object().unwrap().clone();
+        assert_eq!(entry.remove("picture").unwrap(), picture);
+        let size = image::image_dimensions(workshop.path(picture)).unwrap();
+        assert_eq!(
+            (entry.remove("width").unwrap(), entry.remove("height").unwrap()),
+            (size.0.into(), size.1.into())
+        );
+        assert_eq!(
+            Value::Object(entry),
+            json(&mut workshop.evaluate(picture)),
+            "{picture}"
+        );
+    }
+}
+
+#[test]
+fn the_best_of_a_row_has_a_star() {
+    let workshop = Workshop::new();
+    let text = stdout(&succeed(&mut compare(&workshop, &["content.png", "style.png"])));
+    assert!(
+        text.starts_with("[1] content.png (40x28)\n[2] style.png (36x44)\n"),
+        "{text}"
+    );
+    let row = |name: &str, nth: usize| -> Vec<bool> {
+        let rows: Vec<&str> = text
+            .lines()
+            .filter(|line| line.trim_start().starts_with(name))
+            .collect();
+        let figures = rows[nth][20..].split_whitespace();
+        figures.map(|figure| figure.ends_with('*')).collect()
+    };
+    assert_eq!(row("relu1_1", 0), [false, true], "style distance: {text}");
+    assert_eq!(
+        row("relu3_3", 0),
+        [false, true],
+        "held-out style distance: {text}"
+    );
+    assert_eq!(row("relu4_2", 0), [true, false], "content distance: {text}");
+    assert_eq!(row("SSIM", 0), [true, false], "{text}");
+    assert_eq!(row("total variation", 0), [false, false], "{text}");
+}
+
+#[test]
+fn the_sheet_shows_content_style_and_the_pictures() {
+    let workshop = Workshop::new();
+    waves(500, 250, 5).save(workshop.path("large.png")).unwrap();
+    succeed(compare(&workshop, &["large.png", "content.png"]).args(["--sheet", "sheet.png"]));
+    let sheet = image::open(workshop.path("sheet.png")).unwrap().to_rgb8();
+    // Two columns of 400, two rows of 200 with 26 for a name, 12 between all.
+    assert_eq!(sheet.dimensions(), (12 + 2 * 412, 12 + 2 * 238));
+    let content = image::open(workshop.path("content.png")).unwrap().to_rgb8();
+    for (left, top) in [(12, 12), (12 + 412, 12 + 238)] {
+        let (left, top) = (left + (400 - 40) / 2, top + (200 - 28) / 2);
+        let shown = image::imageops::crop_imm(&sheet, left, top, 40, 28).to_image();
+        assert_eq!(shown, content);
+    }
+}
+
+#[test]
+fn compare_refuses_what_it_cannot_use() {
+    let workshop = Workshop::new();
+    fs::write(workshop.path("sheet.png"), "kept").unwrap();
+    fail(
+        compare(&workshop, &["content.png"]).args(["--sheet", "sheet.png"]),
+        &["sheet.png", "--force"],
+    );
+    assert_eq!(fs::read(workshop.path("sheet.png")).unwrap(), b"kept");
+    fail(
+        compare(&workshop, &["content.png"]).args(["--sheet", "sheet.svg"]),
+        &["sheet.svg", "png"],
+    );
+    fail(
+        &mut compare(&workshop, &["content.png", "missing.png"]),
+        &["missing.png", "no such file"],
+    );
+    fail(&mut compare(&workshop, &[]), &["PICTURE"]);
 }

@@ -1,0 +1,142 @@
+//! `impasto compare`.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Args;
+use serde::Serialize;
+
+use impasto::config::Options;
+use impasto::judge::Sheet;
+use impasto::picture::check_output;
+use impasto::stylize::Stylizer;
+
+use super::args::{Engine, Objective, judging_options};
+use super::providers::announce_if_unusual;
+use super::report::{Report, json, judge, table};
+use super::{Ended, load};
+
+/// Judge several results side by side, in figures and on a contact sheet; nothing is painted
+///
+/// Each picture is taken at its own size, the content picture is resized to it where it differs, the style picture
+/// keeps its own size unless --style-size is given. The figures are those of evaluate; the best of a row has a star.
+/// Losses of pictures of different sizes can be compared only roughly.
+#[derive(Debug, Args)]
+#[command(args_override_self = true)]
+pub struct Compare {
+    /// The pictures to judge
+    #[arg(required = true, value_name = "PICTURE")]
+    pub pictures: Vec<PathBuf>,
+
+    /// The photo that gives the content
+    #[arg(long, value_name = "PICTURE")]
+    pub content: PathBuf,
+
+    /// The painting that gives the style
+    #[arg(long, value_name = "PICTURE")]
+    pub style: PathBuf,
+
+    /// Print JSON: {"pictures": [{"picture": …, "width": …, "height": …, "total": …, …}, …]}
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+
+    /// Write a contact sheet: content, style and the pictures in a grid, 400 pixels each, with their names
+    #[arg(long, value_name = "SHEET", help_heading = "Output")]
+    pub sheet: Option<PathBuf>,
+
+    /// Replace existing files
+    #[arg(short, long, help_heading = "Output")]
+    pub force: bool,
+
+    #[command(flatten)]
+    pub objective: Objective,
+
+    #[command(flatten)]
+    pub engine: Engine,
+}
+
+impl Compare {
+    fn options(&self) -> Options {
+        judging_options(&self.objective, &self.engine)
+    }
+}
+
+/// The whole comparison, as JSON has it.
+#[derive(Serialize)]
+struct Comparison {
+    pictures: Vec<Entry>,
+}
+
+/// One picture of it.
+#[derive(Serialize)]
+struct Entry {
+    picture: String,
+    width: u32,
+    height: u32,
+    #[serde(flatten)]
+    report: Report,
+}
+
+/// Prints the figures of all pictures and draws the contact sheet.
+pub fn run(args: &Compare) -> anyhow::Result<Ended> {
+    let options = args.options();
+    options.resolve()?;
+    if let Some(path) = &args.sheet {
+        check_output(path, args.force)?;
+    }
+    let content = load(&args.content, false)?;
+    let style = load(&args.style, false)?;
+    let stylizer = Stylizer::new(&options)?;
+    announce_if_unusual(stylizer.engine());
+    let judge = judge(&stylizer, &style)?;
+    let mut sheet = Sheet::new();
+    sheet.add(format!("content: {}", name(&args.content)), &content);
+    sheet.add(format!("style: {}", name(&args.style)), &style);
+    let mut pictures = Vec::new();
+    for path in &args.pictures {
+        let image = load(path, false)?;
+        let judged = stylizer.evaluate(&image, &content, &style)?;
+        pictures.push(Entry {
+            picture: path.display().to_string(),
+            width: image.width(),
+            height: image.height(),
+            report: Report::new(&judged, judge.judge(&image, &content)?),
+        });
+        sheet.add(name(path), &image);
+    }
+    if let Some(path) = &args.sheet {
+        sheet.draw().save(path, args.force)?;
+    }
+    let comparison = Comparison { pictures };
+    let text = if args.json {
+        json(&comparison)?
+    } else {
+        comparison.table()
+    };
+    io::stdout()
+        .write_all(text.as_bytes())
+        .context("the result cannot be printed")?;
+    Ok(Ended::Done)
+}
+
+impl Comparison {
+    /// The pictures under their numbers, then their figures.
+    fn table(&self) -> String {
+        let names = self.pictures.iter().zip(1..).map(|(entry, number)| {
+            format!(
+                "[{number}] {} ({}x{})\n",
+                entry.picture, entry.width, entry.height
+            )
+        });
+        let reports: Vec<&Report> = self.pictures.iter().map(|entry| &entry.report).collect();
+        names.chain(["\n".to_owned(), table(&reports)]).collect()
+    }
+}
+
+fn name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
