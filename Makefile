@@ -11,6 +11,10 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 # The oldest glibc that ONNX Runtime's wheels run on; `make dist` links for it with zig.
 GLIBC = 2.28
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+# Layers and name of `make graphs`.
+STYLE_LAYERS ?=
+CONTENT_LAYERS ?=
+NAME ?=
 # Longest side and number of iterations of the demo's picture: some minutes on two cores.
 DEMO_SIZE ?= 448
 DEMO_ITERATIONS ?= 150
@@ -21,13 +25,18 @@ TOOLS = PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONPATH=scripts:runtime/python $(PYT
 # cargo-zigbuild and the zig that it calls, as set-up lays them.
 ZIG = PATH="$(CURDIR)/runtime/zig/bin:$$PATH" PYTHONPATH="$(CURDIR)/runtime/zig"
 
-.PHONY: help setup demo test lint check dist install clean
+.PHONY: help setup graphs demo test lint check dist install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## fetch ONNX Runtime and the weights, export the graphs (RUNTIME=cpu|cuda|openvino)
 	@$(PYTHON) scripts/setup.py --runtime $(RUNTIME)
+
+graphs: setup ## export graphs of your own layers (STYLE_LAYERS=relu1_1,relu3_1 CONTENT_LAYERS=relu4_2 NAME=mine)
+	@PYTHONPATH=scripts:runtime/python $(PYTHON) scripts/export_onnx.py --weights runtime/weights/vgg19.bin --out onnx \
+		--style-layers "$(STYLE_LAYERS)" --content-layers "$(CONTENT_LAYERS)" --name "$(NAME)"
+	@echo "paint with: impasto stylize CONTENT STYLE -o OUT --preset $(NAME)"
 
 demo: setup ## paint the photo of a cat in the style of a painting
 	$(CARGO) build --release

@@ -7,14 +7,19 @@ import argparse
 import itertools
 import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from exporter import contract, models, sources, storage
 from exporter.graph import GraphError
-from exporter.presets import GATYS, PRESETS, Preset, PresetError, custom
+from exporter.presets import PRESETS, Preset, PresetError, custom
 from exporter.vgg19 import POOLINGS, deepest
 
-BUILDERS = {contract.FEATURES: models.features, contract.LOSS_GRAD: models.loss_gradient}
+BUILDERS = {
+    contract.FEATURES: models.features,
+    contract.LOSS_GRAD: models.loss_gradient,
+    contract.NORMALIZED_GRAD: partial(models.loss_gradient, normalized=True),
+}
 
 
 def main() -> int:
@@ -30,18 +35,18 @@ def main() -> int:
 def export(options: argparse.Namespace) -> None:
     presets = chosen_presets(options)
     weights = sources.load(options.weights, options.width_divisor, options.convention)
-    last = deepest([layer for preset in [*presets, GATYS] for layer in preset.layers])
-    weights_file = storage.pack(weights, last)
-    files = {contract.WEIGHTS_FILE: weights_file.data}
+    packed = {preset.name: storage.pack(weights, deepest(preset.layers)) for preset in presets}
+    files = {file.name: file.data for file in packed.values()}
     for preset in presets:
+        weights_file = packed[preset.name]
         poolings, graphs = wanted(preset, options)
         for pooling, graph, flavour in itertools.product(poolings, graphs, models.PARTS):
             model = BUILDERS[graph](preset, weights, pooling, flavour=flavour)
-            metadata = contract.metadata(preset, pooling, graph, flavour, weights, weights_file.sha256)
+            metadata = contract.metadata(preset, pooling, graph, flavour, weights, weights_file.identity)
             name = contract.file_name(preset, pooling, graph, flavour)
             files[name] = storage.finish(model, metadata, weights_file)
     storage.write(options.out, files)
-    report(options.out, files, storage.stale_graphs(options.out, weights_file, files))
+    report(options.out, files, storage.stale_graphs(options.out, packed.values(), files))
 
 
 def wanted(preset: Preset, options: argparse.Namespace) -> tuple[Iterable[str], Iterable[str]]:
@@ -52,8 +57,9 @@ def wanted(preset: Preset, options: argparse.Namespace) -> tuple[Iterable[str], 
 
 
 def chosen_presets(options: argparse.Namespace) -> list[Preset]:
-    if options.style_layers or options.content_layers or options.name:
-        if not (options.style_layers and options.content_layers and options.name):
+    own = (options.style_layers, options.content_layers, options.name)
+    if any(part is not None for part in own):
+        if not all(own):
             raise PresetError("a preset of your own needs --style-layers, --content-layers and --name")
         layers = (options.style_layers.split(","), options.content_layers.split(","))
         return [custom(options.name, *layers), *(PRESETS[name] for name in options.preset or [])]

@@ -1,54 +1,107 @@
 //! What to paint and how: presets, options, and the settings they resolve to.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::ops::RangeInclusive;
+use std::ops::RangeBounds;
 use std::path::PathBuf;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
+use crate::color::ColorMode;
 use crate::init::Init;
-use crate::model::KernelSet;
-use crate::picture::Fit;
-use crate::runtime::Request;
+use crate::model::{Contract, GraphOptions, KernelSet, LayerFactors, ModelError, Padding, Weights};
+use crate::optimize::Method;
+use crate::picture::{Bits, Encoding, Fit};
+use crate::runtime::{Choice, Precision, Request};
+use crate::scales::Scales;
+
+mod file;
+mod layers;
+mod optimizer;
+
+pub use file::{ConfigFile, ConfigFileError};
+pub use optimizer::Optimizer;
 
 /// A named set of layers, weights and size rule.
 #[derive(Clone, Copy, Debug)]
 pub struct Preset {
-    /// The name on the command line, and of the graphs' files.
+    /// The name on the command line.
     pub name: &'static str,
+    /// The name of the graphs' files.
+    pub graphs: &'static str,
+    /// The layers whose Gram matrices are compared; the graphs have the last word.
+    pub style_layers: &'static str,
+    /// The layers whose features are compared; likewise.
+    pub content_layers: &'static str,
     /// One line for `--help`.
     pub summary: &'static str,
     /// The style weight W; see [`Weights::style`](crate::model::Weights::style).
     pub style_weight: f64,
     /// The content weight.
     pub content_weight: f64,
+    /// The weight of the total variation.
+    pub tv_weight: f64,
     /// Which side `size` speaks of.
     pub fit: Fit,
+    /// Whether it paints from coarse to fine.
+    pub coarse_to_fine: bool,
 }
 
-/// The presets that the program knows; a graph of another name takes the weights of the first.
-///
-/// The weights of both are those of the authors' code of Gatys et al. 2016 and of the PyTorch listing: 1000 / C² for
-/// a style layer of C channels, 1 for content.
-pub const PRESETS: [Preset; 2] = [
-    Preset {
-        name: "gatys",
-        summary: "the paper's layers: style relu1_1 to relu5_1, content relu4_2; size is the longer side",
-        style_weight: 1e3,
-        content_weight: 1.0,
-        fit: Fit::Long,
-    },
+/// The paper's layers, with the weights of its authors' code: 1000 / C² for a style layer of C channels, 1 for content.
+const GATYS: Preset = Preset {
+    name: "gatys",
+    graphs: "gatys",
+    style_layers: "relu1_1 relu2_1 relu3_1 relu4_1 relu5_1",
+    content_layers: "relu4_2",
+    summary: "layers and weights of Gatys et al. 2016",
+    style_weight: 1e3,
+    content_weight: 1.0,
+    tv_weight: 0.0,
+    fit: Fit::Long,
+    coarse_to_fine: true,
+};
+
+/// The presets that the program knows; graphs of another name, a user's own, take the weights of the first.
+pub const PRESETS: [Preset; 4] = [
+    GATYS,
     Preset {
         name: "book",
-        summary: "the PyTorch listing's layers: relu4_4 in place of relu5_1; size is the shorter side",
-        style_weight: 1e3,
-        content_weight: 1.0,
+        graphs: "book",
+        style_layers: "relu1_1 relu2_1 relu3_1 relu4_1 relu4_4",
+        summary: "layers, weights and size of a PyTorch tutorial's listing",
         fit: Fit::Short,
+        coarse_to_fine: false,
+        ..GATYS
+    },
+    // J. Johnson's program of 2015, by its defaults. It divides a Gram matrix by C h w, not by h w, so that its style
+    // weight of 100 is our 100 / C²: tests/python/test_neural_style.py.
+    Preset {
+        name: "neural-style",
+        summary: "weights of neural-style and neural-style-pt: less style, some smoothing",
+        style_weight: 100.0,
+        content_weight: 5.0,
+        tv_weight: 1e-3,
+        ..GATYS
+    },
+    Preset {
+        name: "photo",
+        summary: "the photo stays close: its lines and faces keep their shape",
+        style_weight: 100.0,
+        content_weight: 10.0,
+        tv_weight: 1e-3,
+        ..GATYS
     },
 ];
 
+impl Preset {
+    /// The preset of that name.
+    pub fn named(name: &str) -> Option<&'static Preset> {
+        PRESETS.iter().find(|preset| preset.name == name)
+    }
+}
+
 /// How the network pools.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pooling {
     /// Maximum, as VGG19 was trained.
@@ -71,7 +124,10 @@ pub struct ConfigError {
 }
 
 /// What the caller chose; a `None` is left to the preset, or to the default that is named here.
-#[derive(Clone, Debug, Default)]
+///
+/// A settings file and the settings in a trace have the same names in kebab case, which are those of the flags too.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Options {
     /// The preset's name (default `gatys`).
     pub preset: Option<String>,
@@ -83,24 +139,67 @@ pub struct Options {
     pub fit: Option<Fit>,
     /// The style image's longer side in pixels (default: that of the painted picture, never enlarged).
     pub style_size: Option<u32>,
+    /// A factor on the style image's default longer side, 0.01 to 100 (default 1); not beside `style_size`.
+    pub style_scale: Option<f64>,
+    /// The share of each style image, 0 or more, in any unit (default equal shares).
+    pub style_blend: Option<Vec<f64>>,
     /// The style weight, 0 or more (default the preset's).
     pub style_weight: Option<f64>,
     /// The content weight, 0 or more (default the preset's).
     pub content_weight: Option<f64>,
+    /// Whose colours the picture gets (default the style image's).
+    pub color: Option<ColorMode>,
+    /// The weight of the total variation, 0 or more (default the preset's).
+    pub tv_weight: Option<f64>,
+    /// What the style weight is multiplied by for single layers, 0 or more (default 1).
+    pub style_layer_weights: Option<LayerFactors>,
+    /// What the content weight is multiplied by for single layers, 0 or more (default 1).
+    pub content_layer_weights: Option<LayerFactors>,
+    /// Whether every layer's gradient is brought to the L1 norm of its weight (default no); not with L-BFGS, so Adam is
+    /// the default optimiser then.
+    pub normalize_gradients: Option<bool>,
+    /// What the first convolution sees around a picture (default zeros).
+    pub padding: Option<Padding>,
     /// The start image (default the content image).
     pub init: Option<Init>,
     /// The seed of a random start image (default 0).
     pub seed: Option<u64>,
-    /// L-BFGS iterations (default 500).
+    /// The optimiser (default L-BFGS).
+    pub optimizer: Option<Optimizer>,
+    /// Its iterations at every scale (default 300, or 500 when `scales` is 1).
     pub iterations: Option<u64>,
+    /// The scales that are painted from coarse to fine (default auto; 1 with preset book or a start from a file).
+    pub scales: Option<Scales>,
     /// Pairs that L-BFGS remembers, 1 to 1000 (default 20); each takes 24 bytes a pixel.
     pub history: Option<usize>,
+    /// How far a step of Adam moves a pixel, in grey levels: more than 0, at most 255 (default 5).
+    pub learning_rate: Option<f64>,
+    /// How much of the gradient's mean each step of Adam keeps, 0 to below 1 (default 0.9).
+    pub beta1: Option<f64>,
+    /// How much of the gradient's mean square each step of Adam keeps, 0 to below 1 (default 0.99).
+    pub beta2: Option<f64>,
+    /// Stop when ten iterations have changed the loss by less than this fraction of it, 0 to 1 (default never).
+    pub tolerance: Option<f64>,
+    /// Stop at the first evaluation that ends later than this many seconds after the start (default never).
+    pub max_seconds: Option<f64>,
+    /// Bits a channel of the picture file, 8 or 16 (default 8); 16 in PNG and TIFF only.
+    pub bits: Option<Bits>,
+    /// The quality of a JPEG file, 1 to 100 (default 95); other formats are lossless.
+    pub jpeg_quality: Option<u8>,
     /// Threads (default: as many as the process may use).
     pub threads: Option<usize>,
     /// The kernels of the CPU provider (default auto).
     pub kernels: Option<KernelSet>,
-    /// The execution provider and its options (default auto).
-    pub provider: Request,
+    /// The execution provider (default auto).
+    pub provider: Option<Choice>,
+    /// The number of the provider's device (default its first).
+    pub device_id: Option<u32>,
+    /// Options of the provider, which win over what the program sets by itself (default none).
+    pub provider_option: Option<BTreeMap<String, String>>,
+    /// The library of a provider that comes as a plugin (default none).
+    pub provider_library: Option<PathBuf>,
+    /// What the provider computes in (default f32).
+    pub precision: Option<Precision>,
     /// The folder with the graphs (default: see [`default_folder`](crate::model::default_folder)).
     pub graphs: Option<PathBuf>,
     /// The ONNX Runtime library (default: see [`Runtime::load`](crate::runtime::Runtime::load)).
@@ -110,25 +209,40 @@ pub struct Options {
 }
 
 /// Options with nothing left open, checked. The fields are those of [`Options`].
+///
+/// As JSON or TOML they read back as [`Options`] that resolve to the same settings.
 #[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "the fields are documented in Options")]
 pub struct Settings {
     pub preset: String,
     pub pooling: Pooling,
     pub size: u32,
-    #[serde(serialize_with = "text")]
     pub fit: Fit,
     pub style_size: Option<u32>,
+    pub style_scale: f64,
+    pub style_blend: Vec<f64>,
     pub style_weight: f64,
     pub content_weight: f64,
-    #[serde(serialize_with = "text")]
+    pub color: ColorMode,
+    pub tv_weight: f64,
+    pub style_layer_weights: LayerFactors,
+    pub content_layer_weights: LayerFactors,
+    pub normalize_gradients: bool,
+    pub padding: Padding,
     pub init: Init,
     pub seed: u64,
+    #[serde(flatten)]
+    pub method: Method,
     pub iterations: u64,
-    pub history: usize,
+    pub scales: Scales,
+    pub tolerance: Option<f64>,
+    pub max_seconds: Option<f64>,
+    #[serde(flatten)]
+    pub encoding: Encoding,
     pub threads: usize,
-    #[serde(serialize_with = "text")]
     pub kernels: KernelSet,
+    #[serde(flatten)]
     pub provider: Request,
 }
 
@@ -142,36 +256,53 @@ impl Options {
     /// The first option that is out of its range.
     pub fn resolve(&self) -> Result<Settings, ConfigError> {
         let name = self.preset.clone().unwrap_or_else(|| PRESETS[0].name.to_owned());
-        let preset = PRESETS
-            .iter()
-            .find(|preset| preset.name == name)
-            .unwrap_or(&PRESETS[0]);
+        let preset = Preset::named(&name).unwrap_or(&PRESETS[0]);
+        let scales = self.scales(preset);
+        let (size, iterations) = self.finest(&scales)?;
         let settings = Settings {
             preset: name,
             pooling: self.pooling.unwrap_or_default(),
-            size: pixels("size", self.size.unwrap_or(512))?,
+            size: pixels("size", size)?,
             fit: self.fit.unwrap_or(preset.fit),
             style_size: self
                 .style_size
                 .map(|size| pixels("style-size", size))
                 .transpose()?,
+            style_scale: self.style_scale()?,
+            style_blend: self.style_blend()?,
             style_weight: weight("style-weight", self.style_weight.unwrap_or(preset.style_weight))?,
             content_weight: weight(
                 "content-weight",
                 self.content_weight.unwrap_or(preset.content_weight),
             )?,
+            color: self.color.unwrap_or_default(),
+            tv_weight: weight("tv-weight", self.tv_weight.unwrap_or(preset.tv_weight))?,
+            style_layer_weights: factors("style-layer-weights", self.style_layer_weights.as_ref())?,
+            content_layer_weights: factors("content-layer-weights", self.content_layer_weights.as_ref())?,
+            normalize_gradients: self.normalize_gradients.unwrap_or(false),
+            padding: self.padding.unwrap_or_default(),
             init: self.init.clone().unwrap_or_default(),
             seed: self.seed.unwrap_or(0),
-            iterations: self.iterations.unwrap_or(500),
-            history: within("history", self.history.unwrap_or(20), 1..=1000, "1 to 1000")?,
+            method: self.method()?,
+            iterations,
+            scales,
+            tolerance: self
+                .tolerance
+                .map(|value| within("tolerance", value, 0.0..=1.0, "a fraction of the loss, 0 to 1"))
+                .transpose()?,
+            max_seconds: self
+                .max_seconds
+                .map(|value| within("max-seconds", value, 0.0..=1e9, "0 to 1e9 seconds"))
+                .transpose()?,
+            encoding: self.encoding()?,
             threads: within(
                 "threads",
                 self.threads.unwrap_or_else(available_threads),
                 1..=1024,
                 "1 to 1024",
             )?,
-            kernels: self.kernels.unwrap_or_default(),
-            provider: self.provider.clone(),
+            kernels: self.kernels.unwrap_or_default().resolved(),
+            provider: self.request(),
         };
         if settings.style_weight == 0.0 && settings.content_weight == 0.0 {
             return Err(ConfigError {
@@ -180,17 +311,125 @@ impl Options {
                 expected: "more than 0 for at least one of them, or there is nothing to paint",
             });
         }
+        settings.check_method()?;
         Ok(settings)
+    }
+
+    /// The scales; a start from a file is already painted as far as it goes.
+    fn scales(&self, preset: &Preset) -> Scales {
+        let from_file = matches!(self.init, Some(Init::File(_)));
+        let default = if preset.coarse_to_fine && !from_file {
+            Scales::Auto
+        } else {
+            Scales::Count(1)
+        };
+        self.scales.clone().unwrap_or(default)
+    }
+
+    /// The size and the iterations of the finest scale; a list of scales says both by itself.
+    fn finest(&self, scales: &Scales) -> Result<(u32, u64), ConfigError> {
+        let iterations = if *scales == Scales::Count(1) { 500 } else { 300 };
+        let (size, iterations) = scales
+            .finest()
+            .map_or((512, iterations), |scale| (scale.size, scale.iterations));
+        let chosen = (self.size.unwrap_or(size), self.iterations.unwrap_or(iterations));
+        if scales.finest().is_some() && chosen != (size, iterations) {
+            return Err(ConfigError {
+                option: "scales",
+                value: format!("{scales} beside size {} and iterations {}", chosen.0, chosen.1),
+                expected: "the only one to say sizes and iterations; leave out size and iterations",
+            });
+        }
+        Ok(chosen)
+    }
+
+    fn style_scale(&self) -> Result<f64, ConfigError> {
+        let scale = self.style_scale.unwrap_or(1.0);
+        if self.style_size.is_some() && scale != 1.0 {
+            return Err(ConfigError {
+                option: "style-scale",
+                value: scale.to_string(),
+                expected: "left out beside style-size, which says the size by itself",
+            });
+        }
+        within("style-scale", scale, 0.01..=100.0, "a factor from 0.01 to 100")
+    }
+
+    fn style_blend(&self) -> Result<Vec<f64>, ConfigError> {
+        let blend = self.style_blend.clone().unwrap_or_default();
+        let right = blend.iter().all(|part| (0.0..=1e9).contains(part));
+        if right && (blend.is_empty() || blend.iter().any(|&part| part > 0.0)) {
+            return Ok(blend);
+        }
+        let parts: Vec<String> = blend.iter().map(f64::to_string).collect();
+        Err(ConfigError {
+            option: "style-blend",
+            value: parts.join(","),
+            expected: "numbers from 0 to 1e9, not all of them 0",
+        })
+    }
+
+    fn encoding(&self) -> Result<Encoding, ConfigError> {
+        let quality = self.jpeg_quality.unwrap_or(Encoding::default().jpeg_quality);
+        Ok(Encoding {
+            bits: self.bits.unwrap_or_default(),
+            jpeg_quality: within("jpeg-quality", quality, 1..=100, "1 to 100")?,
+        })
+    }
+
+    fn request(&self) -> Request {
+        Request {
+            provider: self.provider.unwrap_or_default(),
+            device: self.device_id,
+            options: self.provider_option.clone().into_iter().flatten().collect(),
+            library: self.provider_library.clone(),
+            precision: self.precision,
+        }
     }
 }
 
 impl Settings {
-    /// The name of the graphs: the preset, and `-avg` with average pooling.
+    /// The name of the graphs: the preset's, and `-avg` with average pooling.
     pub fn graph_name(&self) -> String {
+        let graphs = Preset::named(&self.preset).map_or(&*self.preset, |preset| preset.graphs);
         match self.pooling {
-            Pooling::Max => self.preset.clone(),
-            Pooling::Avg => format!("{}-avg", self.preset),
+            Pooling::Max => graphs.to_owned(),
+            Pooling::Avg => format!("{graphs}-avg"),
         }
+    }
+
+    /// Checks that the optimiser can work with these gradients: normalised ones are not those of the loss, whose decrease
+    /// a line search looks for.
+    fn check_method(&self) -> Result<(), ConfigError> {
+        match self.method {
+            Method::Lbfgs { .. } if self.normalize_gradients => Err(ConfigError {
+                option: "normalize-gradients",
+                value: "set".to_owned(),
+                expected: "left out with L-BFGS, which needs the gradient of the loss; add --optimizer adam",
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// How the graphs are run.
+    pub fn graph_options(&self) -> GraphOptions {
+        GraphOptions {
+            kernels: self.kernels,
+            padding: self.padding,
+            normalize_gradients: self.normalize_gradients,
+        }
+    }
+
+    /// The weights of the terms of a graph.
+    ///
+    /// # Errors
+    /// A weight for a layer that the graph does not look at, or no layer with a weight.
+    pub fn weights(&self, contract: &Contract) -> Result<Weights, ModelError> {
+        Weights::uniform(contract, self.style_weight, self.content_weight, self.tv_weight).with_factors(
+            contract,
+            &self.style_layer_weights,
+            &self.content_layer_weights,
+        )
     }
 }
 
@@ -202,6 +441,14 @@ fn pixels(option: &'static str, value: u32) -> Result<u32, ConfigError> {
     within(option, value, 1..=MAX_SIZE, "1 to 32768 pixels")
 }
 
+fn factors(option: &'static str, given: Option<&LayerFactors>) -> Result<LayerFactors, ConfigError> {
+    let factors = given.cloned().unwrap_or_default();
+    for (_, factor) in &factors.0 {
+        weight(option, *factor)?;
+    }
+    Ok(factors)
+}
+
 fn weight(option: &'static str, value: f64) -> Result<f64, ConfigError> {
     within(option, value, 0.0..=1e15, "a number from 0 to 1e15")
 }
@@ -210,7 +457,7 @@ fn weight(option: &'static str, value: f64) -> Result<f64, ConfigError> {
 fn within<T: PartialOrd + Display>(
     option: &'static str,
     value: T,
-    range: RangeInclusive<T>,
+    range: impl RangeBounds<T>,
     expected: &'static str,
 ) -> Result<T, ConfigError> {
     if range.contains(&value) {
@@ -221,9 +468,4 @@ fn within<T: PartialOrd + Display>(
         value: value.to_string(),
         expected,
     })
-}
-
-/// Writes a setting as its flag's value.
-fn text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
 }

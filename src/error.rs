@@ -1,9 +1,10 @@
 //! The library's error: one type with a variant per stage, each of which names the thing and the remedy.
 
 use crate::config::ConfigError;
-use crate::model::ModelError;
+use crate::model::{ModelError, UnusableKernels};
 use crate::optimize::OptimizeError;
 use crate::picture::PictureError;
+use crate::record::RecordError;
 use crate::runtime::{EngineError, RequestError, RuntimeError};
 
 /// Whatever stops a run.
@@ -22,12 +23,18 @@ pub enum Error {
     /// A provider asked for things that it does not know.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// Kernels that this machine cannot run.
+    #[error(transparent)]
+    Kernels(#[from] UnusableKernels),
     /// A provider that cannot run.
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// A graph that cannot be used.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// A recorded run that cannot be repeated.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// An optimisation that failed.
     #[error(transparent)]
     Optimize(#[from] OptimizeError),

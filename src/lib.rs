@@ -14,14 +14,17 @@
 //! 6. [`runtime`]: ONNX Runtime is found and loaded.
 //! 7. [`model`]: the graphs are checked; features of both pictures become targets, and the loss a function.
 //! 8. [`optimize`]: L-BFGS minimises the loss over the pixels; [`observe`] tells of it.
-//! 9. [`stylize`]: all of it in one function.
-//! 10. [`judge`]: how near a picture comes to what was asked, in figures.
+//! 9. [`finish`]: the best point becomes the picture.
+//! 10. [`stylize`]: all of it in one function.
+//! 11. [`record`]: what a run was made of, so that it can be repeated.
+//! 12. [`judge`]: how near a picture comes to what was asked, in figures.
 #![warn(missing_docs)]
 
 pub mod atomic;
 pub mod color;
 pub mod config;
 mod error;
+pub mod finish;
 pub mod init;
 pub mod judge;
 pub mod kernels;
@@ -30,7 +33,9 @@ mod objective;
 pub mod observe;
 pub mod optimize;
 pub mod picture;
+pub mod record;
 pub mod runtime;
+pub mod scales;
 pub mod stylize;
 pub mod tensor;
 #[cfg(feature = "charts")]

@@ -13,6 +13,13 @@ use crate::picture::Picture;
 /// Networks for Large-Scale Image Recognition, 2015; the models' description gives the three numbers).
 pub const MEAN_BGR: [f32; 3] = [103.939, 116.779, 123.68];
 
+/// What can be displayed of each channel of the network's input, least and greatest value: 0 to 255 minus [`MEAN_BGR`].
+pub const DISPLAYABLE: [(f32, f32); 3] = [
+    (-MEAN_BGR[0], 255.0 - MEAN_BGR[0]),
+    (-MEAN_BGR[1], 255.0 - MEAN_BGR[1]),
+    (-MEAN_BGR[2], 255.0 - MEAN_BGR[2]),
+];
+
 /// The picture as the network's input: f32 `[1, 3, height, width]`, BGR, 0 to 255 minus [`MEAN_BGR`].
 pub fn to_tensor(picture: &Picture) -> Array4<f32> {
     let (width, height) = picture.size();

@@ -124,6 +124,24 @@ fn numbers_out_of_range() {
         (["--style-weight", "nan"], ["--style-weight", "0 or more"]),
         (["--style-weight", "-1"], ["--style-weight", "0 or more"]),
         (["--content-weight", "inf"], ["--content-weight", "0 or more"]),
+        (["--tv-weight", "-1"], ["--tv-weight", "0 or more"]),
+        (
+            ["--style-layer-weights", "relu1_1=-1"],
+            ["style-layer-weights", "from 0"],
+        ),
+        (
+            ["--style-layer-weights", "relu1_1"],
+            ["--style-layer-weights", "LAYER=FACTOR"],
+        ),
+        (
+            ["--style-layer-weights", "relu9_1=2"],
+            ["style layer relu9_1", "relu5_1"],
+        ),
+        (
+            ["--content-layer-weights", "relu1_1=2"],
+            ["content layer relu1_1", "relu4_2"],
+        ),
+        (["--padding", "mirror"], ["--padding", "replicate"]),
         (["--history", "0"], ["--history", "1 to 1000"]),
         (["--threads", "0"], ["--threads", "1 to 1024"]),
         (["--seed", "-1"], ["--seed", "whole number"]),
@@ -139,6 +157,20 @@ fn numbers_out_of_range() {
         &workshop,
         &["--style-weight", "0", "--content-weight", "0"],
         &["style-weight", "content-weight"],
+    );
+    refuse(
+        &workshop,
+        &["--style-weight", "0", "--content-layer-weights", "relu4_2=0"],
+        &["nothing to paint"],
+    );
+}
+
+#[test]
+fn normalised_gradients_are_refused_with_lbfgs_and_the_remedy_is_named() {
+    refuse(
+        &Workshop::new(),
+        &["--normalize-gradients", "--optimizer", "lbfgs"],
+        &["normalize-gradients", "L-BFGS", "--optimizer adam"],
     );
 }
 
@@ -238,8 +270,16 @@ fn graphs_that_cannot_be_used() {
     fs::write(&graph, "text").unwrap();
     refuse_graphs(&["gatys.loss_grad.onnx", "make setup"]);
 
-    fs::write(&graph, with_contract(&whole, b'9')).unwrap();
-    refuse_graphs(&["gatys.loss_grad.onnx", "impasto.contract", "\"9\"", "make setup"]);
+    for version in ["1", "9"] {
+        fs::write(&graph, with_contract(&whole, version.as_bytes()[0])).unwrap();
+        refuse_graphs(&[
+            "gatys.loss_grad.onnx",
+            "impasto.contract",
+            version,
+            "make setup",
+            "make graphs",
+        ]);
+    }
     fs::copy(tiny_graphs().join("gatys.features.onnx"), &graph).unwrap();
     refuse_graphs(&["gatys.loss_grad.onnx", "impasto.graph"]);
 }
@@ -250,7 +290,7 @@ fn with_contract(graph: &[u8], version: u8) -> Vec<u8> {
     let at = graph.windows(key.len()).position(|window| window == key).unwrap() + key.len();
     let mut graph = graph.to_vec();
     // After the key come the value's tag, its length 1, and the value.
-    assert_eq!(&graph[at..at + 3], b"\x12\x011");
+    assert_eq!(&graph[at..at + 3], b"\x12\x012");
     graph[at + 2] = version;
     graph
 }

@@ -90,14 +90,15 @@ fn the_loss_falls_and_the_trace_holds_every_evaluation() {
         assert_eq!(evaluation["evaluation"], index as u64 + 1);
         assert_eq!(evaluation["size"], serde_json::json!([40, 28]));
         let terms = evaluation["terms"].as_object().unwrap();
-        assert_eq!(terms.len(), 6);
+        assert_eq!(terms.len(), 7);
+        assert_eq!(terms["tv"], 0.0);
         let sum: f64 = terms.values().map(|term| term.as_f64().unwrap()).sum();
         let total = evaluation["loss"].as_f64().unwrap();
         assert!((sum - total).abs() <= 1e-9 * total.abs(), "{sum} is not {total}");
     }
     assert_eq!(trace["settings"]["preset"], "gatys");
     assert_eq!(trace["settings"]["iterations"], 30);
-    assert_eq!(trace["settings"]["style_weight"], 1000.0);
+    assert_eq!(trace["settings"]["style-weight"], 1000.0);
     assert!(
         trace["versions"]["onnxruntime"]
             .as_str()

@@ -1,8 +1,9 @@
 """Reverse-mode differentiation of the trunk: one rule per operator, in one table.
 
 A rule takes the graph and a node Y = op(X, frozen weights...) and returns its pullback: a function from the
-gradient dY at the output to the gradient dX at X. What needs no dY (masks, turned weights) the rule appends
-itself; the pullback appends the rest. dX and dY have the shapes of X and Y.
+gradient dY at the output to the gradient dX at X, or to several where the operator joins X1, X2, ...
+What needs no dY (masks, turned weights) the rule appends itself; the pullback appends the rest. dX and dY
+have the shapes of X and Y.
 """
 
 from __future__ import annotations
@@ -12,13 +13,12 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 
 from . import cpu
-from .graph import Graph, Node, Value
+from .graph import INT64_MAX, Graph, Node, Value
 from .injection import Injection
 
-Pullback = Callable[[Value], Value]
+Pullback = Callable[[Value], Value | tuple[Value, ...]]
 Rule = Callable[[Graph, Node], Pullback]
 
-INT64_MAX = np.iinfo(np.int64).max
 INT64_MIN = np.iinfo(np.int64).min
 
 
@@ -39,14 +39,15 @@ def backward(g: Graph, trunk: Iterable[Node], seeds: Mapping[Value, Injection], 
     pullbacks = [_pullback(g, node) for node in path]
     seeds, gradients = dict(seeds), {}
     for node, pullback in zip(reversed(path), reversed(pullbacks), strict=True):
-        x, y = node.inputs[0], node.output
+        y = node.output
         with g.scope(f"backward/{node.name}"):
             dy = gradients[y] if y in gradients else seeds.pop(y)(None)
-            dx = pullback(dy)
-            if x in gradients:
-                gradients[x] = g.op("Add", gradients[x], dx, name="sum")
-            else:
-                gradients[x] = seeds.pop(x)(dx) if x in seeds else dx
+            dxs = pullback(dy)
+            for x, dx in zip(node.inputs, dxs if isinstance(dxs, tuple) else (dxs,), strict=False):
+                if x in gradients:
+                    gradients[x] = g.op("Add", gradients[x], dx, name="sum")
+                else:
+                    gradients[x] = seeds.pop(x)(dx) if x in seeds else dx
     return gradients[image]
 
 
@@ -128,6 +129,46 @@ def max_pool(g: Graph, node: Node) -> Pullback:
     return pullback
 
 
+def multiply(g: Graph, node: Node) -> Pullback:
+    """Y = K X, K a number that does not depend on the image: dX = K dY."""
+    if node.inputs[1].shape:
+        raise MissingRule(f"the backward rule of Mul is for X times one number (node '{node.name}')")
+    return lambda dy: g.op("Mul", dy, node.inputs[1])
+
+
+def cut(g: Graph, node: Node) -> Pullback:
+    """Y = the beginning of X, or its end: dX is dY, and zero where X was cut off."""
+    starts, ends = (set(g.ints_of(value) or []) for value in node.inputs[1:3])
+    from_start, to_end = starts == {0}, ends == {INT64_MAX}
+    if not (from_start or to_end) or len(node.inputs) > 4:
+        raise MissingRule(f"the backward rule of Slice is for beginnings and ends (node '{node.name}')")
+    x = node.inputs[0]
+
+    def pullback(dy: Value) -> Value:
+        missing = g.op("Sub", g.op("Shape", x), g.op("Shape", dy), name="missing")
+        none = g.ints(*[0] * len(x.shape))
+        pads = g.op("Concat", *((none, missing) if from_start else (missing, none)), axis=0, name="pads")
+        return g.op("Pad", dy, pads)
+
+    return pullback
+
+
+def join(g: Graph, node: Node) -> Pullback:
+    """Y = X1, X2, ... one after the other along an axis: each gets its part of dY."""
+    axis = g.ints(node.attributes["axis"])
+
+    def pullback(dy: Value) -> tuple[Value, ...]:
+        parts, start = [], g.ints(0)
+        for x in node.inputs:
+            extent = g.op("Gather", g.op("Shape", x), axis, axis=0, name="extent")
+            end = g.op("Add", start, extent, name="end")
+            parts.append(g.op("Slice", dy, start, end, axis, name="part"))
+            start = end
+        return tuple(parts)
+
+    return pullback
+
+
 def _phase(g: Graph, x: Value, row: int, column: int) -> Value:
     """Element (row, column) of every 2x2 window of X.
 
@@ -188,8 +229,11 @@ def _require_two_by_two(node: Node) -> None:
 
 RULES: dict[str, Rule] = {
     "AveragePool": average_pool,
+    "Concat": join,
     "Conv": conv,
     "MaxPool": max_pool,
+    "Mul": multiply,
     "Relu": relu,
+    "Slice": cut,
     **cpu.RULES,
 }

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from . import __version__
-from .presets import Preset
+from .presets import GATYS, Preset
 from .vgg19 import Vgg19Weights, block_of, minimum_size
 
-VERSION = "1"
+VERSION = "2"
 """Changes whenever a graph of the old kind could be misunderstood; the program refuses other versions."""
 
-FEATURES, LOSS_GRAD = "features", "loss_grad"
+FEATURES, LOSS_GRAD, NORMALIZED_GRAD = "features", "loss_grad", "normalized_grad"
 
-IMAGE, STYLE_WEIGHT, CONTENT_WEIGHT = "image", "style_weight", "content_weight"
-LOSS, STYLE_LOSSES, CONTENT_LOSSES, GRADIENT = "loss", "style_losses", "content_losses", "gradient"
+IMAGE, PADDING = "image", "padding"
+STYLE_WEIGHT, CONTENT_WEIGHT, TV_WEIGHT = "style_weight", "content_weight", "tv_weight"
+LOSS, GRADIENT = "loss", "gradient"
+STYLE_LOSSES, CONTENT_LOSSES, TV_LOSS = "style_losses", "content_losses", "tv_loss"
 
 IMAGE_SHAPE = (1, 3, "height", "width")
 INPUT_CONVENTION = "BGR, 0..255, minus mean 103.939,116.779,123.68, NCHW float32"
 
-WEIGHTS_FILE = "vgg19.weights"
-
 IMAGE_OPERATORS = frozenset({
     "Add", "AveragePool", "Cast", "Concat", "Conv", "Div", "Equal", "Greater", "MatMul", "MaxPool",
-    "Mul", "Pad", "ReduceSum", "Relu", "Reshape", "Resize", "Slice", "Sub", "Transpose",
+    "Mul", "Pad", "ReduceL1", "ReduceSum", "Relu", "Reshape", "Resize", "Slice", "Sub", "Transpose",
 })  # fmt: skip
 """Those that work on pictures; the CPU, CUDA and TensorRT providers of ONNX Runtime all run them."""
 
@@ -53,10 +53,18 @@ def file_name(preset: Preset, pooling: str, graph: str, flavour: str) -> str:
     return f"{stem}.{graph}.onnx" if flavour == PORTABLE else f"{stem}.{graph}.{flavour}.onnx"
 
 
+def weights_file(last: str) -> str:
+    """The file of the weights up to the layer `last`, in network order.
+
+    All graphs up to relu5_1 share one file, which stays as it is when a deeper graph is exported.
+    """
+    return "vgg19.weights" if last == GATYS.style_layers[-1] else f"vgg19-{last}.weights"
+
+
 def metadata(
-    preset: Preset, pooling: str, graph: str, flavour: str, weights: Vgg19Weights, external_data_sha256: str
+    preset: Preset, pooling: str, graph: str, flavour: str, weights: Vgg19Weights, file: tuple[str, str]
 ) -> dict[str, str]:
-    """A graph that says nothing of its operators is portable."""
+    """`file` is the weights file's name and sha256. A graph that does not name its operators is portable."""
     operators = {} if flavour == PORTABLE else {"impasto.operators": flavour}
     return operators | {
         "impasto.contract": VERSION,
@@ -70,6 +78,6 @@ def metadata(
         "impasto.input": INPUT_CONVENTION,
         "impasto.weights": weights.source,
         "impasto.weights_sha256": weights.sha256,
-        "impasto.external_data": WEIGHTS_FILE,
-        "impasto.external_data_sha256": external_data_sha256,
+        "impasto.external_data": file[0],
+        "impasto.external_data_sha256": file[1],
     }

@@ -11,7 +11,7 @@ from .vgg19 import LAYERS, Convolution, Vgg19Weights, convolution_of, deepest, i
 
 
 def trunk(
-    g: Graph, image: Value, weights: Vgg19Weights, observed: Collection[str], pooling: str
+    g: Graph, image: Value, padding: Value, weights: Vgg19Weights, observed: Collection[str], pooling: str
 ) -> dict[str, Value]:
     """As `vgg19.trunk`, but where a pool follows a layer that is not observed, only its pool is kept."""
     activations = {}
@@ -21,20 +21,25 @@ def trunk(
         convolution = weights.convolutions[convolution_of(layer)]
         is_pooled = following.endswith("_1")
         if is_pooled and layer not in observed:
-            x = _convolve(g, "ConvReluPool", x, convolution, layer, pool=pooling)
+            x = _op(g, "ConvReluPool", x, *_tensors(g, convolution, layer), **_names(layer), pool=pooling)
             continue
-        x = activations[layer] = _convolve(g, "ConvRelu", x, convolution, layer)
+        frame = None if activations else padding
+        x = _op(g, "ConvRelu", x, frame, *_tensors(g, convolution, layer), **_names(layer))
+        activations[layer] = x
         if is_pooled:
             x = _op(g, "Pool", x, pool=pooling)
     return activations
 
 
-def _convolve(
-    g: Graph, op_type: str, x: Value, convolution: Convolution, layer: str, **attributes: str
-) -> Value:
-    name = convolution_of(layer)
-    *weight, bias = (g.frozen_tensor(array, key) for key, array in convolution.tensors(name).items())
-    return _op(g, op_type, x, bias, *weight, name=layer, layer=name, **attributes)
+def _tensors(g: Graph, convolution: Convolution, layer: str) -> list[Value]:
+    """Bias and weights."""
+    tensors = convolution.tensors(convolution_of(layer))
+    *weight, bias = (g.frozen_tensor(array, key) for key, array in tensors.items())
+    return [bias, *weight]
+
+
+def _names(layer: str) -> dict[str, str]:
+    return {"name": layer, "layer": convolution_of(layer)}
 
 
 def gram(g: Graph, activation: Value) -> Value:
@@ -42,28 +47,39 @@ def gram(g: Graph, activation: Value) -> Value:
     return _op(g, "Gram", activation)
 
 
-def style_term(g: Graph, activation: Value, target: Value) -> Term:
+def style_term(g: Graph, activation: Value, target: Value, normalized: bool) -> Term:
     """mean((Gram(F) - target)^2)"""
     matrix = gram(g, activation)
+    op_type = "NormalizedGramGradient" if normalized else "GramGradient"
 
     def inject(weight: Value) -> Injection:
-        return lambda add: _op(g, "GramGradient", activation, matrix, target, weight, add)
+        return lambda add: _op(g, op_type, activation, matrix, target, weight, add)
 
     return Term(_op(g, "MeanSquare", matrix, target), inject)
 
 
-def content_term(g: Graph, activation: Value, target: Value) -> Term:
+def content_term(g: Graph, activation: Value, target: Value, normalized: bool) -> Term:
     """mean((F - target)^2)"""
+    op_type = "NormalizedContentGradient" if normalized else "ContentGradient"
 
     def inject(weight: Value) -> Injection:
-        return lambda add: _op(g, "ContentGradient", activation, target, weight, add)
+        return lambda add: _op(g, op_type, activation, target, weight, add)
 
     return Term(_op(g, "MeanSquare", activation, target), inject)
 
 
+def tv_term(g: Graph, image: Value) -> Term:
+    """As `injection.tv_term`."""
+
+    def inject(weight: Value) -> Injection:
+        return lambda add: _op(g, "TotalVariationGradient", image, weight, add)
+
+    return Term(_op(g, "TotalVariation", image), inject)
+
+
 def _conv_relu(g: Graph, node: Node) -> Callable[[Value], Value]:
     layer = node.attributes["layer"]
-    return lambda dy: _op(g, "ConvReluGradient", dy, node.output, layer=layer)
+    return lambda dy: _op(g, "ConvReluGradient", dy, node.output, node.inputs[1], layer=layer)
 
 
 def _conv_relu_pool(g: Graph, node: Node) -> Callable[[Value], Value]:

@@ -17,6 +17,9 @@ OPSET = 18
 OPSETS = {"": OPSET, operators.DOMAIN: operators.VERSION}
 IR_VERSION = 8
 
+INT64_MAX = np.iinfo(np.int64).max
+"""As the end of a slice: up to the end."""
+
 Dim = int | str | None
 
 
@@ -105,6 +108,11 @@ class Graph:
         if name not in self.initializers:
             self.initializers[self._claim(name)] = array
         return _initializer(array, name)
+
+    def ints_of(self, value: Value) -> list[int] | None:
+        """What a vector made by `ints` holds; None if `value` is computed."""
+        array = self.initializers.get(value.name)
+        return None if array is None else array.tolist()
 
     def frozen_tensor(self, array: np.ndarray, name: str) -> Value:
         """A tensor of the network's frozen weights, stored in the shared weights file under its own name."""

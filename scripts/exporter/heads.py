@@ -59,24 +59,30 @@ def gram(g: Graph, activation: Value) -> Gram:
 def style_deviation(g: Graph, matrix: Value, target: Value) -> Deviation:
     """Of a Gram matrix [C, C] from its target [C, C]."""
     channels = matrix.shape[0]
-    return _deviation(g, matrix, target, g.real(channels**2, "count"), axes=[[1], [0]])
+    return _deviation(g, matrix, target, g.real(channels**2, "count"))
 
 
 def content_deviation(g: Graph, activation: Value, target: Value) -> Deviation:
     """Of an activation [1, C, h, w] from its target [1, C, h, w]."""
     area = g.op("Cast", _area(g, activation), to=activation.elem_type, name="area")
     count = g.op("Mul", area, g.real(activation.shape[1], "channels"), name="count")
-    return _deviation(g, activation, target, count, axes=[[3], [2], [0, 1]])
+    return _deviation(g, activation, target, count)
 
 
-def _deviation(g: Graph, head: Value, target: Value, count: Value, axes: list[list[int]]) -> Deviation:
-    """Sums one axis after another: one float32 sum over everything loses two digits in ONNX Runtime."""
+def _deviation(g: Graph, head: Value, target: Value, count: Value) -> Deviation:
     difference = g.op("Sub", head, target, name="difference")
-    total = g.op("Mul", difference, difference, name="square")
-    for group in axes:
-        total = g.op("ReduceSum", total, g.ints(*group), name="sum")
-    total = g.op("Reshape", total, g.ints(1), name="sum")
+    total = total_of(g, g.op("Mul", difference, difference, name="square"))
     return Deviation(difference, count, g.op("Div", total, count, name="mean_square"))
+
+
+def total_of(g: Graph, x: Value) -> Value:
+    """The sum of a matrix or of a picture's tensor, [1].
+
+    One axis after another: one float32 sum over everything loses two digits in ONNX Runtime.
+    """
+    for axes in [[1], [0]] if len(x.shape) == 2 else [[3], [2], [0, 1]]:
+        x = g.op("ReduceSum", x, g.ints(*axes), name="sum")
+    return g.op("Reshape", x, g.ints(1), name="sum")
 
 
 def _area(g: Graph, activation: Value) -> Value:

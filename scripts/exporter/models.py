@@ -20,17 +20,22 @@ from .vgg19 import Vgg19Weights
 class Parts:
     """What a flavour of the graphs is built of."""
 
-    trunk: Callable[[Graph, Value, Vgg19Weights, Collection[str], str], dict[str, Value]]
+    trunk: Callable[[Graph, Value, Value, Vgg19Weights, Collection[str], str], dict[str, Value]]
     gram: Callable[[Graph, Value], Value]
-    style_term: Callable[[Graph, Value, Value], Term]
-    content_term: Callable[[Graph, Value, Value], Term]
+    style_term: Callable[[Graph, Value, Value, bool], Term]
+    content_term: Callable[[Graph, Value, Value, bool], Term]
+    tv_term: Callable[[Graph, Value], Term]
 
 
 PARTS = {
     contract.PORTABLE: Parts(
-        vgg19.trunk, lambda g, x: heads.gram(g, x).matrix, injection.style_term, injection.content_term
+        vgg19.trunk,
+        lambda g, x: heads.gram(g, x).matrix,
+        injection.style_term,
+        injection.content_term,
+        injection.tv_term,
     ),
-    contract.CPU: Parts(cpu.trunk, cpu.gram, cpu.style_term, cpu.content_term),
+    contract.CPU: Parts(cpu.trunk, cpu.gram, cpu.style_term, cpu.content_term, cpu.tv_term),
 }
 
 
@@ -43,8 +48,8 @@ def features(
 ) -> onnx.ModelProto:
     """image -> Gram matrices of style layers, activations of content layers: the targets of a loss."""
     g, parts = Graph(float_type), PARTS[flavour]
-    image = g.input(contract.IMAGE, contract.IMAGE_SHAPE)
-    activations = parts.trunk(g, image, weights, preset.layers, pooling)
+    image, padding = g.input(contract.IMAGE, contract.IMAGE_SHAPE), g.input(contract.PADDING, ())
+    activations = parts.trunk(g, image, padding, weights, preset.layers, pooling)
     outputs = {}
     for layer in preset.style_layers:
         with g.scope(f"style/{layer}"):
@@ -62,29 +67,41 @@ def loss_gradient(
     pooling: str,
     float_type: type[np.floating] = np.float32,
     flavour: str = contract.PORTABLE,
+    normalized: bool = False,
 ) -> onnx.ModelProto:
-    """image, targets and weights -> loss, its weighted terms, and its gradient with respect to the image."""
+    """image, targets and weights -> loss, its weighted terms, and its gradient with respect to the image.
+
+    With `normalized`, what a layer's term adds to the gradient has the L1 norm of its weight
+    (`injection.normalize`).
+    """
     g, parts = Graph(float_type), PARTS[flavour]
-    image = g.input(contract.IMAGE, contract.IMAGE_SHAPE)
-    activations = parts.trunk(g, image, weights, preset.layers, pooling)
+    image, padding = g.input(contract.IMAGE, contract.IMAGE_SHAPE), g.input(contract.PADDING, ())
+    activations = parts.trunk(g, image, padding, weights, preset.layers, pooling)
     trunk_nodes = list(g.nodes)
 
     seeds: dict[Value, Injection] = {}
-    style_losses = _style_terms(g, parts, preset, activations, seeds)
-    content_losses = _content_terms(g, parts, preset, activations, seeds)
+    style_losses = _style_terms(g, parts, preset, activations, seeds, normalized)
+    content_losses = _content_terms(g, parts, preset, activations, seeds, normalized)
+    tv_loss = _tv_term(g, parts, image, seeds)
     sums = [g.op("ReduceSum", terms, keepdims=0, name="sum") for terms in (style_losses, content_losses)]
     return g.to_model(
         {
-            contract.LOSS: g.op("Add", *sums, name="total"),
+            contract.LOSS: g.op("Add", g.op("Add", *sums, name="total"), tv_loss, name="total"),
             contract.STYLE_LOSSES: style_losses,
             contract.CONTENT_LOSSES: content_losses,
+            contract.TV_LOSS: tv_loss,
             contract.GRADIENT: backward(g, trunk_nodes, seeds, image).with_shape(contract.IMAGE_SHAPE),
         }
     )
 
 
 def _style_terms(
-    g: Graph, parts: Parts, preset: Preset, activations: dict[str, Value], seeds: dict[Value, Injection]
+    g: Graph,
+    parts: Parts,
+    preset: Preset,
+    activations: dict[str, Value],
+    seeds: dict[Value, Injection],
+    normalized: bool,
 ) -> Value:
     """The weighted style terms [layers]; adds their gradients to `seeds`."""
     channels = {layer: activations[layer].shape[1] for layer in preset.style_layers}
@@ -93,13 +110,18 @@ def _style_terms(
     terms = []
     for index, (layer, target) in enumerate(targets.items()):
         with g.scope(f"style/{layer}"):
-            terms.append(parts.style_term(g, activations[layer], target))
+            terms.append(parts.style_term(g, activations[layer], target, normalized))
             _seed(seeds, activations[layer], terms[-1].inject(_element(g, weights, index)))
     return _weighted(g, terms, weights)
 
 
 def _content_terms(
-    g: Graph, parts: Parts, preset: Preset, activations: dict[str, Value], seeds: dict[Value, Injection]
+    g: Graph,
+    parts: Parts,
+    preset: Preset,
+    activations: dict[str, Value],
+    seeds: dict[Value, Injection],
+    normalized: bool,
 ) -> Value:
     """The weighted content terms [layers]; adds their gradients to `seeds`."""
     channels = {layer: activations[layer].shape[1] for layer in preset.content_layers}
@@ -111,14 +133,23 @@ def _content_terms(
     terms = []
     for index, (layer, target) in enumerate(targets.items()):
         with g.scope(f"content/{layer}"):
-            terms.append(parts.content_term(g, activations[layer], target))
+            terms.append(parts.content_term(g, activations[layer], target, normalized))
             _seed(seeds, activations[layer], terms[-1].inject(_element(g, weights, index)))
     return _weighted(g, terms, weights)
 
 
+def _tv_term(g: Graph, parts: Parts, image: Value, seeds: dict[Value, Injection]) -> Value:
+    """The weighted total variation, a scalar; adds its gradient to `seeds`."""
+    weight = g.input(contract.TV_WEIGHT, ())
+    with g.scope("tv"):
+        term = parts.tv_term(g, image)
+        _seed(seeds, image, term.inject(weight))
+        return g.op("Mul", g.op("ReduceSum", term.value, keepdims=0, name="sum"), weight, name="weighted")
+
+
 def _weighted(g: Graph, terms: list[Term], weights: Value) -> Value:
-    mean_squares = g.op("Concat", *(term.mean_square for term in terms), axis=0, name="mean_squares")
-    return g.op("Mul", mean_squares, weights, name="weighted")
+    values = g.op("Concat", *(term.value for term in terms), axis=0, name="values")
+    return g.op("Mul", values, weights, name="weighted")
 
 
 def _element(g: Graph, vector: Value, index: int) -> Value:

@@ -25,7 +25,7 @@ def _conv(pooled: bool) -> Infer:
 
     def infer(ctx: InferenceContext) -> None:
         size = _dims(ctx, 0)[2:]
-        channels = _dims(ctx, 1)
+        channels = _dims(ctx, 1 if pooled else 2)
         if not pooled:
             return ctx.set_output_type(0, _tensor(TensorProto.FLOAT, [1, *channels, *size]))
         halves = [dim // 2 if isinstance(dim, int) else None for dim in size]
@@ -74,9 +74,9 @@ def _tensor(elem_type: int, dims: Sequence[int | str | None]) -> TypeProto:
 
 
 def _inputs(inputs: Mapping[str, str]) -> list[defs.OpSchema.FormalParameter]:
-    """By name; `add` may be left out, and W, the last, is one tensor or indices and a codebook."""
+    """By name; `add` and `padding` may be left out; W, the last, is one tensor or indices and a codebook."""
     parameter = defs.OpSchema.FormalParameter
-    options = {"add": Option.Optional, "W": Option.Variadic}
+    options = {"add": Option.Optional, "padding": Option.Optional, "W": Option.Variadic}
     return [
         parameter(name, kind, param_option=options.get(name, Option.Single), is_homogeneous=name != "W")
         for name, kind in inputs.items()
@@ -106,21 +106,26 @@ def _register(
     return name
 
 
-_LAYER = {"X": FLOAT, "B": FLOAT, "W": WEIGHT}
+_WEIGHTS = {"B": FLOAT, "W": WEIGHT}
+_PADDING = {"padding": FLOAT}
 _POOLED = {"P": FLOAT, "gate": GATE, "size": SIZE}
 _TARGET = {"target": FLOAT, "weight": FLOAT, "add": FLOAT}
 
 OPERATORS = frozenset({
-    _register("ConvRelu", _conv(pooled=False), _LAYER, ["layer"]),
-    _register("ConvReluPool", _conv(pooled=True), _LAYER, ["layer", "pool"], _POOLED),
-    _register("ConvReluGradient", _conv_gradient, {"dY": FLOAT, "Y": FLOAT}, ["layer"]),
+    _register("ConvRelu", _conv(pooled=False), {"X": FLOAT} | _PADDING | _WEIGHTS, ["layer"]),
+    _register("ConvReluPool", _conv(pooled=True), {"X": FLOAT} | _WEIGHTS, ["layer", "pool"], _POOLED),
+    _register("ConvReluGradient", _conv_gradient, {"dY": FLOAT, "Y": FLOAT} | _PADDING, ["layer"]),
     _register("ConvReluPoolGradient", _conv_pool_gradient, {"dP": FLOAT} | dict(list(_POOLED.items())[1:]),
               ["layer", "pool"]),
     _register("Pool", _pool, {"X": FLOAT}, ["pool"]),
     _register("PoolGradient", _like(1), {"dP": FLOAT, "X": FLOAT}, ["pool"]),
     _register("Gram", _gram, {"F": FLOAT}),
     _register("GramGradient", _like(0), {"F": FLOAT, "G": FLOAT} | _TARGET),
+    _register("NormalizedGramGradient", _like(0), {"F": FLOAT, "G": FLOAT} | _TARGET),
     _register("ContentGradient", _like(0), {"F": FLOAT} | _TARGET),
+    _register("NormalizedContentGradient", _like(0), {"F": FLOAT} | _TARGET),
     _register("MeanSquare", _one, {"A": FLOAT, "B": FLOAT}),
+    _register("TotalVariation", _one, {"X": FLOAT}),
+    _register("TotalVariationGradient", _like(0), {"X": FLOAT, "weight": FLOAT, "add": FLOAT}),
 })  # fmt: skip
 """onnx/README.md says what they compute."""

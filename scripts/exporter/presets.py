@@ -34,7 +34,7 @@ class Preset:
 
 def custom(name: str, style_layers: list[str], content_layers: list[str]) -> Preset:
     """A preset of the user's own; the layers may come in any order."""
-    if name in PRESETS:
+    if name in (*PRESETS, *OTHER_WEIGHTS):
         raise PresetError(f"preset '{name}' comes with the program; choose another name")
     return Preset(name, tuple(_network_order(style_layers)), tuple(_network_order(content_layers)))
 
@@ -67,5 +67,8 @@ JUDGE = Preset(
     is_objective=False,
 )
 """For judging results: the layers of the objectives, and between them layers that no objective looks at."""
+
+OTHER_WEIGHTS = ("neural-style", "photo")
+"""The program's presets that are other weights for the graphs of another preset."""
 
 PRESETS = {preset.name: preset for preset in (GATYS, BOOK, JUDGE)}

@@ -13,7 +13,8 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from . import contract, operators
-from .vgg19 import LAYERS, Vgg19Weights, convolution_of
+from .presets import GATYS
+from .vgg19 import LAYERS, Vgg19Weights, convolution_of, deepest
 
 ALIGNMENT = 64
 """Bytes; a tensor starts on a cache line."""
@@ -25,18 +26,21 @@ class CheckFailed(ValueError):
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """The bytes of the weights file and where in them each tensor is: name -> (offset, length)."""
+    """The weights file's name, its bytes, and where in them each tensor is: tensor -> (offset, length)."""
 
+    name: str
     data: bytes
     places: dict[str, tuple[int, int]]
 
     @property
-    def sha256(self) -> str:
-        return sha256(self.data).hexdigest()
+    def identity(self) -> tuple[str, str]:
+        """Its name and sha256."""
+        return self.name, sha256(self.data).hexdigest()
 
 
 def pack(weights: Vgg19Weights, last: str) -> WeightsFile:
-    """The tensors of all convolutions up to the layer `last`, in network order."""
+    """The tensors of all convolutions up to the layer `last`, and to relu5_1 at least, in network order."""
+    last = deepest([last, *GATYS.layers])
     data, places = bytearray(), {}
     for layer in LAYERS[: LAYERS.index(last) + 1]:
         name = convolution_of(layer)
@@ -44,7 +48,7 @@ def pack(weights: Vgg19Weights, last: str) -> WeightsFile:
             data += bytes(-len(data) % ALIGNMENT)
             places[key] = len(data), array.nbytes
             data += array.astype(array.dtype.newbyteorder("<")).tobytes()
-    return WeightsFile(bytes(data), places)
+    return WeightsFile(contract.weights_file(last), bytes(data), places)
 
 
 def finish(model: onnx.ModelProto, metadata: Mapping[str, str], weights: WeightsFile) -> bytes:
@@ -53,7 +57,7 @@ def finish(model: onnx.ModelProto, metadata: Mapping[str, str], weights: Weights
     check(model)
     for tensor in model.graph.initializer:
         if tensor.name in weights.places:
-            _move_outside(tensor, *weights.places[tensor.name])
+            _move_outside(tensor, weights.name, *weights.places[tensor.name])
     return model.SerializeToString(deterministic=True)
 
 
@@ -82,24 +86,26 @@ def write(directory: Path, files: Mapping[str, bytes]) -> None:
             os.replace(Path(staging, name), directory / name)
 
 
-def stale_graphs(directory: Path, weights: WeightsFile, written: Iterable[str]) -> list[str]:
-    """Graphs of ours in `directory` that refer to another weights file than the one now there."""
+def stale_graphs(directory: Path, weights: Iterable[WeightsFile], written: Iterable[str]) -> list[str]:
+    """Graphs of ours in `directory` that refer to a weights file whose place one of `weights` has taken."""
     others = sorted({path.name for path in directory.glob("*.onnx")} - set(written))
-    digests = {name: _weights_digest(directory / name) for name in others}
-    return [name for name, digest in digests.items() if digest not in (None, weights.sha256)]
+    now = dict(file.identity for file in weights)
+    said = {name: _weights_identity(directory / name) for name in others}
+    return [name for name, (file, digest) in said.items() if now.get(file, digest) != digest]
 
 
-def _weights_digest(path: Path) -> str | None:
-    """What a graph says of its weights file; None if it is no graph or not one of ours."""
+def _weights_identity(path: Path) -> tuple[str | None, str | None]:
+    """What a graph says of its weights file, name and sha256; None if it is no graph or not one of ours."""
     try:
         properties = onnx.load(path, load_external_data=False).metadata_props
     except DecodeError:
-        return None
-    return {p.key: p.value for p in properties}.get("impasto.external_data_sha256")
+        return None, None
+    said = {p.key: p.value for p in properties}
+    return said.get("impasto.external_data"), said.get("impasto.external_data_sha256")
 
 
-def _move_outside(tensor: onnx.TensorProto, offset: int, length: int) -> None:
+def _move_outside(tensor: onnx.TensorProto, location: str, offset: int, length: int) -> None:
     tensor.ClearField("raw_data")
     tensor.data_location = onnx.TensorProto.EXTERNAL
-    for key, value in (("location", contract.WEIGHTS_FILE), ("offset", offset), ("length", length)):
+    for key, value in (("location", location), ("offset", offset), ("length", length)):
         tensor.external_data.add(key=key, value=str(value))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from .graph import Graph, Value
+from .graph import INT64_MAX, Graph, Value
 
 CONVOLUTIONS_PER_BLOCK = (2, 2, 4, 4, 4)
 CHANNELS_PER_BLOCK = (64, 128, 256, 512, 512)
@@ -92,28 +92,42 @@ def minimum_size(layers: Collection[str]) -> int:
 
 
 def trunk(
-    g: Graph, image: Value, weights: Vgg19Weights, observed: Collection[str], pooling: str
+    g: Graph, image: Value, padding: Value, weights: Vgg19Weights, observed: Collection[str], pooling: str
 ) -> dict[str, Value]:
     """Run `image` [1, 3, height, width] (BGR, mean subtracted, 0..255) up to the deepest layer observed.
 
+    `padding` says what the first convolution sees around the picture, see `framed`; the others see zeros.
     Returns the activations [1, channels, h, w] by layer.
     """
     activations = {}
     x = input_affine(g, image, weights.input_affine) if weights.input_affine else image
+    x = framed(g, x, padding)
     for layer in LAYERS[: LAYERS.index(deepest(observed)) + 1]:
         if layer.endswith("_1") and activations:
             x = pool(g, x, pooling, f"pool{block_of(layer) - 1}")
-        x = convolve(g, x, weights.convolutions[convolution_of(layer)], convolution_of(layer))
+        convolution = weights.convolutions[convolution_of(layer)]
+        x = convolve(g, x, convolution, convolution_of(layer), padding=1 if activations else 0)
         x = activations[layer] = g.op("Relu", x, name=layer)
     return activations
 
 
-def convolve(g: Graph, x: Value, convolution: Convolution, name: str) -> Value:
-    """3x3, stride 1, zero padding 1: height and width stay."""
+def framed(g: Graph, x: Value, padding: Value) -> Value:
+    """`x` [1, C, h, w] in a frame one pixel wide, [1, C, h + 2, w + 2]: its edge times `padding`, 0 or 1."""
+    with g.scope("frame"):
+        for axis in (2, 3):
+            first = g.op("Slice", x, g.ints(0), g.ints(1), g.ints(axis), name="first")
+            last = g.op("Slice", x, g.ints(-1), g.ints(INT64_MAX), g.ints(axis), name="last")
+            ends = [g.op("Mul", end, padding, name="end") for end in (first, last)]
+            x = g.op("Concat", ends[0], x, ends[1], axis=axis, name="framed")
+    return x
+
+
+def convolve(g: Graph, x: Value, convolution: Convolution, name: str, padding: int) -> Value:
+    """3x3, stride 1, on `x` with so many rows and columns of zeros around it."""
     *weight, bias = (g.frozen_tensor(array, key) for key, array in convolution.tensors(name).items())
     with g.scope("weights"):
         weight = _look_up(g, *weight, name) if len(weight) == 2 else weight[0]
-    return g.op("Conv", x, weight, bias, name=name, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    return g.op("Conv", x, weight, bias, name=name, kernel_shape=[3, 3], pads=[padding] * 4)
 
 
 def pool(g: Graph, x: Value, pooling: str, name: str) -> Value:

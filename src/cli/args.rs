@@ -1,5 +1,6 @@
 //! The command line: flags, their meaning, units, ranges and defaults.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -7,13 +8,17 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::compare::Compare;
 use super::manual::Manual;
-use super::providers::{ProviderArgs, Providers};
+use super::providers::{PrecisionArg, ProviderArgs, Providers};
 use super::watch::Watching;
 
-use impasto::config::{self, Options};
+use impasto::color::ColorMode;
+use impasto::config::{self, Optimizer, Options};
 use impasto::init::Init;
-use impasto::model::KernelSet;
-use impasto::picture;
+use impasto::model::{KernelSet, LayerFactors, Padding};
+use impasto::observe::When;
+use impasto::picture::{self, Bits};
+use impasto::runtime::Precision;
+use impasto::scales::Scales;
 
 /// Paint a photo in the style of a painting.
 ///
@@ -33,14 +38,14 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Stylize(Stylize),
-    Evaluate(Evaluate),
-    Compare(Compare),
+    Stylize(Box<Stylize>),
+    Evaluate(Box<Evaluate>),
+    Compare(Box<Compare>),
     Providers(Providers),
     Manual(Manual),
 }
 
-/// Paint CONTENT in the style of STYLE
+/// Paint CONTENT in the style of one STYLE or several
 ///
 /// Examples:
 ///
@@ -55,10 +60,12 @@ pub enum Command {
 #[command(verbatim_doc_comment, args_override_self = true)]
 pub struct Stylize {
     /// The photo: PNG, JPEG, WebP, TIFF or BMP
-    pub content: PathBuf,
+    #[arg(required_unless_present = "repeat", conflicts_with = "repeat")]
+    pub content: Option<PathBuf>,
 
-    /// The painting
-    pub style: PathBuf,
+    /// The painting, or several to blend; a folder stands for all pictures in it, in the order of their names
+    #[arg(required_unless_present = "repeat", conflicts_with = "repeat")]
+    pub style: Vec<PathBuf>,
 
     /// Where the picture goes; the extension says how: .png, .jpg, .webp or .tif
     #[arg(short, long, value_name = "OUT", help_heading = "Output")]
@@ -72,9 +79,27 @@ pub struct Stylize {
     #[arg(long, value_name = "N", value_parser = whole::<u64>(1, 1_000_000), help_heading = "Output")]
     pub save_every: Option<u64>,
 
-    /// Write settings, versions and the loss at every evaluation to a JSON file
-    #[arg(long, value_name = "FILE.json", help_heading = "Output")]
+    /// Bits a channel of the picture and its previews: 8, or 16 in PNG and TIFF [default: 8]
+    #[arg(long, value_name = "BITS", help_heading = "Output")]
+    pub bits: Option<Bits>,
+
+    /// The quality of a JPEG file, 1 to 100; other formats are lossless [default: 95]
+    #[arg(long, value_name = "QUALITY", value_parser = whole::<u8>(1, 100), allow_negative_numbers = true, help_heading = "Output")]
+    pub jpeg_quality: Option<u8>,
+
+    /// Write a JSON file that holds all it takes to repeat the run, and the loss at every evaluation
+    ///
+    /// The resolved settings, the sha256 of pictures, graphs and weights, versions, kernels, and how the run ended.
+    #[arg(long, value_name = "FILE.json", help_heading = "Records")]
     pub trace: Option<PathBuf>,
+
+    /// Do a run again as its trace tells: CONTENT, STYLE and all settings come from there
+    ///
+    /// With the same program on the same machine the picture has the same bytes. Pictures, graphs and weights that
+    /// have changed are errors; another version or machine is a warning. Flags that are given beside it win, so that
+    /// one thing can be varied. A run that Ctrl-C or --max-seconds ended is repeated up to where it ended.
+    #[arg(long, value_name = "TRACE.json", help_heading = "Records")]
+    pub repeat: Option<PathBuf>,
 
     #[command(flatten)]
     pub watching: Watching,
@@ -82,6 +107,9 @@ pub struct Stylize {
     /// Print nothing but errors
     #[arg(short, long, help_heading = "Output")]
     pub quiet: bool,
+
+    #[command(flatten)]
+    pub config: Config,
 
     /// The painted picture's size in pixels: its longer side, or with --fit short its shorter one [default: 512]
     ///
@@ -92,6 +120,19 @@ pub struct Stylize {
     /// Which side --size speaks of [default: long; short with preset book]
     #[arg(long, value_name = "SIDE", help_heading = "Size")]
     pub fit: Option<FitArg>,
+
+    /// Paint from coarse to fine: auto, a number of scales, or SIZE:ITERATIONS,… [default: auto; 1 with preset book]
+    ///
+    /// auto: from --size halves of it, down to 64 pixels, each with all --iterations. A number, 1 to 16: so many. A list
+    /// such as 128:300,256:200,512:100 says the sizes from coarse to fine, and the iterations of each. A coarse
+    /// evaluation costs a quarter of the next finer one; large shapes come out at the coarse scales. The style picture
+    /// shrinks with the painted one. With --init FILE there is one scale unless this says otherwise.
+    #[arg(long, value_name = "SCALES", help_heading = "Size")]
+    pub scales: Option<Scales>,
+
+    /// Save the picture after each scale but the last: OUT-128x96.png for OUT.png
+    #[arg(long, help_heading = "Output")]
+    pub save_scales: bool,
 
     #[command(flatten)]
     pub objective: Objective,
@@ -108,13 +149,40 @@ pub struct Stylize {
     #[arg(long, value_name = "N", value_parser = whole::<u64>(0, u64::MAX), allow_negative_numbers = true, help_heading = "Start")]
     pub seed: Option<u64>,
 
-    /// L-BFGS iterations, about one evaluation each: 0 or more [default: 500]
+    /// What moves the pixels: lbfgs or adam [default: lbfgs]
+    ///
+    /// lbfgs reaches a lower loss in the same time. adam takes 84 bytes a pixel where lbfgs takes some 550, and keeps
+    /// every pixel displayable, so that nothing is clipped at the end.
+    #[arg(long, value_name = "NAME", help_heading = "Optimiser")]
+    pub optimizer: Option<Optimizer>,
+
+    /// Iterations at every scale, about one evaluation each: 0 or more [default: 300; 500 with --scales 1]
     #[arg(long, value_name = "N", value_parser = whole::<u64>(0, 1_000_000), allow_negative_numbers = true, help_heading = "Optimiser")]
     pub iterations: Option<u64>,
 
     /// Steps that L-BFGS remembers, 1 to 1000; each takes 24 bytes a pixel [default: 20]
     #[arg(long, value_name = "PAIRS", value_parser = whole::<usize>(1, 1000), allow_negative_numbers = true, help_heading = "Optimiser")]
     pub history: Option<usize>,
+
+    /// How far a step of adam moves a pixel, in grey levels: more than 0, at most 255 [default: 5]
+    #[arg(long, value_name = "LEVELS", value_parser = number, allow_negative_numbers = true, help_heading = "Optimiser")]
+    pub learning_rate: Option<f64>,
+
+    /// How much of the gradient's mean each step of adam keeps: 0 to below 1 [default: 0.9]
+    #[arg(long, value_name = "SHARE", value_parser = number, allow_negative_numbers = true, help_heading = "Optimiser")]
+    pub beta1: Option<f64>,
+
+    /// How much of the gradient's mean square each step of adam keeps: 0 to below 1 [default: 0.99]
+    #[arg(long, value_name = "SHARE", value_parser = number, allow_negative_numbers = true, help_heading = "Optimiser")]
+    pub beta2: Option<f64>,
+
+    /// Stop when ten iterations change the loss by less than this fraction of it: 0 to 1 [default: never]
+    #[arg(long, value_name = "FRACTION", value_parser = number, allow_negative_numbers = true, help_heading = "Optimiser")]
+    pub tolerance: Option<f64>,
+
+    /// Stop at the first evaluation that ends after so many seconds, with the best picture so far [default: never]
+    #[arg(long, value_name = "SECONDS", value_parser = number, allow_negative_numbers = true, help_heading = "Optimiser")]
+    pub max_seconds: Option<f64>,
 
     #[command(flatten)]
     pub engine: Engine,
@@ -139,9 +207,9 @@ pub struct Evaluate {
     #[arg(long, value_name = "PICTURE")]
     pub content: PathBuf,
 
-    /// The painting that gives the style
-    #[arg(long, value_name = "PICTURE")]
-    pub style: PathBuf,
+    /// The painting that gives the style; give it several times to blend, or a folder
+    #[arg(long, required = true, value_name = "PICTURE")]
+    pub style: Vec<PathBuf>,
 
     /// Print JSON: {"total": …, "terms": {"style/relu1_1": …, …}, "style_distance": {"relu1_1": …, …}, …}
     #[arg(long, help_heading = "Output")]
@@ -156,16 +224,31 @@ pub struct Evaluate {
     pub force: bool,
 
     #[command(flatten)]
+    pub config: Config,
+
+    #[command(flatten)]
     pub objective: Objective,
 
     #[command(flatten)]
     pub engine: Engine,
 }
 
+/// Settings from elsewhere.
+#[derive(Debug, Args)]
+pub struct Config {
+    /// Take settings from a TOML file; flags win over it
+    ///
+    /// Its keys are the long flags' names: size = 768, color = "match", provider-option = { use_tf32 = "1" }. All flags
+    /// that say what to paint and how can stand there; pictures, outputs and --force cannot. evaluate takes the same
+    /// files and passes over what only stylize needs.
+    #[arg(long = "config", value_name = "FILE.toml", help_heading = "Records")]
+    pub file: Option<PathBuf>,
+}
+
 /// What is asked of the picture.
 #[derive(Debug, Args)]
 pub struct Objective {
-    /// The set of layers and weights: gatys or book [default: gatys]
+    /// The set of layers and weights: gatys, book, neural-style, photo, or graphs of your own [default: gatys]
     #[arg(long, value_name = "NAME", long_help = presets_help(), help_heading = "Objective")]
     pub preset: Option<String>,
 
@@ -177,6 +260,31 @@ pub struct Objective {
     #[arg(long, value_name = "W", value_parser = weight, allow_negative_numbers = true, help_heading = "Objective")]
     pub content_weight: Option<f64>,
 
+    /// The weight of the total variation, 0 or more: the larger, the smoother [default: 0; 0.001 with neural-style]
+    ///
+    /// Half the squared differences of each pixel, in grey levels, from those to its right and below, summed.
+    #[arg(long, value_name = "W", value_parser = weight, allow_negative_numbers = true, help_heading = "Objective")]
+    pub tv_weight: Option<f64>,
+
+    /// Factors of single style layers' weights, 0 or more: relu1_1=2,relu5_1=0.5 [default: 1 each]
+    #[arg(long, value_name = "LAYER=F,…", help_heading = "Objective")]
+    pub style_layer_weights: Option<LayerFactors>,
+
+    /// Factors of single content layers' weights, 0 or more [default: 1 each]
+    #[arg(long, value_name = "LAYER=F,…", help_heading = "Objective")]
+    pub content_layer_weights: Option<LayerFactors>,
+
+    /// Bring every layer's gradient to the L1 norm of its weight, as neural-style does; the optimiser is then adam
+    ///
+    /// Layers then pull with the strength of their weights, however large their terms are. It is not the gradient of
+    /// the loss any more, which L-BFGS needs.
+    #[arg(long, help_heading = "Objective")]
+    pub normalize_gradients: bool,
+
+    /// What the network sees around a picture: zero, which is its mean colour, or replicate, its edge [default: zero]
+    #[arg(long, value_name = "KIND", help_heading = "Objective")]
+    pub padding: Option<PaddingArg>,
+
     /// How the network pools: max as it was trained, or avg for slightly smoother pictures [default: max]
     #[arg(long, value_name = "KIND", help_heading = "Objective")]
     pub pooling: Option<PoolingArg>,
@@ -187,6 +295,23 @@ pub struct Objective {
     /// asks for it.
     #[arg(long, value_name = "PIXELS", value_parser = whole::<u32>(1, 32_768), allow_negative_numbers = true, help_heading = "Objective")]
     pub style_size: Option<u32>,
+
+    /// How large the style picture is seen, as a factor on its default size: 0.01 to 100 [default: 1]
+    ///
+    /// 2 makes strokes twice as large. Not together with --style-size.
+    #[arg(long, value_name = "FACTOR", value_parser = number, allow_negative_numbers = true, help_heading = "Objective")]
+    pub style_scale: Option<f64>,
+
+    /// The shares of several style pictures, such as 3,7: one number each, in any unit [default: equal]
+    #[arg(long, value_name = "PARTS", value_parser = number, value_delimiter = ',', allow_negative_numbers = true, help_heading = "Objective")]
+    pub style_blend: Option<Vec<f64>>,
+
+    /// Whose colours the picture gets: style, original or match [default: style]
+    ///
+    /// original: the photo's colours with the painted light and dark. match: the style picture's colours are first
+    /// moved to the photo's mean and covariance, so the strokes come in colours like the photo's.
+    #[arg(long, value_name = "MODE", help_heading = "Colour")]
+    pub color: Option<ColorMode>,
 }
 
 /// What it runs on.
@@ -243,6 +368,14 @@ pub enum PoolingArg {
     Avg,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum PaddingArg {
+    /// Zeros: the mean colour
+    Zero,
+    /// The picture's edge, repeated
+    Replicate,
+}
+
 impl Stylize {
     /// The library's options.
     pub fn options(&self) -> Options {
@@ -254,9 +387,28 @@ impl Stylize {
             }),
             init: self.init.clone(),
             seed: self.seed,
+            optimizer: self.optimizer,
             iterations: self.iterations,
+            scales: self.scales.clone(),
             history: self.history,
+            learning_rate: self.learning_rate,
+            beta1: self.beta1,
+            beta2: self.beta2,
+            tolerance: self.tolerance,
+            max_seconds: self.max_seconds,
+            bits: self.bits,
+            jpeg_quality: self.jpeg_quality,
             ..shared_options(&self.objective, &self.engine)
+        }
+    }
+}
+
+impl Stylize {
+    /// When previews are saved.
+    pub fn when(&self) -> When {
+        When {
+            every: self.save_every.and_then(NonZero::new),
+            each_scale: self.save_scales,
         }
     }
 }
@@ -264,21 +416,13 @@ impl Stylize {
 impl Evaluate {
     /// The library's options.
     pub fn options(&self) -> Options {
-        judging_options(&self.objective, &self.engine)
+        shared_options(&self.objective, &self.engine)
     }
 }
 
-/// The library's options for judging a picture.
-pub fn judging_options(objective: &Objective, engine: &Engine) -> Options {
-    let options = shared_options(objective, engine);
-    // One evaluation to judge by: exactness counts, not speed.
-    Options {
-        kernels: options.kernels.or(Some(KernelSet::OnnxRuntime)),
-        ..options
-    }
-}
-
-fn shared_options(objective: &Objective, engine: &Engine) -> Options {
+/// The library's options of these flags.
+pub fn shared_options(objective: &Objective, engine: &Engine) -> Options {
+    let provider = &engine.provider;
     Options {
         preset: objective.preset.clone(),
         pooling: objective.pooling.map(|pooling| match pooling {
@@ -286,11 +430,31 @@ fn shared_options(objective: &Objective, engine: &Engine) -> Options {
             PoolingArg::Avg => config::Pooling::Avg,
         }),
         style_size: objective.style_size,
+        style_scale: objective.style_scale,
+        style_blend: objective.style_blend.clone(),
         style_weight: objective.style_weight,
         content_weight: objective.content_weight,
+        color: objective.color,
+        tv_weight: objective.tv_weight,
+        style_layer_weights: objective.style_layer_weights.clone(),
+        content_layer_weights: objective.content_layer_weights.clone(),
+        normalize_gradients: objective.normalize_gradients.then_some(true),
+        padding: objective.padding.map(|padding| match padding {
+            PaddingArg::Zero => Padding::Zero,
+            PaddingArg::Replicate => Padding::Replicate,
+        }),
         kernels: engine.kernels,
         threads: engine.threads,
-        provider: engine.provider.request(),
+        provider: provider.provider,
+        device_id: provider.device_id,
+        provider_option: (!provider.provider_option.is_empty())
+            .then(|| provider.provider_option.iter().cloned().collect()),
+        provider_library: provider.provider_library.clone(),
+        precision: provider.precision.map(|precision| match precision {
+            PrecisionArg::F32 => Precision::F32,
+            PrecisionArg::Tf32 => Precision::Tf32,
+            PrecisionArg::F16 => Precision::F16,
+        }),
         runtime: engine.runtime.clone(),
         graphs: engine.graphs.clone(),
         onnxruntime: engine.onnxruntime.clone(),
@@ -301,10 +465,11 @@ fn shared_options(objective: &Objective, engine: &Engine) -> Options {
 fn presets_help() -> String {
     let rows = config::PRESETS
         .iter()
-        .map(|preset| format!("\n  {:<8} {}", preset.name, preset.summary));
+        .map(|preset| format!("\n  {:<13} {}", preset.name, preset.summary));
     let table: String = rows.collect();
     format!(
-        "The set of layers and weights [default: gatys]. An explicit flag always wins over its preset.\n{table}"
+        "The set of layers and weights [default: gatys]. An explicit flag always wins over its preset; --presets \
+         prints them in full. `make graphs` makes graphs of other layers, which take the weights of gatys.\n{table}"
     )
 }
 
@@ -316,6 +481,14 @@ where
     move |text| match text.parse::<T>() {
         Ok(value) if value >= least && value <= most => Ok(value),
         _ => Err(format!("must be a whole number from {least} to {most}")),
+    }
+}
+
+/// A finite number; its range is checked where all settings are.
+fn number(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() => Ok(value),
+        _ => Err("must be a number".to_owned()),
     }
 }
 

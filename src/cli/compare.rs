@@ -7,15 +7,14 @@ use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 
-use impasto::config::Options;
 use impasto::judge::Sheet;
 use impasto::picture::check_output;
 use impasto::stylize::Stylizer;
 
-use super::args::{Engine, Objective, judging_options};
+use super::args::{Config, Engine, Objective, shared_options};
 use super::providers::announce_if_unusual;
 use super::report::{Report, json, judge, table};
-use super::{Ended, load};
+use super::{Ended, load, load_all, sources, style_files};
 
 /// Judge several results side by side, in figures and on a contact sheet; nothing is painted
 ///
@@ -33,9 +32,9 @@ pub struct Compare {
     #[arg(long, value_name = "PICTURE")]
     pub content: PathBuf,
 
-    /// The painting that gives the style
-    #[arg(long, value_name = "PICTURE")]
-    pub style: PathBuf,
+    /// The painting that gives the style; give it several times to blend, or a folder
+    #[arg(long, required = true, value_name = "PICTURE")]
+    pub style: Vec<PathBuf>,
 
     /// Print JSON: {"pictures": [{"picture": …, "width": …, "height": …, "total": …, …}, …]}
     #[arg(long, help_heading = "Output")]
@@ -50,16 +49,13 @@ pub struct Compare {
     pub force: bool,
 
     #[command(flatten)]
+    pub config: Config,
+
+    #[command(flatten)]
     pub objective: Objective,
 
     #[command(flatten)]
     pub engine: Engine,
-}
-
-impl Compare {
-    fn options(&self) -> Options {
-        judging_options(&self.objective, &self.engine)
-    }
 }
 
 /// The whole comparison, as JSON has it.
@@ -80,28 +76,31 @@ struct Entry {
 
 /// Prints the figures of all pictures and draws the contact sheet.
 pub fn run(args: &Compare) -> anyhow::Result<Ended> {
-    let options = args.options();
-    options.resolve()?;
+    let flags = shared_options(&args.objective, &args.engine);
+    let (options, _) = sources::resolve_to_judge(flags, &args.config)?;
     if let Some(path) = &args.sheet {
         check_output(path, args.force)?;
     }
     let content = load(&args.content, false)?;
-    let style = load(&args.style, false)?;
+    let style_files = style_files(&args.style)?;
+    let styles = load_all(&style_files, false)?;
     let stylizer = Stylizer::new(&options)?;
     announce_if_unusual(stylizer.engine());
-    let judge = judge(&stylizer, &style)?;
+    let judge = judge(&stylizer, &content, &styles)?;
     let mut sheet = Sheet::new();
     sheet.add(format!("content: {}", name(&args.content)), &content);
-    sheet.add(format!("style: {}", name(&args.style)), &style);
+    for (path, style) in style_files.iter().zip(&styles) {
+        sheet.add(format!("style: {}", name(path)), style);
+    }
     let mut pictures = Vec::new();
     for path in &args.pictures {
         let image = load(path, false)?;
-        let judged = stylizer.evaluate(&image, &content, &style)?;
+        let judged = stylizer.evaluate(&image, &content, &styles)?;
         pictures.push(Entry {
             picture: path.display().to_string(),
             width: image.width(),
             height: image.height(),
-            report: Report::new(&judged, judge.judge(&image, &content)?),
+            report: Report::new(&judged, judge.judge(&image)?),
         });
         sheet.add(name(path), &image);
     }

@@ -15,27 +15,26 @@ use super::progress::warn_of_placement;
 use super::providers::announce_if_unusual;
 use super::report::{Report, json, judge, table};
 use super::stylize::check_file;
-use super::{Ended, load};
+use super::{Ended, load, load_all, sources, style_files};
 
 /// Prints the loss and its terms, and how far the picture is from its targets.
 pub fn run(args: &Evaluate) -> anyhow::Result<Ended> {
-    let options = args.options();
-    options.resolve()?;
+    let (options, _) = sources::resolve_to_judge(args.options(), &args.config)?;
     if let Some(path) = &args.gradient {
         check_file(path, args.force, "--gradient")?;
     }
     let image = load(&args.image, false)?;
     let content = load(&args.content, false)?;
-    let style = load(&args.style, false)?;
+    let styles = load_all(&style_files(&args.style)?, false)?;
     let stylizer = Stylizer::new(&options)?;
     announce_if_unusual(stylizer.engine());
-    let judged = stylizer.evaluate(&image, &content, &style)?;
+    let judged = stylizer.evaluate(&image, &content, &styles)?;
     warn_of_placement(judged.placement.as_ref());
     if let Some(path) = &args.gradient {
         write_gradient(path, args.force, &judged)
             .with_context(|| format!("{} cannot be written", path.display()))?;
     }
-    let judgement = judge(&stylizer, &style)?.judge(&image, &content)?;
+    let judgement = judge(&stylizer, &content, &styles)?.judge(&image)?;
     let report = Report::new(&judged, judgement);
     let text = if args.json {
         json(&report)?

@@ -5,22 +5,25 @@ mod compare;
 mod evaluate;
 mod interrupt;
 mod manual;
+mod plan;
 mod preview;
 mod progress;
 mod providers;
 mod report;
+mod sources;
 mod stylize;
 mod version;
 mod watch;
 
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::{Context as _, bail};
 use clap::Parser as _;
 
 use clap::error::ErrorKind;
-use impasto::picture::{self, Picture};
+use impasto::picture::{self, OutputFormat, Picture};
 
 use args::{Cli, Command};
 
@@ -93,6 +96,48 @@ pub fn load(path: &Path, quiet: bool) -> anyhow::Result<Picture> {
             .for_each(|warning| say(&format!("warning: {warning}")));
     }
     Ok(loaded.picture)
+}
+
+/// Reads pictures in their order.
+pub fn load_all(paths: &[PathBuf], quiet: bool) -> anyhow::Result<Vec<Picture>> {
+    paths.iter().map(|path| load(path, quiet)).collect()
+}
+
+/// The style pictures: each file, and of each folder all files that have a picture's extension, by name.
+pub fn style_files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        match path.is_dir() {
+            true => files.extend(pictures_in(path)?),
+            false => files.push(path.clone()),
+        }
+    }
+    Ok(files)
+}
+
+fn pictures_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let cannot = || format!("the style folder {} cannot be read", folder.display());
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(cannot)? {
+        let path = entry.with_context(cannot)?.path();
+        if path.is_file() && has_picture_extension(&path) {
+            files.push(path);
+        }
+    }
+    if files.is_empty() {
+        bail!(
+            "the style folder {} has no PNG, JPEG, WebP, TIFF or BMP in it",
+            folder.display()
+        );
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn has_picture_extension(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default().to_string_lossy();
+    let extension = extension.to_ascii_lowercase();
+    extension == "bmp" || OutputFormat::EXTENSIONS.contains(&extension.as_str())
 }
 
 /// A line on stderr. That it cannot be written is no reason to stop painting.

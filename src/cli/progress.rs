@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use impasto::observe::{Event, Iterated, Observer};
+use impasto::observe::{Event, Iterated, Observer, Planned};
 use impasto::runtime::Placement;
 
 use super::say;
@@ -18,15 +18,19 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 pub struct Progress {
     bar: ProgressBar,
     plain: bool,
-    iterations: u64,
+    schedule: Vec<Planned>,
+    scale: usize,
+    /// Iterations of the scales before.
+    before: u64,
     begin: Instant,
     last_line: Instant,
     last_loss: Option<f64>,
 }
 
 impl Progress {
-    /// Progress over `iterations`; `quiet` shows nothing.
-    pub fn new(iterations: u64, quiet: bool) -> Progress {
+    /// Progress over a schedule; `quiet` shows nothing.
+    pub fn new(schedule: &[Planned], quiet: bool) -> Progress {
+        let iterations: u64 = schedule.iter().map(|planned| planned.iterations).sum();
         let terminal = io::stderr().is_terminal();
         let target = if terminal && !quiet {
             ProgressDrawTarget::stderr()
@@ -34,13 +38,15 @@ impl Progress {
             ProgressDrawTarget::hidden()
         };
         let bar = ProgressBar::with_draw_target(Some(iterations), target);
-        let style = ProgressStyle::with_template("{bar:32} {pos}/{len} {msg}, {eta} left");
+        let style = ProgressStyle::with_template("{bar:32} {pos}/{len} {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         let now = Instant::now();
         Progress {
             bar,
             plain: !terminal && !quiet,
-            iterations,
+            schedule: schedule.to_vec(),
+            scale: 0,
+            before: 0,
             begin: now,
             last_line: now,
             last_loss: None,
@@ -57,29 +63,58 @@ impl Progress {
         self.bar.finish_and_clear();
     }
 
+    fn started(&mut self, scale: usize) {
+        if scale == 0 {
+            self.begin = Instant::now();
+        }
+        self.scale = scale;
+        self.before = self.schedule[..scale]
+            .iter()
+            .map(|planned| planned.iterations)
+            .sum();
+        self.last_loss = None;
+    }
+
     fn iterated(&mut self, step: &Iterated<'_>) {
         let message = format!(
-            "{} evaluations, loss {}",
+            "{}{} evaluations, loss {}, {}",
+            self.at_scale(),
             step.evaluation,
-            describe(step.loss, self.last_loss)
+            describe(step.loss, self.last_loss),
+            self.time_left(step)
         );
         self.last_loss = Some(step.loss);
         self.bar.set_position(step.iteration);
         if self.plain && (self.last_line.elapsed() >= LINE_EVERY || step.iteration == 1) {
             self.last_line = Instant::now();
-            say(&format!(
-                "iteration {}/{}, {message}, {}",
-                step.iteration,
-                self.iterations,
-                self.time_left(step)
-            ));
+            let iterations: u64 = self.schedule.iter().map(|planned| planned.iterations).sum();
+            say(&format!("iteration {}/{iterations}, {message}", step.iteration));
         }
         self.bar.set_message(message);
     }
 
+    /// The size that is painted, if there are several.
+    fn at_scale(&self) -> String {
+        match (self.schedule.len(), self.schedule.get(self.scale)) {
+            (2.., Some(planned)) => format!("at {}x{}, ", planned.width, planned.height),
+            _ => String::new(),
+        }
+    }
+
+    /// An iteration takes as long as its picture has pixels.
     fn time_left(&self, step: &Iterated<'_>) -> String {
-        let each = self.begin.elapsed().as_secs_f64() / step.iteration as f64;
-        let left = each * self.iterations.saturating_sub(step.iteration) as f64;
+        let work = |planned: &Planned, iterations: u64| {
+            f64::from(planned.width) * f64::from(planned.height) * iterations as f64
+        };
+        let all = |scales: &[Planned]| -> f64 {
+            scales
+                .iter()
+                .map(|planned| work(planned, planned.iterations))
+                .sum()
+        };
+        let here = step.iteration.saturating_sub(self.before);
+        let done = all(&self.schedule[..self.scale]) + work(&self.schedule[self.scale], here);
+        let left = self.begin.elapsed().as_secs_f64() * (all(&self.schedule) / done - 1.0).max(0.0);
         format!("about {left:.0} s left")
     }
 }
@@ -102,10 +137,7 @@ pub fn warn_of_placement(placement: Option<&Placement>) {
 impl Observer for Progress {
     fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
         match event {
-            Event::Started(_) => {
-                self.begin = Instant::now();
-                self.bar.reset_eta();
-            }
+            Event::Started(started) => self.started(started.scale),
             Event::Iterated(step) => self.iterated(step),
             Event::Placed(placement) => warn_of_placement(Some(placement)),
             _ => {}

@@ -12,7 +12,7 @@ use serde::Serialize;
 use impasto::config::Options;
 use impasto::model::{GraphFile, default_folder, list_graphs};
 use impasto::picture::Picture;
-use impasto::runtime::{self, Choice, Engine, Precision, Request, Runtime, Sought, State, Survey};
+use impasto::runtime::{self, Choice, Engine, Runtime, Sought, State, Survey};
 use impasto::stylize::{Judged, Stylizer};
 
 use super::{Ended, say};
@@ -51,23 +51,6 @@ pub enum PrecisionArg {
     Tf32,
     /// 16-bit floating point: tensorrt, openvino, coreml, migraphx, qnn, cann
     F16,
-}
-
-impl ProviderArgs {
-    /// The library's request.
-    pub fn request(&self) -> Request {
-        Request {
-            provider: self.provider.unwrap_or_default(),
-            device: self.device_id,
-            options: self.provider_option.clone(),
-            library: self.provider_library.clone(),
-            precision: self.precision.map(|precision| match precision {
-                PrecisionArg::F32 => Precision::F32,
-                PrecisionArg::Tf32 => Precision::Tf32,
-                PrecisionArg::F16 => Precision::F16,
-            }),
-        }
-    }
 }
 
 /// List what can run the graphs on this machine, and why the rest cannot
@@ -180,14 +163,11 @@ fn compare(args: &Providers, survey: &Survey) -> anyhow::Result<Vec<Comparison>>
             onnxruntime: args.onnxruntime.clone(),
             runtime: args.runtime.clone(),
             graphs: args.graphs.clone(),
-            provider: Request {
-                provider: name.parse()?,
-                ..Request::default()
-            },
+            provider: Some(name.parse()?),
             ..Options::default()
         };
         let (image, content, style) = (waves(96, 64, 1), waves(96, 64, 2), waves(64, 80, 5));
-        Ok(Stylizer::new(&options)?.evaluate(&image, &content, &style)?)
+        Ok(Stylizer::new(&options)?.evaluate(&image, &content, std::slice::from_ref(&style))?)
     };
     let expected = evaluate("cpu")?;
     let usable = survey

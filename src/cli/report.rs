@@ -153,9 +153,13 @@ fn cell(value: Option<f64>, best: Option<f64>) -> String {
     }
 }
 
-/// A judge of pictures in the style of `style`; says so when it cannot see the held-out layers.
-pub fn judge<'a>(stylizer: &'a Stylizer, style: &Picture) -> anyhow::Result<Judge<'a>> {
-    let judge = stylizer.judge(style)?;
+/// A judge of pictures of `content` in the style of `styles`; says so when it cannot see the held-out layers.
+pub fn judge<'a>(
+    stylizer: &'a Stylizer,
+    content: &'a Picture,
+    styles: &[Picture],
+) -> anyhow::Result<Judge<'a>> {
+    let judge = stylizer.judge(content, styles)?;
     if let Some(reason) = judge.blind_to_held_out_layers() {
         say(&format!("note: held-out layers are left out: {reason}"));
     }

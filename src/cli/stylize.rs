@@ -1,59 +1,65 @@
 //! `impasto stylize`.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 
 use impasto::atomic::folder_of;
-use impasto::model::contract::{CONTRACT_VERSION, file_digest};
-use impasto::observe::{Fanout, Observer, Previews, Recorder, Trace, preview_path};
+use impasto::config::Settings;
+use impasto::observe::{Fanout, Observer, Planned, Previews, Recorder};
+use impasto::optimize::Outcome;
 use impasto::picture::{self, Picture};
+use impasto::record::{FileRecord, Manifest, Trace};
 use impasto::stylize::{Stylized, Stylizer};
 
 use super::args::Stylize;
 use super::interrupt::Interrupt;
+use super::plan::Plan;
 use super::progress::Progress;
 use super::providers::announce_engine;
 use super::watch::Watch;
-use super::{Ended, load, say};
+use super::{Ended, load, load_all, say};
 
 /// Paints, saves the picture and what else was asked for.
 pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
-    let options = args.options();
-    let settings = options.resolve()?;
-    check_outputs(args, settings.iterations)?;
-    let content = load(&args.content, args.quiet)?;
-    let style = load(&args.style, args.quiet)?;
-    let stylizer = Stylizer::new(&options)?;
+    let plan = Plan::of(args)?;
+    check_outputs(args, &plan.settings)?;
+    let content = load(&plan.content, args.quiet)?;
+    let styles = load_all(&plan.styles, args.quiet)?;
+    let inputs = plan.inputs()?;
+    let stylizer = Stylizer::new(&plan.options)?;
+    plan.check(&stylizer, args.quiet)?;
+    let schedule = stylizer.schedule(&content, &styles)?;
+    check_previews(args, &schedule)?;
     if !args.quiet {
-        announce(args, &stylizer, &content, &style);
+        announce(&plan, &stylizer, &content, &styles, &schedule);
     }
 
     let mut interrupt = Interrupt::listen().context("cannot listen to Ctrl-C")?;
-    let mut progress = Progress::new(settings.iterations, args.quiet);
+    let mut progress = Progress::new(&schedule, args.quiet);
     let mut recorder = Recorder::new();
-    let mut previews = args
-        .save_every
-        .map(|every| Previews::new(&args.output, every, args.force));
-    let mut watch = Watch::new(args, progress.bar());
+    let mut limit = plan.limit();
+    let encoding = plan.settings.encoding;
+    let mut previews = Previews::new(&args.output, args.when(), args.force, encoding);
+    let mut watch = Watch::new(&args.watching, title(&plan), progress.bar());
     let begin = Instant::now();
-    let mut observers: Vec<&mut dyn Observer> = vec![&mut progress, &mut recorder, &mut interrupt];
-    observers.extend(previews.as_mut().map(|previews| previews as &mut dyn Observer));
+    let mut observers: Vec<&mut dyn Observer> =
+        vec![&mut progress, &mut recorder, &mut interrupt, &mut previews];
+    observers.extend(limit.as_mut().map(|limit| limit as &mut dyn Observer));
     observers.extend(watch.observers());
-    let painted = stylizer.stylize(&content, &style, &mut Fanout(observers));
+    let painted = stylizer.stylize(&content, &styles, &mut Fanout(observers));
     progress.finish();
     let painted = painted?;
 
-    painted.picture.save(&args.output, args.force)?;
+    painted.picture.save_as(&args.output, args.force, &encoding)?;
+    let manifest = manifest(args, &stylizer, inputs, &painted)?;
+    plan.compare(&manifest.output, args.quiet);
     if let Some(path) = &args.trace {
-        write_trace(path, args, &stylizer, &painted, &recorder)?;
+        write_trace(path, args.force, &manifest, &stylizer, &painted, &recorder)?;
     }
     watch.finish(&args.watching, args.force, &painted.picture)?;
-    if let Some(previews) = previews {
-        previews.finish()?;
-    }
+    previews.finish()?;
     let interrupted = interrupt.asked();
     if !args.quiet || interrupted {
         report(args, &painted, begin.elapsed().as_secs_f64(), interrupted);
@@ -66,15 +72,18 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
 }
 
 /// All that would stop the run at its end is looked at before its beginning.
-fn check_outputs(args: &Stylize, iterations: u64) -> anyhow::Result<()> {
-    picture::check_output(&args.output, args.force)?;
+fn check_outputs(args: &Stylize, settings: &Settings) -> anyhow::Result<()> {
+    picture::check_output_as(&args.output, args.force, &settings.encoding)?;
     if let Some(trace) = &args.trace {
         check_file(trace, args.force, "--trace")?;
     }
     Watch::check(args)?;
-    let every = args.save_every.unwrap_or(u64::MAX);
-    let previews = (1..=iterations / every).map(|index| preview_path(&args.output, index * every));
-    if let Some(existing) = previews.into_iter().find(|path| path.exists() && !args.force) {
+    Ok(())
+}
+
+fn check_previews(args: &Stylize, schedule: &[Planned]) -> anyhow::Result<()> {
+    let mut previews = args.when().files(&args.output, schedule).into_iter();
+    if let Some(existing) = previews.find(|path| path.exists() && !args.force) {
         bail!(
             "the preview {} exists; use --force to replace it, or another --output",
             existing.display()
@@ -101,16 +110,36 @@ pub fn check_file(path: &Path, overwrite: bool, option: &str) -> anyhow::Result<
     Ok(())
 }
 
-fn announce(args: &Stylize, stylizer: &Stylizer, content: &Picture, style: &Picture) {
-    let size = |picture: &Picture| format!("{}x{}", picture.size().0, picture.size().1);
-    say(&format!(
-        "{} ({}) in the style of {} ({})",
-        args.content.display(),
-        size(content),
-        args.style.display(),
-        size(style)
-    ));
-    say(&format!("graph {}", stylizer.settings().graph_name()));
+/// What a plot of the run is called.
+fn title(plan: &Plan) -> String {
+    let name = |path: &PathBuf| {
+        path.file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
+    let styles: Vec<String> = plan.styles.iter().map(name).collect();
+    let styles = match styles.len() {
+        0..=3 => styles.join(" and "),
+        count => format!("{count} pictures"),
+    };
+    format!("{} in the style of {styles}", name(&plan.content))
+}
+
+fn announce(plan: &Plan, stylizer: &Stylizer, content: &Picture, styles: &[Picture], schedule: &[Planned]) {
+    let named = |(path, picture): (&PathBuf, &Picture)| {
+        let (width, height) = picture.size();
+        format!("{} ({width}x{height})", path.display())
+    };
+    let content = named((&plan.content, content));
+    let styles: Vec<String> = plan.styles.iter().zip(styles).map(named).collect();
+    say(&format!("{content} in the style of {}", styles.join(", ")));
+    let scales: Vec<String> = schedule
+        .iter()
+        .map(|planned| format!("{}x{}", planned.width, planned.height))
+        .collect();
+    let graph = stylizer.settings().graph_name();
+    say(&format!("graph {graph}, {}", scales.join(", then ")));
     announce_engine(stylizer.engine());
 }
 
@@ -131,34 +160,45 @@ fn report(args: &Stylize, painted: &Stylized, seconds: f64, interrupted: bool) {
     ));
 }
 
+/// What the run was made of. The output has been written.
+fn manifest(
+    args: &Stylize,
+    stylizer: &Stylizer,
+    inputs: Vec<FileRecord>,
+    painted: &Stylized,
+) -> anyhow::Result<Manifest<Settings>> {
+    let Outcome {
+        stop, evaluations, ..
+    } = painted.outcome;
+    let output = FileRecord::of("output", &args.output);
+    Ok(Manifest {
+        settings: stylizer.settings().clone(),
+        versions: stylizer.versions(),
+        library: std::path::absolute(stylizer.engine().runtime().path())?,
+        graphs: stylizer.files(),
+        inputs,
+        output: output.with_context(|| format!("{} cannot be read again", args.output.display()))?,
+        ended_after: stop.is_from_outside().then_some(evaluations),
+    })
+}
+
 fn write_trace(
     path: &Path,
-    args: &Stylize,
+    overwrite: bool,
+    manifest: &Manifest<Settings>,
     stylizer: &Stylizer,
     painted: &Stylized,
     recorder: &Recorder,
 ) -> anyhow::Result<()> {
-    let input = |path: &Path| -> anyhow::Result<BTreeMap<&'static str, String>> {
-        Ok(BTreeMap::from([
-            ("path", path.display().to_string()),
-            ("sha256", file_digest(path)?),
-        ]))
-    };
     let trace = Trace {
-        settings: stylizer.settings(),
-        versions: BTreeMap::from([
-            ("impasto", env!("CARGO_PKG_VERSION").to_owned()),
-            ("contract", CONTRACT_VERSION.to_owned()),
-            ("provider", stylizer.engine().provider().to_owned()),
-            ("onnxruntime", stylizer.engine().runtime().version().to_owned()),
-        ]),
+        manifest,
         graph: stylizer.contract(),
-        inputs: BTreeMap::from([("content", input(&args.content)?), ("style", input(&args.style)?)]),
         size: painted.picture.size(),
         stop: painted.outcome.stop.to_string(),
+        iterations: painted.outcome.iterations,
         evaluations: recorder,
     };
     trace
-        .write(path, args.force)
+        .write(path, overwrite)
         .with_context(|| format!("the trace {} cannot be written", path.display()))
 }

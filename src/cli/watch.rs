@@ -1,7 +1,7 @@
 //! What those who watch a run asked for: the plot, the animation, the preview in the terminal.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
@@ -93,9 +93,8 @@ impl Watch {
         }
     }
 
-    /// Those that `args` ask for; the preview stands above `bar`.
-    pub fn new(args: &Stylize, bar: &ProgressBar) -> Watch {
-        let (title, watching) = (title(&args.content, &args.style), &args.watching);
+    /// Those that are asked for; the plot is called `title`, the preview stands above `bar`.
+    pub fn new(watching: &Watching, title: String, bar: &ProgressBar) -> Watch {
         let side = watching.animation_size.unwrap_or(ANIMATION_SIZE);
         Watch {
             plot: watching.plot.as_ref().map(|_| Plot::new(title)),
@@ -131,14 +130,4 @@ impl Watch {
         }
         Ok(())
     }
-}
-
-fn title(content: &Path, style: &Path) -> String {
-    let name = |path: &Path| {
-        path.file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned()
-    };
-    format!("{} in the style of {}", name(content), name(style))
 }

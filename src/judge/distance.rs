@@ -12,16 +12,17 @@ use crate::picture::Picture;
 use crate::stylize::Stylizer;
 use crate::tensor::to_tensor;
 
-/// Judges pictures by one style image, which it has looked at once.
+/// Judges pictures of one content in one style, which it has looked at once.
 #[derive(Debug)]
 pub struct Judge<'a> {
     stylizer: &'a Stylizer,
+    content: &'a Picture,
     objective: Sight,
     /// Sees the layers that are not in the loss, too.
     beyond: Option<Sight>,
 }
 
-/// A network that looks at pictures, and the Gram matrices that it sees in the style image.
+/// A network that looks at pictures, and the Gram matrices of the style in its eyes.
 #[derive(Debug)]
 struct Sight {
     graph: FeatureGraph,
@@ -29,32 +30,38 @@ struct Sight {
 }
 
 impl<'a> Judge<'a> {
-    /// A judge of pictures in the style of `style`, taken at its own size.
-    pub(crate) fn new(stylizer: &'a Stylizer, style: &Picture) -> Result<Judge<'a>, Error> {
+    /// A judge of pictures of `content` in the style of `styles`, taken at their own size; each comes with its share of
+    /// the blend.
+    pub(crate) fn new(
+        stylizer: &'a Stylizer,
+        content: &'a Picture,
+        styles: &[(Picture, f64)],
+    ) -> Result<Judge<'a>, Error> {
         let open = |name: &str| FeatureGraph::open(stylizer.folder(), name, stylizer.settings().kernels);
         let sight = |graph: FeatureGraph| -> Result<Sight, ModelError> {
-            let style = see(stylizer, &graph, style)?.grams;
+            let style = blend(stylizer, &graph, styles)?;
             Ok(Sight { graph, style })
         };
-        let beyond = if has_judge(stylizer.folder()) {
-            Some(open(JUDGE)?).filter(|graph| is_large_enough(style, graph))
-        } else {
-            None
+        let sees_all = |graph: &FeatureGraph| styles.iter().all(|(style, _)| is_large_enough(style, graph));
+        let beyond = match has_judge(stylizer.folder()) {
+            true => Some(open(JUDGE)?).filter(sees_all),
+            false => None,
         };
         Ok(Judge {
             stylizer,
+            content,
             objective: sight(open(&stylizer.settings().graph_name())?)?,
             beyond: beyond.map(sight).transpose()?,
         })
     }
 
-    /// The figures of `image`, at its own size; `content` is resized to it.
+    /// The figures of `image`, at its own size; the content is resized to it.
     ///
     /// # Errors
     /// A picture too small for the network, or a session that fails.
-    pub fn judge(&self, image: &Picture, content: &Picture) -> Result<Judgement, Error> {
+    pub fn judge(&self, image: &Picture) -> Result<Judgement, Error> {
         self.stylizer.check_judged(image)?;
-        let content = content.resize(image.width(), image.height());
+        let content = self.content.resize(image.width(), image.height());
         let seen = see(self.stylizer, &self.objective.graph, image)?;
         let aim = see(self.stylizer, &self.objective.graph, &content)?;
         Ok(Judgement {
@@ -71,7 +78,7 @@ impl<'a> Judge<'a> {
         let folder = self.stylizer.folder();
         match &self.beyond {
             Some(_) => None,
-            None if has_judge(folder) => Some("the style image is too small for them".to_owned()),
+            None if has_judge(folder) => Some("a style image is too small for them".to_owned()),
             None => Some(format!(
                 "{} has no {JUDGE}.features.onnx; export it with `make setup`",
                 folder.display()
@@ -105,6 +112,26 @@ fn is_large_enough(picture: &Picture, graph: &FeatureGraph) -> bool {
 
 fn see(stylizer: &Stylizer, graph: &FeatureGraph, picture: &Picture) -> Result<Features, ModelError> {
     graph.run(stylizer.engine(), to_tensor(picture).view())
+}
+
+/// The Gram matrices of all styles by layer, each times its share, added up.
+fn blend(
+    stylizer: &Stylizer,
+    graph: &FeatureGraph,
+    styles: &[(Picture, f64)],
+) -> Result<Vec<(String, Array2<f32>)>, ModelError> {
+    let mut sum: Vec<(String, Array2<f32>)> = Vec::new();
+    for (style, share) in styles {
+        let grams = see(stylizer, graph, style)?.grams;
+        if sum.is_empty() {
+            let nothing = |(layer, gram): &(String, Array2<f32>)| (layer.clone(), Array2::zeros(gram.dim()));
+            sum = grams.iter().map(nothing).collect();
+        }
+        for ((_, sum), (_, gram)) in sum.iter_mut().zip(&grams) {
+            sum.scaled_add(*share as f32, gram);
+        }
+    }
+    Ok(sum)
 }
 
 /// The distance at each layer; both have the same layers.

@@ -1,11 +1,12 @@
 //! The 3 x 3 convolution, stride 1, padding 1, with frozen weights, and its gradient.
 
-use super::edges::{Biased, Gated, Gradient, Pooled, Sink, Source, Spread, Stored, Whole};
 use super::parallel::Exec;
 use super::pass::Pass;
 use super::product::{BLOCK, BLOCK_LEN, Orientation, Packed};
 use super::scratch::Output;
 use super::simd::Isa;
+use super::sink::{Biased, Pooled, Sink, Stored};
+use super::source::{Framed, Gated, Gradient, Replicated, Source, Spread, Whole};
 use super::winograd::{self, PLANES};
 use super::{Pool, Size};
 
@@ -68,16 +69,31 @@ impl Conv3x3 {
             y: Output::new(y),
             size,
         };
-        self.forward_to(
-            x,
+        let sink = Biased {
+            stored,
+            bias: &self.bias,
+            floor,
+        };
+        self.forward_to(x, size, sink, exec);
+    }
+
+    /// `y = relu(conv(x) + bias)`, where the convolution sees the picture's edge around it, not zeros.
+    ///
+    /// Lengths and panics are those of [`Conv3x3::forward`].
+    pub fn forward_replicated(&self, x: &[f32], size: Size, y: &mut [f32], exec: Exec<'_>) {
+        assert_eq!(y.len(), self.outputs() * size.area(), "y does not fit");
+        assert_eq!(x.len(), self.inputs() * size.area(), "x does not fit");
+        let stored = Stored {
+            y: Output::new(y),
             size,
-            Biased {
-                stored,
-                bias: &self.bias,
-                floor,
-            },
-            exec,
-        );
+        };
+        let sink = Biased {
+            stored,
+            bias: &self.bias,
+            floor: 0.0,
+        };
+        let source = Replicated(Whole { data: x, size });
+        self.pass(Orientation::Plain, source, sink, size, exec);
     }
 
     /// `y = pool(relu(conv(x) + bias))`, `f32[outputs, height / 2, width / 2]`, an odd last row or
@@ -167,6 +183,40 @@ impl Conv3x3 {
         }
     }
 
+    /// The gradient of the input of [`Conv3x3::forward_replicated`], `f32[inputs, height, width]`, from that of its
+    /// output, `dy`, and its output `y`, both `f32[outputs, height, width]`; `size` is the input's.
+    ///
+    /// What the convolution gives back to the frame around the picture goes to the edge that was repeated there.
+    ///
+    /// # Panics
+    ///
+    /// When a length does not fit.
+    pub fn backward_replicated(&self, dy: &[f32], y: &[f32], size: Size, dx: &mut [f32], exec: Exec<'_>) {
+        assert_eq!(dx.len(), self.inputs() * size.area(), "dx does not fit");
+        let len = self.outputs() * size.area();
+        assert!(dy.len() == len && y.len() == len, "dy or y does not fit");
+        let framed = Size {
+            height: size.height + 2,
+            width: size.width + 2,
+        };
+        let len = self.inputs() * framed.area();
+        let mut buffer = exec.workspace.take(len);
+        let sink = Stored {
+            y: Output::new(&mut buffer[..len]),
+            size: framed,
+        };
+        let source = Framed(Gated {
+            data: dy,
+            gate: y,
+            size,
+        });
+        self.pass(Orientation::Transposed, source, sink, framed, exec);
+        let planes = dx.chunks_exact_mut(size.area());
+        planes
+            .zip(buffer.chunks_exact(framed.area()))
+            .for_each(|(dx, framed)| fold_frame(framed, size, dx));
+    }
+
     fn pass(
         &self,
         orientation: Orientation,
@@ -183,6 +233,20 @@ impl Conv3x3 {
             isa: self.isa,
         }
         .run(size, exec);
+    }
+}
+
+/// Adds a plane in a frame one pixel wide up to one without: what is in the frame goes to the nearest pixel.
+fn fold_frame(framed: &[f32], size: Size, plane: &mut [f32]) {
+    let Size { height, width } = size;
+    plane.fill(0.0);
+    for (row, framed) in framed.chunks_exact(width + 2).enumerate() {
+        let line = &mut plane[row.saturating_sub(1).min(height - 1) * width..][..width];
+        for (x, framed) in line.iter_mut().zip(&framed[1..]) {
+            *x += framed;
+        }
+        line[0] += framed[0];
+        line[width - 1] += framed[width + 1];
     }
 }
 

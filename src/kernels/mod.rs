@@ -7,11 +7,12 @@
 //! - [`Parallel`], [`Workspace`]: threads and scratch memory, lent by the caller;
 //! - `product`: the register-blocked matrix product that does the arithmetic of all layers;
 //! - `winograd`: the transforms of the 3 x 3 convolution;
-//! - `blocks`, `edges`, `pass`: how a layer is cut into blocks of tiles that stay in cache, where
-//!   their input comes from and where their output goes;
+//! - `blocks`, `source`, `sink`, `pass`: how a layer is cut into blocks of tiles that stay in cache,
+//!   where their input comes from and where their output goes;
 //! - [`Conv3x3`]: convolution with bias, ReLU and pooling fused, and its gradient;
 //! - [`gram()`], [`GramGradient`]: the style term; [`mean_square_difference`], [`content_gradient`]:
-//!   the content term;
+//!   the content term; [`normalize`]: their gradients brought to one size;
+//! - [`total_variation()`], [`total_variation_gradient`]: how rough a picture is;
 //! - [`pool()`], [`pool_gradient`]: pooling by itself, where the values before it are needed.
 
 #![allow(
@@ -22,24 +23,29 @@
 mod blocks;
 mod conv3x3;
 mod difference;
-mod edges;
 mod gram;
+mod normalize;
 mod parallel;
 mod pass;
 mod pool;
 mod product;
 mod scratch;
 mod simd;
+mod sink;
+mod source;
+mod total_variation;
 mod winograd;
 
 pub use conv3x3::Conv3x3;
 pub use difference::{content_gradient, mean_square_difference};
-pub use edges::Gradient;
 pub use gram::{GramGradient, gram};
+pub use normalize::normalize;
 pub use parallel::{Exec, Parallel, Threads};
 pub use pool::{pool, pool_gradient};
 pub use scratch::Workspace;
 pub use simd::Isa;
+pub use source::Gradient;
+pub use total_variation::{total_variation, total_variation_gradient};
 
 /// Height and width of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,10 +3,11 @@
 
 use super::Size;
 use super::blocks::{Grid, Run, Strip, even_parts, panels};
-use super::edges::{Sink, Source};
 use super::parallel::Exec;
 use super::product::{BLOCK, BlockRow, Orientation, Packed, Panel};
 use super::simd::{Isa, Job, Simd};
+use super::sink::Sink;
+use super::source::Source;
 use super::winograd::{self, PLANES, POINTS, TILE};
 use std::ops::Range;
 

@@ -14,15 +14,17 @@ use sha2::{Digest as _, Sha256};
 use super::ModelError;
 
 /// The contract version that this program understands.
-pub const CONTRACT_VERSION: &str = "1";
+pub const CONTRACT_VERSION: &str = "2";
 
-/// The two graphs of a preset.
+/// The graphs of a preset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Image to Gram matrices and content features.
     Features,
     /// Image, targets and weights to loss, terms and gradient.
     LossGradient,
+    /// The same, but the gradient that each layer's term adds has the L1 norm of its weight.
+    NormalizedGradient,
 }
 
 impl Kind {
@@ -31,6 +33,7 @@ impl Kind {
         match self {
             Kind::Features => "features",
             Kind::LossGradient => "loss_grad",
+            Kind::NormalizedGradient => "normalized_grad",
         }
     }
 }
@@ -219,6 +222,11 @@ impl Contract {
         self.path.with_file_name(&self.external_data.0)
     }
 
+    /// The sha256 of the file with the weights.
+    pub fn weights_digest(&self) -> &str {
+        &self.external_data.1
+    }
+
     fn check_weights(&self) -> Result<(), ModelError> {
         let path = self.weights_file();
         let found = file_digest(&path).map_err(|source| missing_or_unreadable(&path, source))?;
@@ -233,11 +241,12 @@ impl Contract {
         })
     }
 
-    /// The names of the loss terms in the graph's order: `style/relu1_1`, …, `content/relu4_2`.
+    /// The names of the loss terms in the graph's order: `style/relu1_1`, …, `content/relu4_2`, `tv`.
     pub fn term_names(&self) -> Vec<String> {
         let style = self.style_layers.iter().map(|layer| format!("style/{layer}"));
         style
             .chain(self.content_layers.iter().map(|layer| format!("content/{layer}")))
+            .chain(["tv".to_owned()])
             .collect()
     }
 }

@@ -9,7 +9,7 @@ use ort::value::TensorRef;
 
 use super::contract::{Kind, Operators};
 use super::operators::{KernelSet, Kernels};
-use super::{Contract, ModelError, session};
+use super::{Contract, ModelError, Padding, session};
 use crate::runtime::Engine;
 
 /// A features graph without a loss graph, its contract checked: `judge`, or that of any preset.
@@ -54,7 +54,7 @@ impl FeatureGraph {
     }
 
     /// Computes the features of `image`, f32 `[1, 3, height, width]` in the network's convention
-    /// ([`to_tensor`](crate::tensor::to_tensor)).
+    /// ([`to_tensor`](crate::tensor::to_tensor)), seen with zeros around it.
     ///
     /// # Errors
     /// The session cannot be built or fails.
@@ -70,7 +70,9 @@ impl FeatureGraph {
         let mut session = session::build(engine, (contract, kernels), None)?;
         let image: Array4<f32> = image.as_standard_layout().into_owned();
         let input = TensorRef::from_array_view(&image).map_err(failed)?;
-        let outputs = session.run(ort::inputs!["image" => input]).map_err(failed)?;
+        let padding = Padding::Zero.tensor().map_err(failed)?;
+        let inputs = ort::inputs!["image" => input, "padding" => padding];
+        let outputs = session.run(inputs).map_err(failed)?;
         Ok(Features {
             grams: take(&outputs, contract, "gram", &contract.style_layers)?,
             contents: take(&outputs, contract, "content", &contract.content_layers)?,
@@ -78,13 +80,15 @@ impl FeatureGraph {
     }
 }
 
+type ByLayer<D> = Vec<(String, Array<f32, D>)>;
+
 /// Copies the outputs `PREFIX/LAYER`.
 fn take<D: Dimension>(
     outputs: &SessionOutputs<'_>,
     contract: &Contract,
     prefix: &str,
     layers: &[String],
-) -> Result<Vec<(String, Array<f32, D>)>, ModelError> {
+) -> Result<ByLayer<D>, ModelError> {
     let wrong = |output: &str, shape: &[i64]| ModelError::WrongOutput {
         path: contract.path.clone(),
         output: output.to_owned(),

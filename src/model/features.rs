@@ -1,11 +1,11 @@
 //! The features graph: from the style and content images to the targets of the loss.
 
-use ndarray::{Array4, ArrayView4};
+use ndarray::{Array4, ArrayD, ArrayView4};
 use ort::session::Session;
-use ort::value::{DynValue, TensorRef};
+use ort::value::{DynValue, Tensor, TensorRef};
 
 use super::contract::Kind;
-use super::{Contract, Graphs, ModelError, session};
+use super::{Contract, Graphs, ModelError, Padding, session};
 use crate::runtime::Engine;
 
 /// What the painted image is compared with: inputs of the loss graph by name.
@@ -19,66 +19,117 @@ pub struct Targets {
     pub(super) size: (u32, u32),
 }
 
+/// A session of the features graph; it takes pictures of any size.
+pub struct FeatureSession<'a> {
+    contract: &'a Contract,
+    session: Session,
+    padding: Padding,
+}
+
 impl Graphs {
-    /// Computes the targets: the Gram matrices of `style` and the features of `content`.
-    ///
-    /// Both are images in the network's convention ([`to_tensor`](crate::tensor::to_tensor)), f32
-    /// `[1, 3, height, width]`, each of its own size.
+    /// Builds the session that computes targets.
     ///
     /// # Errors
-    /// The session cannot be built or fails.
-    pub fn targets(
-        &self,
-        engine: &Engine,
-        content: ArrayView4<'_, f32>,
-        style: ArrayView4<'_, f32>,
-    ) -> Result<Targets, ModelError> {
+    /// The session cannot be built.
+    pub fn features(&self, engine: &Engine) -> Result<FeatureSession<'_>, ModelError> {
         let (contract, kernels) = self.choose(engine, Kind::Features);
-        let mut session = session::build(engine, (contract, kernels), None)?;
-        let (_, _, height, width) = content.dim();
-        Ok(Targets {
-            grams: run(
-                &mut session,
-                contract,
-                style,
-                &names("gram", &contract.style_layers),
-            )?,
-            contents: run(
-                &mut session,
-                contract,
-                content,
-                &names("content", &contract.content_layers),
-            )?,
-            size: (width as u32, height as u32),
+        let session = session::build(engine, (contract, kernels), None)?;
+        Ok(FeatureSession {
+            contract,
+            session,
+            padding: self.padding,
         })
     }
 }
 
-fn names(prefix: &str, layers: &[String]) -> Vec<String> {
-    layers.iter().map(|layer| format!("{prefix}/{layer}")).collect()
+impl FeatureSession<'_> {
+    /// Computes the targets: the features of `content`, and the Gram matrices of `styles`, blended.
+    ///
+    /// All are images in the network's convention ([`to_tensor`](crate::tensor::to_tensor)), f32
+    /// `[1, 3, height, width]`, each of its own size. A style image comes with the share that its Gram matrices have in
+    /// the sum; the shares add up to 1.
+    ///
+    /// # Errors
+    /// The session fails.
+    pub fn targets(
+        &mut self,
+        content: ArrayView4<'_, f32>,
+        styles: &[(ArrayView4<'_, f32>, f64)],
+    ) -> Result<Targets, ModelError> {
+        let (_, _, height, width) = content.dim();
+        let contents = names("content", &self.contract.content_layers);
+        Ok(Targets {
+            grams: self.grams(styles)?,
+            contents: self.run(content, &contents)?,
+            size: (width as u32, height as u32),
+        })
+    }
+
+    /// The blended Gram matrices by name.
+    fn grams(
+        &mut self,
+        styles: &[(ArrayView4<'_, f32>, f64)],
+    ) -> Result<Vec<(String, DynValue)>, ModelError> {
+        let names = names("gram", &self.contract.style_layers);
+        let parts = styles
+            .iter()
+            .map(|(style, share)| Ok((self.run(*style, &names)?, *share)))
+            .collect::<Result<Vec<_>, ModelError>>()?;
+        let blended = names.into_iter().enumerate().map(|(layer, name)| {
+            let layers = parts.iter().map(|(grams, share)| (&grams[layer].1, *share));
+            let blended = blend(layers).map_err(|source| ModelError::Run {
+                path: self.contract.path.clone(),
+                source,
+            })?;
+            Ok((name, blended))
+        });
+        blended.collect()
+    }
+
+    /// Runs the graph on `image` and keeps the outputs in `wanted`.
+    fn run(
+        &mut self,
+        image: ArrayView4<'_, f32>,
+        wanted: &[String],
+    ) -> Result<Vec<(String, DynValue)>, ModelError> {
+        let contract = self.contract;
+        let failed = |source| ModelError::Run {
+            path: contract.path.clone(),
+            source,
+        };
+        let image: Array4<f32> = image.as_standard_layout().into_owned();
+        let input = TensorRef::from_array_view(&image).map_err(failed)?;
+        let padding = self.padding.tensor().map_err(failed)?;
+        let inputs = ort::inputs!["image" => input, "padding" => padding];
+        let mut outputs = self.session.run(inputs).map_err(failed)?;
+        let mut take = |name: &String| {
+            let value = outputs.remove(name).ok_or_else(|| ModelError::WrongOutput {
+                path: contract.path.clone(),
+                output: name.clone(),
+                shape: Vec::new(),
+            })?;
+            Ok((name.clone(), value))
+        };
+        wanted.iter().map(&mut take).collect()
+    }
 }
 
-/// Runs the features graph on `image` and keeps the outputs in `wanted`.
-fn run(
-    session: &mut Session,
-    contract: &Contract,
-    image: ArrayView4<'_, f32>,
-    wanted: &[String],
-) -> Result<Vec<(String, DynValue)>, ModelError> {
-    let failed = |source| ModelError::Run {
-        path: contract.path.clone(),
-        source,
-    };
-    let image: Array4<f32> = image.as_standard_layout().into_owned();
-    let input = TensorRef::from_array_view(&image).map_err(failed)?;
-    let mut outputs = session.run(ort::inputs!["image" => input]).map_err(failed)?;
-    let mut take = |name: &String| {
-        let value = outputs.remove(name).ok_or_else(|| ModelError::WrongOutput {
-            path: contract.path.clone(),
-            output: name.clone(),
-            shape: Vec::new(),
-        })?;
-        Ok((name.clone(), value))
-    };
-    wanted.iter().map(&mut take).collect()
+/// The sum of matrices of one shape, each times its share; summed in double precision.
+fn blend<'a>(parts: impl Iterator<Item = (&'a DynValue, f64)>) -> ort::Result<DynValue> {
+    let mut sum: Option<ArrayD<f64>> = None;
+    for (part, share) in parts {
+        let part = part
+            .try_extract_array::<f32>()?
+            .mapv(|value| share * f64::from(value));
+        sum = Some(match sum {
+            Some(sum) => sum + part,
+            None => part,
+        });
+    }
+    let sum = sum.unwrap_or_default().mapv(|value| value as f32);
+    Ok(Tensor::from_array(sum)?.into_dyn())
+}
+
+fn names(prefix: &str, layers: &[String]) -> Vec<String> {
+    layers.iter().map(|layer| format!("{prefix}/{layer}")).collect()
 }

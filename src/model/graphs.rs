@@ -6,19 +6,33 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::ModelError;
 use super::contract::{Contract, Kind, Operators, file_digest};
 use super::operators::{KernelSet, Kernels};
+use super::{ModelError, Padding};
 use crate::runtime::Engine;
 use crate::runtime::locate::{in_repository, program_folder};
+
+/// How a preset's graphs are run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GraphOptions {
+    /// The kernels of the CPU provider.
+    pub kernels: KernelSet,
+    /// What the first convolution sees around a picture.
+    pub padding: Padding,
+    /// Whether the gradient that each layer's term adds has the L1 norm of its weight, as neural-style's
+    /// `-normalize_gradients` has it. It is then not the gradient of the loss.
+    pub normalize_gradients: bool,
+}
 
 /// The two graphs of a preset, their contracts checked.
 #[derive(Clone, Debug)]
 pub struct Graphs {
     /// `PRESET.features.onnx`.
     pub features: Contract,
-    /// `PRESET.loss_grad.onnx`.
+    /// `PRESET.loss_grad.onnx`, or `PRESET.normalized_grad.onnx`.
     pub loss_gradient: Contract,
+    /// What the first convolution sees around a picture.
+    pub(super) padding: Padding,
     /// The same for the processor, if they are there and wanted.
     cpu: Option<CpuGraphs>,
 }
@@ -32,13 +46,17 @@ struct CpuGraphs {
 }
 
 impl Graphs {
-    /// Opens the graphs called `name` (`gatys`, `gatys-avg`, …) in `folder`, to run on these kernels.
+    /// Opens the graphs called `name` (`gatys`, `gatys-avg`, …) in `folder`, to be run so.
     ///
     /// # Errors
     /// They are missing, cut, of another contract, do not belong together, or their weights are missing or changed.
-    pub fn open(folder: &Path, name: &str, kernels: KernelSet) -> Result<Graphs, ModelError> {
+    pub fn open(folder: &Path, name: &str, options: GraphOptions) -> Result<Graphs, ModelError> {
+        let kind = match options.normalize_gradients {
+            false => Kind::LossGradient,
+            true => Kind::NormalizedGradient,
+        };
         let file = |kind: Kind| Operators::Portable.file(folder, name, kind);
-        let (features, loss_gradient) = (file(Kind::Features), file(Kind::LossGradient));
+        let (features, loss_gradient) = (file(Kind::Features), file(kind));
         if !features.exists() && !loss_gradient.exists() {
             return Err(ModelError::UnknownPreset {
                 preset: name.to_owned(),
@@ -48,11 +66,14 @@ impl Graphs {
         }
         let features = Contract::read(&features, Kind::Features)?;
         let mut graphs = Graphs {
-            loss_gradient: features.read_other(&loss_gradient, Kind::LossGradient, Operators::Portable)?,
+            loss_gradient: features.read_other(&loss_gradient, kind, Operators::Portable)?,
             features,
+            padding: options.padding,
             cpu: None,
         };
-        graphs.cpu = graphs.read_cpu(folder, name, kernels)?;
+        if let Some(kernels) = Kernels::choose(options.kernels) {
+            graphs.cpu = graphs.read_cpu(folder, name, kind, kernels)?;
+        }
         Ok(graphs)
     }
 
@@ -60,20 +81,18 @@ impl Graphs {
         &self,
         folder: &Path,
         name: &str,
-        kernels: KernelSet,
+        kind: Kind,
+        kernels: Arc<Kernels>,
     ) -> Result<Option<CpuGraphs>, ModelError> {
         let file = |kind: Kind| Operators::Cpu.file(folder, name, kind);
-        let (features, loss_gradient) = (file(Kind::Features), file(Kind::LossGradient));
-        let Some(kernels) = Kernels::choose(kernels) else {
-            return Ok(None);
-        };
+        let (features, loss_gradient) = (file(Kind::Features), file(kind));
         if !features.exists() && !loss_gradient.exists() {
             return Ok(None);
         }
         let read = |path: &Path, kind: Kind| self.features.read_other(path, kind, Operators::Cpu);
         Ok(Some(CpuGraphs {
             features: read(&features, Kind::Features)?,
-            loss_gradient: read(&loss_gradient, Kind::LossGradient)?,
+            loss_gradient: read(&loss_gradient, kind)?,
             kernels,
         }))
     }
@@ -83,10 +102,23 @@ impl Graphs {
         let cpu = self.cpu.as_ref().filter(|_| engine.is_cpu());
         match (cpu, kind) {
             (Some(cpu), Kind::Features) => (&cpu.features, Some(&cpu.kernels)),
-            (Some(cpu), Kind::LossGradient) => (&cpu.loss_gradient, Some(&cpu.kernels)),
+            (Some(cpu), _) => (&cpu.loss_gradient, Some(&cpu.kernels)),
             (None, Kind::Features) => (&self.features, None),
-            (None, Kind::LossGradient) => (&self.loss_gradient, None),
+            (None, _) => (&self.loss_gradient, None),
         }
+    }
+
+    /// The graphs that `engine` runs.
+    pub fn chosen(&self, engine: &Engine) -> [&Contract; 2] {
+        [Kind::Features, Kind::LossGradient].map(|kind| self.choose(engine, kind).0)
+    }
+
+    /// The kernels that the network runs on; `None` for those of a provider other than the processor's.
+    pub fn kernels(&self, engine: &Engine) -> Option<KernelSet> {
+        let own = self.choose(engine, Kind::LossGradient).1;
+        engine
+            .is_cpu()
+            .then(|| own.map_or(KernelSet::OnnxRuntime, |kernels| kernels.set()))
     }
 
     /// Checks that a picture of `size` (width, height in pixels) is large enough for the deepest layer. `what` and

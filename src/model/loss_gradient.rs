@@ -5,38 +5,11 @@ use ort::session::{IoBinding, Session};
 use ort::value::{DynValue, Tensor, TensorValueType};
 
 use super::contract::Kind;
-use super::{Contract, Evaluation, Graphs, LossGradient, ModelError, ObjectiveError, Targets, session};
+use super::{
+    Contract, Evaluation, Graphs, LossGradient, ModelError, ObjectiveError, Padding, Targets, Weights,
+    session,
+};
 use crate::runtime::{DeviceMemory, Engine, Placement};
-
-/// The weights of the style and content terms.
-#[derive(Clone, Copy, Debug)]
-pub struct Weights {
-    /// The style weight W: the term of a layer with C channels is `W / C²` times the mean squared difference of
-    /// the Gram matrices (Gatys et al. 2016, equations 4 and 5, with the weights of the authors' own code).
-    pub style: f64,
-    /// The factor of the mean squared difference of the content features.
-    pub content: f64,
-}
-
-impl Weights {
-    /// The weight that the others are measured in: the style weight, or the content weight if there is no style.
-    pub fn unit(self) -> f64 {
-        if self.style > 0.0 {
-            self.style
-        } else {
-            self.content
-        }
-    }
-
-    /// The same weights in that unit. The graph rounds weights to f32; these it rounds alike whatever the unit, so
-    /// that weights of another scale lead to the same picture.
-    pub fn relative(self) -> Weights {
-        Weights {
-            style: self.style / self.unit(),
-            content: self.content / self.unit(),
-        }
-    }
-}
 
 /// A session of the loss graph with its targets and weights bound; one run is one evaluation.
 ///
@@ -66,7 +39,7 @@ impl Graphs {
         let (contract, kernels) = self.choose(engine, Kind::LossGradient);
         let session = session::build(engine, (contract, kernels), Some(targets.size))?;
         let placement = engine.placement(&session);
-        let bound = bind(&session, targets, weights, engine.memory());
+        let bound = bind(&session, targets, (&weights, self.padding), engine.memory());
         let (binding, image, resident) = bound.map_err(|source| ModelError::Session {
             path: contract.path.clone(),
             source,
@@ -88,7 +61,7 @@ impl Graphs {
 fn bind(
     session: &Session,
     targets: &Targets,
-    weights: Weights,
+    (weights, padding): (&Weights, Padding),
     memory: Option<DeviceMemory>,
 ) -> ort::Result<(IoBinding, Tensor<f32>, Option<Tensor<f32>>)> {
     let mut binding = session.create_binding()?;
@@ -98,15 +71,18 @@ fn bind(
     let style: Vec<f32> = targets
         .grams
         .iter()
-        .map(|(_, gram)| (weights.style / channels(gram).powi(2)) as f32)
+        .zip(&weights.style)
+        .map(|((_, gram), weight)| (weight / channels(gram).powi(2)) as f32)
         .collect();
-    let content = vec![weights.content as f32; targets.contents.len()];
+    let content: Vec<f32> = weights.content.iter().map(|&weight| weight as f32).collect();
     let (style_layers, content_layers) = (style.len(), content.len());
     binding.bind_input("style_weight", &Tensor::from_array(([style_layers], style))?)?;
     binding.bind_input(
         "content_weight",
         &Tensor::from_array(([content_layers], content))?,
     )?;
+    binding.bind_input("tv_weight", &scalar(weights.tv as f32)?)?;
+    binding.bind_input("padding", &padding.tensor()?)?;
 
     let (width, height) = targets.size;
     let image_shape = [1, 3, height as usize, width as usize];
@@ -125,6 +101,7 @@ fn bind(
     binding.bind_output("loss", Tensor::<f32>::new(outputs, [0_usize; 0])?)?;
     binding.bind_output("style_losses", Tensor::<f32>::new(outputs, [style_layers])?)?;
     binding.bind_output("content_losses", Tensor::<f32>::new(outputs, [content_layers])?)?;
+    binding.bind_output("tv_loss", Tensor::<f32>::new(outputs, [0_usize; 0])?)?;
     let resident = match replayed {
         Some(_) => {
             let image = Tensor::<f32>::new(&device, image_shape)?;
@@ -134,6 +111,11 @@ fn bind(
         None => None,
     };
     Ok((binding, Tensor::<f32>::new(&host, image_shape)?, resident))
+}
+
+/// A tensor of one number, without dimensions.
+pub(super) fn scalar(number: f32) -> ort::Result<Tensor<f32>> {
+    Tensor::from_array(([0_usize; 0], vec![number]))
 }
 
 /// An allocator of the memory that is asked for, or of the processor's.
@@ -171,6 +153,7 @@ impl OnnxLossGradient {
         let on_device = self.resident.is_some();
         let mut terms = read(&outputs["style_losses"], on_device)?;
         terms.extend(read(&outputs["content_losses"], on_device)?);
+        terms.extend(read(&outputs["tv_loss"], on_device)?);
         if on_device {
             gradient.copy_from_slice(&read(&outputs["gradient"], true)?);
         } else {
@@ -217,7 +200,7 @@ mod tests {
     use ndarray::Array4;
 
     use super::*;
-    use crate::model::KernelSet;
+    use crate::model::{GraphOptions, KernelSet};
     use crate::runtime::{Request, Runtime, Sought};
 
     /// The processor's own memory in the part of a card's.
@@ -241,16 +224,19 @@ mod tests {
         let runtime = Runtime::load(&Sought::default()).unwrap();
         let engine = Engine::start(&runtime, &Request::default(), 1).unwrap();
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-        let graphs = Graphs::open(&folder, "gatys", KernelSet::OnnxRuntime).unwrap();
-        let (content, style) = (noise(24, 32, 1), noise(20, 28, 2));
-        let targets = graphs.targets(&engine, content.view(), style.view()).unwrap();
-        let weights = Weights {
-            style: 1e3,
-            content: 1.0,
+        let options = GraphOptions {
+            kernels: KernelSet::OnnxRuntime,
+            ..GraphOptions::default()
         };
-        let mut plain = graphs.loss_gradient(&engine, &targets, weights).unwrap();
-        let mut resident = graphs.loss_gradient(&engine, &targets, weights).unwrap();
-        let bound = bind(&resident.session, &targets, weights, Some(stand_in())).unwrap();
+        let graphs = Graphs::open(&folder, "gatys", options).unwrap();
+        let (content, style) = (noise(24, 32, 1), noise(20, 28, 2));
+        let mut features = graphs.features(&engine).unwrap();
+        let targets = features.targets(content.view(), &[(style.view(), 1.0)]).unwrap();
+        let weights = Weights::uniform(&graphs.loss_gradient, 1e3, 1.0, 1e-3);
+        let mut plain = graphs.loss_gradient(&engine, &targets, weights.clone()).unwrap();
+        let mut resident = graphs.loss_gradient(&engine, &targets, weights.clone()).unwrap();
+        let given = (&weights, Padding::Zero);
+        let bound = bind(&resident.session, &targets, given, Some(stand_in())).unwrap();
         (resident.binding, resident.image, resident.resident) = bound;
         assert!(resident.resident.is_some());
 

@@ -1,7 +1,7 @@
 //! The graph contract, and the one trait through which the rest of the program evaluates it.
 //!
-//! [`Graphs`] finds a preset's two graphs and checks them; [`Graphs::targets`] runs the features graph on the
-//! style and content images; [`Graphs::loss_gradient`] binds those targets to the loss graph once, after which
+//! [`Graphs`] finds a preset's two graphs and checks them; [`FeatureSession::targets`] runs the features graph
+//! on the style and content images; [`Graphs::loss_gradient`] binds those targets to the loss graph once, after which
 //! every evaluation is one run. [`FeatureGraph`] looks at pictures without a loss. Nothing outside this module runs a
 //! session.
 
@@ -12,25 +12,51 @@ mod graphs;
 mod loss_gradient;
 mod operators;
 mod session;
+mod weights;
 
 use std::error::Error as StdError;
 use std::path::PathBuf;
 
 pub use contract::Contract;
 pub use feature_graph::{FeatureGraph, Features};
-pub use features::Targets;
-pub use graphs::{GraphFile, Graphs, default_folder, list_graphs};
-pub use loss_gradient::{OnnxLossGradient, Weights};
+pub use features::{FeatureSession, Targets};
+pub use graphs::{GraphFile, GraphOptions, Graphs, default_folder, list_graphs};
+pub use loss_gradient::OnnxLossGradient;
 pub use operators::{KernelSet, UnusableKernels};
+pub use weights::{LayerFactors, NoLayerFactors, Weights};
+
+use ort::value::Tensor;
+use serde::{Deserialize, Serialize};
 
 use crate::runtime::EngineError;
+
+/// What the first convolution sees around a picture; the others see zeros.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Padding {
+    /// Zeros, which are the mean colour, as the network was trained.
+    #[default]
+    Zero,
+    /// The picture's edge, repeated.
+    Replicate,
+}
+
+impl Padding {
+    /// As the graphs take it.
+    fn tensor(self) -> ort::Result<Tensor<f32>> {
+        loss_gradient::scalar(match self {
+            Padding::Zero => 0.0,
+            Padding::Replicate => 1.0,
+        })
+    }
+}
 
 /// The loss at one image, and the weighted terms it is the sum of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
     /// The total loss: the sum of all terms.
     pub loss: f64,
-    /// The weighted terms in the graph's order: the style layers', then the content layers'.
+    /// The weighted terms in the graph's order: the style layers', the content layers', the total variation.
     pub terms: Vec<f64>,
 }
 
@@ -41,7 +67,7 @@ pub type ObjectiveError = Box<dyn StdError + Send + Sync + 'static>;
 ///
 /// ONNX Runtime sits behind this trait, so that the optimiser can be tested on functions whose minimum is known.
 pub trait LossGradient {
-    /// The names of [`Evaluation::terms`], in their order: `style/relu1_1`, …, `content/relu4_2`.
+    /// The names of [`Evaluation::terms`], in their order: `style/relu1_1`, …, `content/relu4_2`, `tv`.
     fn term_names(&self) -> &[String];
 
     /// Evaluates the loss at `image` and writes its gradient.
@@ -110,7 +136,7 @@ pub enum ModelError {
     },
     /// The graph has another contract than this program.
     #[error(
-        "{path}: impasto.{key} is {found:?}, but this program needs {expected:?}; export the graphs again with `make setup`"
+        "{path}: impasto.{key} is {found:?}, but this program needs {expected:?}; export the graphs again with `make setup`, or `make graphs` if they are your own"
     )]
     WrongContract {
         /// The file.
@@ -164,6 +190,23 @@ pub enum ModelError {
         /// The flag that changes it.
         option: &'static str,
     },
+    /// A weight is given for a layer that the graph's loss does not look at.
+    #[error("there is no {kind} layer {layer} in the graph {graph}; there are: {layers}")]
+    UnknownLayer {
+        /// `style` or `content`.
+        kind: &'static str,
+        /// The layer.
+        layer: String,
+        /// The preset.
+        graph: String,
+        /// The layers of that kind, comma separated.
+        layers: String,
+    },
+    /// All weights are 0.
+    #[error(
+        "the weights of all layers are 0, so there is nothing to paint; give at least one layer a weight"
+    )]
+    NoWeight,
     /// The provider cannot build sessions.
     #[error(transparent)]
     Engine(#[from] EngineError),

@@ -13,10 +13,12 @@ pub use animation::{Animation, MAX_FRAMES};
 pub use output::OutputError;
 #[cfg(feature = "charts")]
 pub use plot::Plot;
-pub use preview::{Previews, preview_path};
-pub use trace::{Recorder, Trace};
+pub use preview::{Previews, When};
+pub use trace::Recorder;
 
+use crate::finish::Finish;
 use crate::model::Evaluation;
+use crate::picture::Picture;
 use crate::runtime::Placement;
 
 /// What an observer is told.
@@ -25,28 +27,51 @@ use crate::runtime::Placement;
 pub enum Event<'a> {
     /// The graph is on a provider other than the processor; this is where its nodes run.
     Placed(&'a Placement),
-    /// Sessions are ready, the optimisation begins.
+    /// The session of a scale is ready, its optimisation begins.
     Started(Started<'a>),
     /// The graph has run once.
     Evaluated(Evaluated<'a>),
     /// The optimiser has accepted a point; `image` is that point.
     Iterated(Iterated<'a>),
+    /// A scale that is not the last has come to its end with this picture.
+    ScaleDone(&'a Picture),
     /// The optimiser restarts from the best point with an empty history; the text says why.
     Restarted(&'a str),
 }
 
-/// The beginning of an optimisation.
+/// The beginning of the optimisation at one scale.
 #[derive(Debug, Clone, Copy)]
 pub struct Started<'a> {
+    /// Which scale of the schedule it is, counted from 0.
+    pub scale: usize,
+    /// All scales of the run from coarse to fine.
+    pub schedule: &'a [Planned],
+    /// The names of the loss terms, in the order of [`Evaluation::terms`].
+    pub term_names: &'a [String],
+    /// Makes pictures of the points, as the result will be one.
+    pub finish: &'a Finish,
+}
+
+/// A scale of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Planned {
     /// The painted picture's width in pixels.
     pub width: u32,
     /// Its height in pixels.
     pub height: u32,
-    /// The names of the loss terms, in the order of [`Evaluation::terms`].
-    pub term_names: &'a [String],
+    /// Iterations at most.
+    pub iterations: u64,
 }
 
-/// One run of the graph.
+impl Started<'_> {
+    /// The painted picture's width and height in pixels at this scale.
+    pub fn size(&self) -> (u32, u32) {
+        let planned = self.schedule[self.scale];
+        (planned.width, planned.height)
+    }
+}
+
+/// One run of the graph. The counts are those of the whole run, over all scales.
 #[derive(Debug, Clone, Copy)]
 pub struct Evaluated<'a> {
     /// Runs of the graph so far, this one included: 1 at the first.
@@ -57,7 +82,7 @@ pub struct Evaluated<'a> {
     pub result: &'a Evaluation,
 }
 
-/// One accepted step of the optimiser.
+/// One accepted step of the optimiser. The counts are those of the whole run, over all scales.
 #[derive(Debug, Clone, Copy)]
 pub struct Iterated<'a> {
     /// Accepted points so far, this one included: 1 at the first.
@@ -82,42 +107,38 @@ impl<F: FnMut(&Event<'_>) -> ControlFlow<()>> Observer for F {
     }
 }
 
-/// Passes events on with their losses multiplied: the optimiser works on a loss in a unit of its own.
-pub(crate) struct InUnits<'a> {
-    unit: f64,
-    observer: &'a mut dyn Observer,
+/// Passes the events of one optimisation on as those of the whole run.
+pub(crate) struct Relayed<'a> {
+    /// The optimiser's losses are multiples of this.
+    pub(crate) unit: f64,
+    /// Iterations of the scales before.
+    pub(crate) iterations: u64,
+    /// Evaluations of the scales before.
+    pub(crate) evaluations: u64,
+    pub(crate) observer: &'a mut dyn Observer,
 }
 
-impl<'a> InUnits<'a> {
-    /// Tells `observer` losses in multiples of `unit`.
-    pub(crate) fn of(unit: f64, observer: &'a mut dyn Observer) -> Self {
-        Self { unit, observer }
-    }
-}
-
-impl Observer for InUnits<'_> {
+impl Observer for Relayed<'_> {
     fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
         match event {
             Event::Evaluated(evaluated) => {
+                let Evaluation { loss, terms } = evaluated.result;
                 let result = Evaluation {
-                    loss: evaluated.result.loss * self.unit,
-                    terms: evaluated
-                        .result
-                        .terms
-                        .iter()
-                        .map(|term| term * self.unit)
-                        .collect(),
+                    loss: loss * self.unit,
+                    terms: terms.iter().map(|term| term * self.unit).collect(),
                 };
                 self.observer.observe(&Event::Evaluated(Evaluated {
+                    evaluation: self.evaluations + evaluated.evaluation,
+                    iteration: self.iterations + evaluated.iteration,
                     result: &result,
-                    ..*evaluated
                 }))
             }
-            Event::Iterated(iterated) => {
-                let loss = iterated.loss * self.unit;
-                self.observer
-                    .observe(&Event::Iterated(Iterated { loss, ..*iterated }))
-            }
+            Event::Iterated(iterated) => self.observer.observe(&Event::Iterated(Iterated {
+                iteration: self.iterations + iterated.iteration,
+                evaluation: self.evaluations + iterated.evaluation,
+                loss: iterated.loss * self.unit,
+                image: iterated.image,
+            })),
             other => self.observer.observe(other),
         }
     }
@@ -137,5 +158,29 @@ impl Observer for Fanout<'_> {
             .into_iter()
             .find(ControlFlow::is_break)
             .unwrap_or(ControlFlow::Continue(()))
+    }
+}
+
+/// Ends the optimisation after so many evaluations.
+pub struct UpTo {
+    left: u64,
+}
+
+impl UpTo {
+    /// The first evaluation from now is the first of `evaluations`, of which there is always one.
+    pub fn new(evaluations: u64) -> UpTo {
+        UpTo { left: evaluations }
+    }
+}
+
+impl Observer for UpTo {
+    fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
+        if matches!(event, Event::Evaluated(_)) {
+            self.left = self.left.saturating_sub(1);
+            if self.left == 0 {
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
     }
 }

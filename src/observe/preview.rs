@@ -1,31 +1,79 @@
-//! Numbered previews of the picture while it is painted.
+//! Previews of the picture while it is painted.
 
+use std::num::NonZero;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::{Event, Observer};
-use crate::picture::PictureError;
-use crate::tensor::from_values;
+use super::{Event, Iterated, Observer, Planned};
+use crate::finish::Finish;
+use crate::picture::{Encoding, Picture, PictureError};
 
-/// Saves the picture every so many iterations beside the output: `out-00050.png` for `out.png`.
+/// Saves the picture beside the output while it is painted.
 pub struct Previews {
     output: PathBuf,
-    every: u64,
+    when: When,
     overwrite: bool,
-    size: (u32, u32),
+    encoding: Encoding,
+    finish: Option<Finish>,
     failure: Option<PictureError>,
 }
 
+/// When previews are saved.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct When {
+    /// Every so many iterations: `out-00050.png` for `out.png`.
+    pub every: Option<NonZero<u64>>,
+    /// After each scale but the last: `out-128x96.png`.
+    pub each_scale: bool,
+}
+
+impl When {
+    /// The files that a run of this schedule writes beside `output`, if it goes to its end.
+    pub fn files(self, output: &Path, schedule: &[Planned]) -> Vec<PathBuf> {
+        let iterations: u64 = schedule.iter().map(|planned| planned.iterations).sum();
+        let numbers = self.every.into_iter().flat_map(|every| {
+            (1..=iterations / every).map(move |index| iteration_path(output, index * every.get()))
+        });
+        let coarse = &schedule[..schedule.len().saturating_sub(1)];
+        let sizes = coarse.iter().filter(|_| self.each_scale);
+        let sizes = sizes.map(|planned| scale_path(output, (planned.width, planned.height)));
+        numbers.chain(sizes).collect()
+    }
+}
+
 impl Previews {
-    /// Previews of `output` every `every` iterations, at least 1. An existing file is replaced only with `overwrite`.
-    pub fn new(output: &Path, every: u64, overwrite: bool) -> Previews {
+    /// Previews of `output`. An existing file is replaced only with `overwrite`.
+    pub fn new(output: &Path, when: When, overwrite: bool, encoding: Encoding) -> Previews {
         Previews {
             output: output.to_path_buf(),
-            every: every.max(1),
+            when,
             overwrite,
-            size: (0, 0),
+            encoding,
+            finish: None,
             failure: None,
         }
+    }
+
+    fn iterated(&self, step: &Iterated<'_>) -> Result<(), PictureError> {
+        let due = self.when.every.is_some_and(|every| step.iteration % every == 0);
+        match &self.finish {
+            Some(finish) if due => self.save(
+                &finish.picture(step.image),
+                &iteration_path(&self.output, step.iteration),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    fn scale_done(&self, picture: &Picture) -> Result<(), PictureError> {
+        match self.when.each_scale {
+            true => self.save(picture, &scale_path(&self.output, picture.size())),
+            false => Ok(()),
+        }
+    }
+
+    fn save(&self, picture: &Picture, path: &Path) -> Result<(), PictureError> {
+        picture.save_as(path, self.overwrite, &self.encoding)
     }
 
     /// Whether all previews could be saved.
@@ -39,25 +87,37 @@ impl Previews {
 
 impl Observer for Previews {
     fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
-        match event {
-            Event::Started(started) => self.size = (started.width, started.height),
-            Event::Iterated(step) if step.iteration % self.every == 0 => {
-                let picture = from_values(step.image, self.size.0, self.size.1);
-                let path = preview_path(&self.output, step.iteration);
-                if let Err(failure) = picture.save(&path, self.overwrite) {
-                    self.failure = Some(failure);
-                    return ControlFlow::Break(());
-                }
+        let saved = match event {
+            Event::Started(started) => {
+                self.finish = Some(started.finish.clone());
+                Ok(())
             }
-            _ => {}
+            Event::Iterated(step) => self.iterated(step),
+            Event::ScaleDone(picture) => self.scale_done(picture),
+            _ => Ok(()),
+        };
+        match saved {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(failure) => {
+                self.failure.get_or_insert(failure);
+                ControlFlow::Break(())
+            }
         }
-        ControlFlow::Continue(())
     }
 }
 
-/// The preview's name: the output's, with the iteration in five digits before the extension.
-pub fn preview_path(output: &Path, iteration: u64) -> PathBuf {
+/// The output's name with the iteration in five digits before the extension.
+fn iteration_path(output: &Path, iteration: u64) -> PathBuf {
+    beside(output, &format!("{iteration:05}"))
+}
+
+/// The output's name with a scale's size before the extension.
+fn scale_path(output: &Path, (width, height): (u32, u32)) -> PathBuf {
+    beside(output, &format!("{width}x{height}"))
+}
+
+fn beside(output: &Path, what: &str) -> PathBuf {
     let stem = output.file_stem().unwrap_or_default().to_string_lossy();
     let extension = output.extension().unwrap_or_default().to_string_lossy();
-    output.with_file_name(format!("{stem}-{iteration:05}.{extension}"))
+    output.with_file_name(format!("{stem}-{what}.{extension}"))
 }

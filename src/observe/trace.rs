@@ -1,18 +1,12 @@
-//! A record of a run: its settings, its versions and the loss at every evaluation, as one JSON object.
+//! The course of a run: the loss at every evaluation.
 
-use std::collections::BTreeMap;
-use std::io::{self, Write as _};
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::time::Instant;
 
 use serde::ser::{SerializeMap as _, Serializer};
 use serde::{Serialize, ser};
 
 use super::{Event, Observer};
-use crate::atomic;
-use crate::config::Settings;
-use crate::model::Contract;
 
 /// Records every evaluation.
 pub struct Recorder {
@@ -59,6 +53,13 @@ impl Recorder {
     }
 }
 
+impl Serialize for Recorder {
+    /// As a list of the evaluations.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.evaluations.serialize(serializer)
+    }
+}
+
 impl Default for Recorder {
     fn default() -> Self {
         Recorder::new()
@@ -69,7 +70,7 @@ impl Observer for Recorder {
     fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
         match event {
             Event::Started(started) => {
-                self.size = (started.width, started.height);
+                self.size = started.size();
                 self.term_names = started.term_names.to_vec();
             }
             Event::Evaluated(evaluated) => self.evaluations.push(Record {
@@ -89,42 +90,5 @@ impl Observer for Recorder {
             _ => {}
         }
         ControlFlow::Continue(())
-    }
-}
-
-/// The whole record of a run.
-#[derive(Serialize)]
-pub struct Trace<'a> {
-    /// The resolved settings.
-    pub settings: &'a Settings,
-    /// `impasto`, `contract`, `onnxruntime`, …: the versions of what took part.
-    pub versions: BTreeMap<&'static str, String>,
-    /// What the loss graph says of itself.
-    pub graph: &'a Contract,
-    /// The pictures by role: path, sha256.
-    pub inputs: BTreeMap<&'static str, BTreeMap<&'static str, String>>,
-    /// The painted picture's width and height in pixels.
-    pub size: (u32, u32),
-    /// Why the optimisation stopped.
-    pub stop: String,
-    /// Every evaluation; seconds count from the start of the run.
-    #[serde(serialize_with = "records")]
-    pub evaluations: &'a Recorder,
-}
-
-fn records<S: Serializer>(recorder: &&Recorder, serializer: S) -> Result<S::Ok, S::Error> {
-    recorder.evaluations.serialize(serializer)
-}
-
-impl Trace<'_> {
-    /// Writes the trace to `path`, atomically: the file is whole or not there.
-    ///
-    /// # Errors
-    /// The folder or file cannot be written, or there is a file and `overwrite` is not set.
-    pub fn write(&self, path: &Path, overwrite: bool) -> io::Result<()> {
-        atomic::write(path, overwrite, |file| {
-            serde_json::to_writer_pretty(&mut *file, self)?;
-            file.write_all(b"\n")
-        })
     }
 }

@@ -3,6 +3,8 @@
 use std::num::NonZero;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
 use super::OptimizeError;
 
 /// How to optimise, and when to stop.
@@ -33,7 +35,10 @@ impl Default for Options {
 }
 
 /// A way to get from point to point.
-#[derive(Debug, Clone, PartialEq)]
+///
+/// Its serialised form has the names of the program's flags.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "optimizer", rename_all = "lowercase")]
 pub enum Method {
     /// Limited-memory BFGS (Liu and Nocedal 1989) with the line search of Moré and Thuente (1994).
     Lbfgs {
@@ -54,7 +59,8 @@ impl Default for Method {
 }
 
 /// Adam's numbers.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct AdamOptions {
     /// How far a step moves a pixel, in grey levels, more than 0. Default: 5, as style-transfer-pytorch has it
     /// (0.02 of the range); neural-style takes 10.
@@ -66,9 +72,11 @@ pub struct AdamOptions {
     pub beta2: f64,
     /// Added to the gradient's root mean square, relative to that of the whole first gradient, more than 0.
     /// Default: 1e-8.
+    #[serde(skip)]
     pub epsilon: f64,
     /// The least and the greatest value of each channel, in the image's order and unit (for the displayable range
     /// in BGR, minus the mean and 255 minus the mean). Default: none.
+    #[serde(skip)]
     pub bounds: Option<[(f32, f32); 3]>,
 }
 

@@ -36,6 +36,13 @@ pub enum StopReason {
     Interrupted,
 }
 
+impl StopReason {
+    /// Whether the run was ended from outside, so that the settings alone do not tell how far it went.
+    pub fn is_from_outside(self) -> bool {
+        matches!(self, Self::OutOfTime | Self::Interrupted)
+    }
+}
+
 impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -125,6 +125,7 @@ impl fmt::Display for Bits {
 
 /// How exactly a picture is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Encoding {
     /// Bits a channel (default 8).
     pub bits: Bits,

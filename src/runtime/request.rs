@@ -2,21 +2,25 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::provider::{Choice, Precision, Provider, Values};
 
 /// A provider and its options.
+///
+/// Its serialised form has the names of the flags.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Request {
     /// The provider (default auto).
-    #[serde(rename = "name")]
     pub provider: Choice,
     /// The number of the provider's device (default its first).
+    #[serde(rename = "device-id")]
     pub device: Option<u32>,
     /// Options of the provider, keys and values; they win over what the program sets by itself.
+    #[serde(rename = "provider-option", serialize_with = "map")]
     pub options: Values,
     /// The library of a provider that comes as a plugin; it is the one that runs.
+    #[serde(rename = "provider-library")]
     pub library: Option<PathBuf>,
     /// What the provider computes in (default f32).
     pub precision: Option<Precision>,
@@ -134,6 +138,10 @@ impl Request {
             _ => Ok(()),
         }
     }
+}
+
+fn map<S: Serializer>(values: &Values, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(values.iter().map(|(key, value)| (key, value)))
 }
 
 fn known_options(provider: &Provider) -> String {

@@ -9,9 +9,9 @@ from reference.py, float64 numpy without the graphs. Run it again after a change
 image.png (noise) and flat.png (rectangles of one colour: ties in every max pool) are the pictures to
 evaluate; their content is content.png, of the same odd size, and their style is style.png, of another.
 
-expected.json, by graph and picture: `total`, weighted `terms`, `gradient_l2`, `gradient_max_abs`, with a
-style weight of 1000 / channels^2 a layer and a content weight of 1. GRAPH.PICTURE.gradient.npy: float32
-[3, h, w], BGR, per grey level.
+expected.json, by case: the `flags` of `impasto evaluate`, and by picture `total`, weighted `terms`,
+`gradient_l2`, `gradient_max_abs`, with a style weight of 1000 / channels^2 a layer and a content weight of 1.
+CASE.PICTURE.gradient.npy: float32 [3, h, w], BGR, per grey level.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,19 @@ EXPORT = HERE.parents[1] / "scripts" / "export_onnx.py"
 SEED, WIDTH_DIVISOR = 1, 16
 WEIGHTS = ["--weights", f"random:{SEED}", "--width-divisor", str(WIDTH_DIVISOR)]
 GRAPHS = {"gatys": (GATYS, "max"), "gatys-avg": (GATYS, "avg"), "book": (BOOK, "max")}
+# What `impasto evaluate` is asked for, and what that means.
+CASES = {
+    "gatys": ("gatys", [], {}),
+    "gatys-avg": ("gatys-avg", ["--pooling", "avg"], {}),
+    "book": ("book", ["--preset", "book"], {}),
+    "gatys-tv": ("gatys", ["--tv-weight", "20000"], {"tv_weight": 2e4}),
+    "gatys-replicate": ("gatys", ["--padding", "replicate"], {"padding": 1.0}),
+    "avg-normalized": (
+        "gatys-avg",
+        ["--pooling", "avg", "--normalize-gradients"],
+        {"normalized": True},
+    ),
+}
 
 SIZE, STYLE_SIZE = (37, 29), (33, 42)
 """(height, width)"""
@@ -48,14 +62,14 @@ def main() -> None:
     for name, pixels in pictures.items():
         (HERE / f"{name}.png").write_bytes(png(pixels))
     expected = {}
-    for graph, (preset, pooling) in GRAPHS.items():
-        problem = make_problem(preset, pooling)
+    for case, (_, flags, _) in CASES.items():
+        problem = case_problem(case)
         content, style = (to_tensor(pictures[name]) for name in ("content", "style"))
-        expected[graph] = {}
+        expected[case] = {"flags": flags}
         for name in ("image", "flat"):
             evaluation = evaluate(problem, to_tensor(pictures[name]), content, style)
-            expected[graph][f"{name}.png"] = summary(problem, evaluation)
-            np.save(HERE / f"{graph}.{name}.gradient.npy", evaluation.gradient.astype(np.float32))
+            expected[case][f"{name}.png"] = summary(problem, evaluation)
+            np.save(HERE / f"{case}.{name}.gradient.npy", evaluation.gradient.astype(np.float32))
     (HERE / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
 
 
@@ -65,6 +79,11 @@ def export() -> None:
         for pooling in poolings:
             options += ["--pooling", pooling]
         subprocess.run([sys.executable, str(EXPORT), *WEIGHTS, *options], check=True)
+
+
+def case_problem(case: str) -> Problem:
+    graph, _, changes = CASES[case]
+    return replace(make_problem(*GRAPHS[graph]), **changes)
 
 
 def make_problem(preset: Preset, pooling: str, weights: Weights | None = None) -> Problem:
@@ -120,7 +139,8 @@ def summary(problem: Problem, evaluation: Evaluation) -> dict:
     return {
         "total": evaluation.loss,
         "terms": {f"style/{layer}": loss for layer, loss in style}
-        | {f"content/{layer}": loss for layer, loss in content},
+        | {f"content/{layer}": loss for layer, loss in content}
+        | {"tv": evaluation.tv_loss},
         "gradient_l2": float(np.linalg.norm(evaluation.gradient)),
         "gradient_max_abs": float(np.abs(evaluation.gradient).max()),
     }

@@ -26,19 +26,25 @@ class Problem:
     content_layers: tuple[str, ...]
     style_weights: tuple[float, ...]
     content_weights: tuple[float, ...]
+    tv_weight: float = 0.0
+    padding: float = 0.0
+    """What the first convolution sees around the picture: its edge times this."""
+    normalized: bool = False
+    """Whether a layer's term adds a gradient of the L1 norm of its weight, as neural-style has it."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Weighted terms in the order of the layers, and the gradient of their sum, [3, h, w]."""
+    """Weighted terms, those of layers in their order, and the gradient of their sum, [3, h, w]."""
 
     style_losses: np.ndarray
     content_losses: np.ndarray
+    tv_loss: float
     gradient: np.ndarray
 
     @property
     def loss(self) -> float:
-        return float(self.style_losses.sum() + self.content_losses.sum())
+        return float(self.style_losses.sum() + self.content_losses.sum() + self.tv_loss)
 
 
 def evaluate(problem: Problem, image: np.ndarray, content: np.ndarray, style: np.ndarray) -> Evaluation:
@@ -53,13 +59,42 @@ def evaluate(problem: Problem, image: np.ndarray, content: np.ndarray, style: np
         features = flat(activations[layer])
         difference = gram(activations[layer]) - gram(style_activations[layer])
         style_losses.append(weight * np.mean(difference**2))
-        slope = 4 * weight / difference.size / features.shape[1] * difference @ features
+        slope = 4 / difference.size / features.shape[1] * difference @ features
+        # neural-style divides the Gram matrix by the channels too: its weight is channels^2 times ours.
+        slope = weighted(problem, slope, weight, difference.size)
         seeds[layer] = seeds.get(layer, 0) + slope.reshape(activations[layer].shape)
     for layer, weight in zip(problem.content_layers, problem.content_weights, strict=True):
         difference = activations[layer] - content_activations[layer]
         content_losses.append(weight * np.mean(difference**2))
-        seeds[layer] = seeds.get(layer, 0) + 2 * weight / difference.size * difference
-    return Evaluation(np.array(style_losses), np.array(content_losses), backward(problem, steps, seeds))
+        slope = weighted(problem, 2 / difference.size * difference, weight)
+        seeds[layer] = seeds.get(layer, 0) + slope
+    tv_loss, tv_slope = total_variation(image)
+    return Evaluation(
+        np.array(style_losses),
+        np.array(content_losses),
+        problem.tv_weight * tv_loss,
+        backward(problem, steps, seeds) + problem.tv_weight * tv_slope,
+    )
+
+
+def weighted(problem: Problem, slope: np.ndarray, weight: float, unit: float = 1) -> np.ndarray:
+    """Of a term that is `unit` times neural-style's; the latter's gradient is what is normalised."""
+    if not problem.normalized:
+        return weight * slope
+    return weight * unit * slope / unit / (np.abs(slope / unit).sum() + 1e-8)
+
+
+def total_variation(image: np.ndarray) -> tuple[float, np.ndarray]:
+    """Half the squared steps to the right and down, but from the last row and column, and their slope."""
+    slope, total = np.zeros_like(image), 0.0
+    _, height, width = image.shape
+    for row, column in np.ndindex(height - 1, width - 1):
+        for down, right in ((0, 1), (1, 0)):
+            step = image[:, row, column] - image[:, row + down, column + right]
+            total += np.sum(step**2) / 2
+            slope[:, row, column] += step
+            slope[:, row + down, column + right] -= step
+    return total, slope
 
 
 def flat(activation: np.ndarray) -> np.ndarray:
@@ -79,7 +114,8 @@ def forward(problem: Problem, image: np.ndarray) -> tuple[Layers, list[tuple[str
         for index in range(1, count + 1):
             name = f"{block}_{index}"
             steps.append((f"conv{name}", x))
-            x = convolve(x, *problem.weights[f"conv{name}"])
+            frame = problem.padding if name == "1_1" else 0
+            x = convolve(x, *problem.weights[f"conv{name}"], frame)
             steps.append((f"relu{name}", x))
             x = activations[f"relu{name}"] = np.where(x > 0, x, 0.0)
             if needed <= activations.keys():
@@ -95,7 +131,8 @@ def backward(problem: Problem, steps: list[tuple[str, np.ndarray]], seeds: Layer
         if name.startswith("relu"):
             slope = np.where(x > 0, slope + seeds.get(name, 0.0), 0.0)
         elif name.startswith("conv"):
-            slope = convolve_transposed(slope, problem.weights[name][0])
+            frame = problem.padding if name == "conv1_1" else 0
+            slope = convolve_transposed(slope, problem.weights[name][0], frame)
         elif problem.pooling == "max":
             slope = spread_to_maximum(x, slope)
         else:
@@ -103,9 +140,10 @@ def backward(problem: Problem, steps: list[tuple[str, np.ndarray]], seeds: Layer
     return slope
 
 
-def convolve(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+def convolve(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, frame: float) -> np.ndarray:
     _, height, width = x.shape
-    padded = np.pad(x, ((0, 0), (1, 1), (1, 1)))
+    padded = frame * np.pad(x, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    padded[:, 1:-1, 1:-1] = x
     y = np.zeros((len(weight), height, width))
     for channel, row, column in np.ndindex(len(x), 3, 3):
         plane = padded[channel, row : row + height, column : column + width]
@@ -113,14 +151,19 @@ def convolve(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
     return y + bias[:, None, None]
 
 
-def convolve_transposed(dy: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def convolve_transposed(dy: np.ndarray, weight: np.ndarray, frame: float) -> np.ndarray:
     """Every output's slope goes back to the inputs it was made of."""
     _, height, width = dy.shape
     padded = np.zeros((weight.shape[1], height + 2, width + 2))
     for row, column in np.ndindex(3, 3):
         taps = weight[:, :, row, column].astype(np.float64)
         padded[:, row : row + height, column : column + width] += np.einsum("oi,ohw->ihw", taps, dy)
-    return padded[:, 1:-1, 1:-1]
+    dx = np.zeros((len(padded), height, width))
+    for row, column in np.ndindex(height + 2, width + 2):
+        inside = 1 <= row <= height and 1 <= column <= width
+        down, right = min(max(row - 1, 0), height - 1), min(max(column - 1, 0), width - 1)
+        dx[:, down, right] += (1 if inside else frame) * padded[:, row, column]
+    return dx
 
 
 def windows(x: np.ndarray) -> np.ndarray:

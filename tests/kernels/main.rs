@@ -2,8 +2,11 @@
 
 mod conv;
 mod gram;
+mod normalize;
 mod pool;
 mod reference;
+mod replicated;
+mod total_variation;
 
 use impasto::kernels::{Exec, Threads, Workspace};
 

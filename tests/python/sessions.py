@@ -28,7 +28,8 @@ def session(graph: Path | bytes, size: tuple[int, int], optimized: Path | None =
 
 
 def run(graph: Path | bytes, feed: Arrays) -> Arrays:
-    """`feed` by name -> outputs by name, all float32."""
+    """`feed` by name -> outputs by name, all float32. Unless `feed` has a padding, it is zero."""
+    feed = {contract.PADDING: 0} | feed
     feed = {name: np.asarray(array, np.float32) for name, array in feed.items()}
     runner = session(graph, feed[contract.IMAGE].shape[2:])
     names = [output.name for output in runner.get_outputs()]
@@ -39,12 +40,15 @@ def evaluate(
     features, loss_grad, problem, image: np.ndarray, content: np.ndarray, style: np.ndarray
 ) -> Evaluation:
     """What reference.evaluate computes, by a preset's two graphs. Images are [3, h, w]."""
-    style_targets = run(features, {contract.IMAGE: style[None]})
-    content_targets = run(features, {contract.IMAGE: content[None]})
+    padding = {contract.PADDING: problem.padding}
+    style_targets = run(features, {contract.IMAGE: style[None]} | padding)
+    content_targets = run(features, {contract.IMAGE: content[None]} | padding)
     outputs = run(
         loss_grad,
         {
+            **padding,
             contract.IMAGE: image[None],
+            contract.TV_WEIGHT: problem.tv_weight,
             contract.STYLE_WEIGHT: np.array(problem.style_weights),
             contract.CONTENT_WEIGHT: np.array(problem.content_weights),
             **{name: value for name, value in style_targets.items() if name.startswith("gram/")},
@@ -52,7 +56,10 @@ def evaluate(
         },
     )
     evaluation = Evaluation(
-        outputs[contract.STYLE_LOSSES], outputs[contract.CONTENT_LOSSES], outputs[contract.GRADIENT][0]
+        outputs[contract.STYLE_LOSSES],
+        outputs[contract.CONTENT_LOSSES],
+        outputs[contract.TV_LOSS],
+        outputs[contract.GRADIENT][0],
     )
     np.testing.assert_allclose(outputs[contract.LOSS], evaluation.loss, rtol=1e-6)
     return evaluation

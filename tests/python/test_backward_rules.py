@@ -5,19 +5,24 @@ import pytest
 from differences import central_differences, separated
 from onnx.reference import ReferenceEvaluator
 
-from exporter import cpu
+from exporter import cpu, vgg19
 from exporter.backward import RULES, MissingRule, backward
-from exporter.graph import Graph
+from exporter.graph import INT64_MAX, Graph
 from exporter.injection import added
 
 POOL = {"kernel_shape": [2, 2], "strides": [2, 2]}
 
 
-def forward_and_pullback(op_type, channels, weights, attributes):
+def forward_and_pullback(op_type, channels, weights, attributes, ints=()):
     """x -> Y = op(x, weights), and x, dY -> dX."""
     g = Graph(np.float64)
     x = g.input("x", (1, channels, "height", "width"))
-    y = g.op(op_type, x, *(g.real(weight, "weight") for weight in weights), **attributes)
+    inputs = [*(g.real(weight, "weight") for weight in weights), *(g.ints(*numbers) for numbers in ints)]
+    return forward_and_backward(g, x, g.op(op_type, x, *inputs, **attributes))
+
+
+def forward_and_backward(g, x, y):
+    """x -> Y, and x, dY -> dX, for the graph that leads from x to y."""
     forward = ReferenceEvaluator(g.to_model({"y": y}))
     trunk = list(g.nodes)
     dy = g.input("dy", y.shape)
@@ -28,8 +33,15 @@ def forward_and_pullback(op_type, channels, weights, attributes):
     )
 
 
-def assert_rule_matches_differences(op_type, x_shape, weights=(), **attributes):
-    forward, pullback = forward_and_pullback(op_type, x_shape[1], weights, attributes)
+def assert_rule_matches_differences(op_type, x_shape, weights=(), ints=(), **attributes):
+    assert_matches_differences(*forward_and_pullback(op_type, x_shape[1], weights, attributes, ints), x_shape)
+
+
+def assert_graph_matches_differences(g, x, y, x_shape):
+    assert_matches_differences(*forward_and_backward(g, x, y), x_shape)
+
+
+def assert_matches_differences(forward, pullback, x_shape):
     x = separated(x_shape, seed=1)
     dy = np.random.default_rng(2).standard_normal(forward(x).shape)
     expected = central_differences(lambda x: np.sum(dy * forward(x)), x)
@@ -103,6 +115,48 @@ def test_max_pool_keeps_windows_apart_and_leaves_the_odd_edge_without_gradient()
     )
 
 
+@pytest.mark.parametrize("size", [(4, 5), (1, 1), (1, 3)])
+@pytest.mark.parametrize("axis", [2, 3])
+@pytest.mark.parametrize(("start", "end"), [(0, 1), (-1, INT64_MAX)])
+def test_gradient_of_the_first_and_last_row_or_column_matches_differences(start, end, axis, size):
+    bounds = [np.array([number]) for number in (start, end, axis)]
+    assert_rule_matches_differences("Slice", (1, 2, *size), ints=bounds)
+
+
+def test_gradient_of_a_multiple_matches_differences():
+    assert_rule_matches_differences("Mul", (1, 2, 3, 5), [np.array(0.7)])
+
+
+@pytest.mark.parametrize("axis", [2, 3])
+def test_gradients_of_joined_parts_match_differences(axis):
+    """The parts are of different sizes, so that each must get its own share."""
+    g = Graph(np.float64)
+    x = g.input("x", (1, 2, "height", "width"))
+    first = g.op("Slice", x, g.ints(0), g.ints(1), g.ints(axis))
+    y = g.op("Concat", x, first, x, axis=axis)
+    assert_graph_matches_differences(g, x, y, (1, 2, 3, 4))
+
+
+@pytest.mark.parametrize("size", [(4, 5), (5, 4), (1, 1), (1, 3)])
+@pytest.mark.parametrize("padding", [0.0, 1.0])
+def test_gradient_of_a_framed_convolution_matches_differences(padding, size):
+    g = Graph(np.float64)
+    x = g.input("x", (1, 2, "height", "width"))
+    framed = vgg19.framed(g, x, g.real(padding, "padding"))
+    y = g.op("Conv", framed, g.real(weights(4, 2, 3, 3), "weight"), kernel_shape=[3, 3])
+    assert_graph_matches_differences(g, x, y, (1, 2, *size))
+
+
+def test_the_frame_repeats_the_edge_or_is_zero():
+    g = Graph(np.float64)
+    x, padding = g.input("x", (1, 1, "height", "width")), g.input("padding", ())
+    framed = ReferenceEvaluator(g.to_model({"y": vgg19.framed(g, x, padding)}))
+    image = np.arange(1.0, 7.0).reshape(1, 1, 2, 3)
+    for number, mode in ((1.0, "edge"), (0.0, "constant")):
+        (y,) = framed.run(None, {"x": image, "padding": np.array(number)})
+        np.testing.assert_array_equal(y[0, 0], np.pad(image[0, 0], 1, mode=mode))
+
+
 def test_gradients_that_meet_at_one_value_add_up():
     g = Graph(np.float64)
     x = g.input("x", (1, 1, "height", "width"))
@@ -118,7 +172,8 @@ def test_gradients_that_meet_at_one_value_add_up():
 
 
 def test_every_portable_rule_of_the_table_is_tested_here():
-    assert set(RULES) - set(cpu.RULES) == {"Conv", "Relu", "MaxPool", "AveragePool"}
+    tested = {"Conv", "Relu", "MaxPool", "AveragePool", "Concat", "Mul", "Slice"}
+    assert set(RULES) - set(cpu.RULES) == tested
 
 
 def test_a_missing_rule_is_named_with_its_operator_and_node():
@@ -137,12 +192,22 @@ def test_a_missing_rule_is_named_with_its_operator_and_node():
         ("MaxPool", {"kernel_shape": [3, 3], "strides": [2, 2]}),
         ("MaxPool", {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1}),
         ("AveragePool", {"kernel_shape": [2, 2], "strides": [1, 1]}),
+        ("Mul", {}),
     ],
 )
 def test_a_rule_refuses_by_name_what_it_is_not_made_for(op_type, attributes):
     g = Graph()
     x = g.input("x", (1, 1, "height", "width"))
-    inputs = [g.real(weights(1, 1, 3, 3), "weight")] if op_type == "Conv" else []
+    inputs = [g.real(weights(1, 1, 3, 3), "weight")] if op_type in {"Conv", "Mul"} else []
     y = g.op(op_type, x, *inputs, name="odd_one", **attributes)
     with pytest.raises(MissingRule, match=f"{op_type}.*'odd_one'"):
+        backward(g, list(g.nodes), {y: added(g, y)}, x)
+
+
+@pytest.mark.parametrize("bounds", [((1,), (2,), (2,)), ((0,), (4,), (2,), (2,))])
+def test_the_rule_of_slice_refuses_a_middle_and_a_stride(bounds):
+    g = Graph()
+    x = g.input("x", (1, 1, "height", "width"))
+    y = g.op("Slice", x, *(g.ints(*numbers) for numbers in bounds), name="odd_one")
+    with pytest.raises(MissingRule, match=r"Slice.*'odd_one'"):
         backward(g, list(g.nodes), {y: added(g, y)}, x)

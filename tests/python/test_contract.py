@@ -40,25 +40,29 @@ def tiny_model(preset=GATYS, pooling="max"):
 
 def test_the_feature_graph_has_the_names_and_shapes_of_the_contract():
     graph = load("gatys.features.onnx").graph
-    assert signature(graph.input) == {"image": [1, 3, "height", "width"]}
+    assert signature(graph.input) == {"image": [1, 3, "height", "width"], "padding": []}
     grams = {f"gram/{layer}": [channels, channels] for layer, channels in GATYS_CHANNELS.items()}
     content = {"content/relu4_2": [1, 32, "height_over_8", "width_over_8"]}
     assert signature(graph.output) == grams | content
 
 
-def test_the_loss_graph_has_the_names_and_shapes_of_the_contract():
-    graph = load("gatys.loss_grad.onnx").graph
+@pytest.mark.parametrize("kind", ["loss_grad", "normalized_grad"])
+def test_a_loss_graph_has_the_names_and_shapes_of_the_contract(kind):
+    graph = load(f"gatys.{kind}.onnx").graph
     grams = {f"gram/{layer}": [channels, channels] for layer, channels in GATYS_CHANNELS.items()}
     assert signature(graph.input) == grams | {
         "image": [1, 3, "height", "width"],
+        "padding": [],
         "content/relu4_2": [1, 32, "height_over_8", "width_over_8"],
         "style_weight": [5],
         "content_weight": [1],
+        "tv_weight": [],
     }
     assert signature(graph.output) == {
         "loss": [],
         "style_losses": [5],
         "content_losses": [1],
+        "tv_loss": [],
         "gradient": [1, 3, "height", "width"],
     }
 
@@ -67,7 +71,7 @@ def test_metadata_says_what_a_graph_is():
     weights_file = (make.HERE / "vgg19.weights").read_bytes()
     weights = sources.load("random:1", make.WIDTH_DIVISOR)
     assert metadata(load("gatys-avg.loss_grad.onnx")) == {
-        "impasto.contract": "1",
+        "impasto.contract": "2",
         "impasto.exporter": __version__,
         "impasto.preset": "gatys",
         "impasto.graph": "loss_grad",
@@ -115,9 +119,9 @@ def test_a_layer_may_carry_both_terms_and_be_pooled():
     weights = sources.load("random:1", make.WIDTH_DIVISOR)
     nodes = models.loss_gradient(preset, weights, "max", flavour=contract.CPU).graph.node
     own = [node.op_type for node in nodes if node.domain]
-    assert own[-8:] == [
+    assert own[-9:] == [
         "ContentGradient", "ConvReluGradient", "PoolGradient", "GramGradient", "ContentGradient",
-        "ConvReluGradient", "GramGradient", "ConvReluGradient",
+        "ConvReluGradient", "GramGradient", "ConvReluGradient", "TotalVariationGradient",
     ]  # fmt: skip
 
 

@@ -9,7 +9,9 @@ import pytest
 import export_onnx
 from exporter import contract, storage
 
-GRAPHS = ("features", "loss_grad", "features.cpu", "loss_grad.cpu")
+GRAPHS = tuple(
+    f"{graph}{flavour}" for graph in ("features", "loss_grad", "normalized_grad") for flavour in ("", ".cpu")
+)
 TINY = ["--weights", "random:1", "--width-divisor", "16"]
 
 
@@ -61,6 +63,17 @@ def test_a_shallow_preset_shares_the_weights_file_of_the_deeper_ones(tmp_path):
     result = export(tmp_path, *layers)
     assert (tmp_path / "vgg19.weights").read_bytes() == before
     assert "warning" not in result.stderr
+
+
+def test_a_deeper_preset_brings_its_own_weights_file_and_leaves_the_others_usable(tmp_path):
+    layers = ["--style-layers", "relu1_1", "--content-layers", "relu5_4", "--name", "deep"]
+    assert export(tmp_path, "--preset", "gatys").returncode == 0
+    before = contents(tmp_path)
+    result = export(tmp_path, *layers)
+    after = contents(tmp_path)
+    assert "warning" not in result.stderr
+    assert {name: after[name] for name in before} == before
+    assert len(after["vgg19-relu5_4.weights"]) > len(after["vgg19.weights"])
 
 
 def test_graphs_left_over_from_other_weights_are_pointed_out(tmp_path):

@@ -1,6 +1,7 @@
 """The complete graphs on ONNX Runtime against float64 numpy: terms within 5e-6, gradients within 1e-4."""
 
 import json
+from dataclasses import replace
 
 import make
 import numpy as np
@@ -52,6 +53,7 @@ def relative_l2(actual, expected):
 
 
 def assert_within_bars(actual, expected):
+    assert actual.tv_loss == pytest.approx(expected.tv_loss, rel=TERM_BAR)
     np.testing.assert_allclose(actual.style_losses, expected.style_losses, rtol=TERM_BAR)
     np.testing.assert_allclose(actual.content_losses, expected.content_losses, rtol=TERM_BAR)
     assert actual.loss == pytest.approx(expected.loss, rel=TERM_BAR)
@@ -69,28 +71,42 @@ def test_losses_and_gradient_match_float64(preset, pooling, size, picture):
     assert_within_bars(actual, reference.evaluate(problem, *images))
 
 
-@pytest.mark.parametrize("pooling", ["max", "avg"])
-def test_in_double_precision_the_graph_is_exact(pooling):
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"pooling": "avg"},
+        {"tv_weight": 0.5},
+        {"padding": 1.0},
+        {"normalized": True},
+        {"pooling": "avg", "tv_weight": 1e-6, "padding": 1.0, "normalized": True},
+    ],
+)
+def test_in_double_precision_the_graph_is_exact(changes):
     """Without float32's rounding nothing hides a small error in a rule."""
-    problem, size = make.make_problem(GATYS, pooling), (17, 19)
+    problem, size = replace(make.make_problem(GATYS, "max"), **changes), (17, 19)
     weights = sources.load(f"random:{make.SEED}", make.WIDTH_DIVISOR)
-    features, loss_gradient = (
-        ReferenceEvaluator(build(GATYS, weights, pooling, np.float64))
-        for build in (models.features, models.loss_gradient)
+    features = models.features(GATYS, weights, problem.pooling, np.float64)
+    loss_gradient = models.loss_gradient(
+        GATYS, weights, problem.pooling, np.float64, normalized=problem.normalized
     )
+    features, loss_gradient = ReferenceEvaluator(features), ReferenceEvaluator(loss_gradient)
     image, content, style = flat_areas(size), noise(size, 6), noise((16, 20), 7)
-    *grams, _ = features.run(None, {"image": style[None]})
-    *_, content_target = features.run(None, {"image": content[None]})
+    padding = {"padding": np.array(problem.padding)}
+    *grams, _ = features.run(None, {"image": style[None]} | padding)
+    *_, content_target = features.run(None, {"image": content[None]} | padding)
     feed = dict(zip((f"gram/{layer}" for layer in GATYS.style_layers), grams, strict=True))
-    feed |= {"image": image[None], "content/relu4_2": content_target}
+    feed |= {"image": image[None], "content/relu4_2": content_target} | padding
     feed |= {
         "style_weight": np.array(problem.style_weights),
         "content_weight": np.array(problem.content_weights),
+        "tv_weight": np.array(problem.tv_weight),
     }
-    loss, _, _, gradient = loss_gradient.run(None, feed)
+    loss, _, _, tv_loss, gradient = loss_gradient.run(None, feed)
 
     expected = reference.evaluate(problem, image, content, style)
     assert loss == pytest.approx(expected.loss, rel=1e-12)
+    assert tv_loss == pytest.approx(expected.tv_loss, rel=1e-12)
     assert relative_l2(gradient[0], expected.gradient) < 1e-11
 
 
@@ -130,21 +146,23 @@ def test_an_image_that_is_its_own_target_has_no_loss_and_no_gradient():
 def test_the_committed_expectations_are_what_float64_gives():
     expected = json.loads((make.HERE / "expected.json").read_text())
     pictures = {name: make.to_tensor(pixels) for name, pixels in make.make_pictures().items()}
-    for graph, (preset, pooling) in make.GRAPHS.items():
-        problem = make.make_problem(preset, pooling)
+    for case, (_, flags, _) in make.CASES.items():
+        problem = make.case_problem(case)
+        assert expected[case]["flags"] == flags
         for name in ("image", "flat"):
             evaluation = reference.evaluate(problem, pictures[name], pictures["content"], pictures["style"])
             summary = make.summary(problem, evaluation)
-            assert expected[graph][f"{name}.png"]["terms"] == pytest.approx(summary["terms"], rel=1e-9)
-            gradient = np.load(make.HERE / f"{graph}.{name}.gradient.npy")
+            assert expected[case][f"{name}.png"]["terms"] == pytest.approx(summary["terms"], rel=1e-9)
+            gradient = np.load(make.HERE / f"{case}.{name}.gradient.npy")
             assert relative_l2(gradient, evaluation.gradient) < 1e-6
 
 
-@pytest.mark.parametrize("graph", make.GRAPHS)
+@pytest.mark.parametrize("case", make.CASES)
 @pytest.mark.parametrize("name", ["image", "flat"])
-def test_the_committed_graphs_meet_the_bars(graph, name):
-    problem = make.make_problem(*make.GRAPHS[graph])
+def test_the_committed_graphs_meet_the_bars(case, name):
+    problem, graph = make.case_problem(case), make.CASES[case][0]
     pictures = {name: make.to_tensor(pixels) for name, pixels in make.make_pictures().items()}
     images = pictures[name], pictures["content"], pictures["style"]
-    files = [make.HERE / f"{graph}.{kind}.onnx" for kind in ("features", "loss_grad")]
+    gradient = "normalized_grad" if problem.normalized else "loss_grad"
+    files = [make.HERE / f"{graph}.{kind}.onnx" for kind in ("features", gradient)]
     assert_within_bars(sessions.evaluate(*files, problem, *images), reference.evaluate(problem, *images))

@@ -5,9 +5,10 @@ import pytest
 from differences import central_differences
 from onnx.reference import ReferenceEvaluator
 
+from exporter import injection
 from exporter.graph import Graph
 from exporter.heads import content_deviation, gram, style_deviation
-from exporter.injection import deviation_gradient, gram_injection
+from exporter.injection import deviation_gradient, gram_injection, tv_term
 
 CHANNELS, SIZE = 3, (4, 5)
 WEIGHT = np.array([0.7])
@@ -83,3 +84,60 @@ def test_at_its_target_a_term_and_its_gradient_are_exactly_zero(activation):
     mean_square, gradient = content_term()(activation, activation)
     assert mean_square == 0
     assert not gradient.any()
+
+
+def injected(term, target_shape, normalized):
+    """activation, target -> the term without its weight, and the gradient that it injects with WEIGHT."""
+    g = Graph(np.float64)
+    x, target = g.input("activation", (1, CHANNELS, "h", "w")), g.input("target", target_shape)
+    term = term(g, x, target, normalized)
+    gradient = term.inject(g.input("weight", (1,)))(None)
+    model = g.to_model({"value": term.value, "gradient": gradient})
+    return lambda x, t: ReferenceEvaluator(model).run(None, {"activation": x, "target": t, "weight": WEIGHT})
+
+
+@pytest.mark.parametrize("size", [(4, 5), (5, 3), (1, 1)])
+@pytest.mark.parametrize("kind", ["style", "content"])
+def test_a_normalised_gradient_is_the_unweighted_one_over_its_l1_norm_by_differences(kind, size):
+    generator = np.random.default_rng(4)
+    activation = generator.standard_normal((1, CHANNELS, *size))
+    if kind == "style":
+        target = generator.standard_normal((CHANNELS, CHANNELS))
+        term = injected(injection.style_term, target.shape, normalized=True)
+        # neural-style divides a Gram matrix by the channels too: a loss of C^2 less, a weight of C^2 more.
+        unit = CHANNELS**2
+    else:
+        target, unit = generator.standard_normal(activation.shape), 1
+        term = injected(injection.content_term, (1, CHANNELS, "h", "w"), normalized=True)
+    slope = central_differences(lambda x: term(x, target)[0][0] / unit, activation)
+    expected = WEIGHT[0] * unit * slope / (np.abs(slope).sum() + 1e-8)
+    np.testing.assert_allclose(term(activation, target)[1], expected, rtol=1e-6, atol=1e-8)
+
+
+def test_a_normalised_gradient_is_zero_at_the_target(activation):
+    term = injected(injection.content_term, (1, CHANNELS, "h", "w"), normalized=True)
+    assert not term(activation, activation)[1].any()
+
+
+def total_variation():
+    """image -> the term without its weight, and the gradient that it injects with WEIGHT."""
+    g = Graph(np.float64)
+    x = g.input("image", (1, CHANNELS, "h", "w"))
+    term = tv_term(g, x)
+    model = g.to_model({"value": term.value, "gradient": term.inject(g.input("weight", ()))(None)})
+    return lambda x: ReferenceEvaluator(model).run(None, {"image": x, "weight": WEIGHT[0]})
+
+
+@pytest.mark.parametrize("size", [(4, 5), (5, 4), (2, 2), (1, 3), (3, 1), (1, 1)])
+def test_the_gradient_of_total_variation_matches_differences(size):
+    image = np.random.default_rng(5).standard_normal((1, CHANNELS, *size))
+    term = total_variation()
+    expected = central_differences(lambda x: WEIGHT[0] * term(x)[0][0], image)
+    np.testing.assert_allclose(term(image)[1], expected, rtol=1e-6, atol=1e-8)
+
+
+def test_total_variation_is_half_the_squared_steps_within_all_but_the_last_row_and_column():
+    image = np.zeros((1, CHANNELS, 3, 3))
+    image[0, 0] = [[1, 3, 9], [2, 2, 9], [9, 9, 9]]
+    steps = [2, 1, 6, 1, 0, 7, 7, 7]
+    assert total_variation()(image)[0] == pytest.approx(sum(step**2 for step in steps) / 2)

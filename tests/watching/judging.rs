@@ -111,13 +111,35 @@ fn the_table_has_every_figure_of_the_json() {
     let style = ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"];
     let wanted = [
         &terms[..],
-        &["content/relu4_2", "total"],
+        &["content/relu4_2", "tv", "total"],
         &style,
         &HELD_OUT,
         &["relu4_2", "total variation", "SSIM"],
     ];
     assert_eq!(names, wanted.concat(), "{text}");
     assert!(text.contains("held-out layers") && !text.contains('*'), "{text}");
+}
+
+#[test]
+fn the_style_of_a_blend_is_judged_by_its_shares() {
+    let workshop = Workshop::new();
+    let blended = |shares: &str| {
+        let mut command = workshop.evaluate("style.png");
+        json(command.args(["--style", "content.png", "--style-blend", shares]))
+    };
+    let alone = json(&mut workshop.evaluate("style.png"));
+    let distance = |found: &Value, map: &str, layer: &str| found[map][layer].as_f64().unwrap();
+    for (map, layer) in [
+        ("style_distance", "relu3_1"),
+        ("held_out_style_distance", "relu3_3"),
+    ] {
+        assert_eq!(
+            distance(&blended("1,0"), map, layer),
+            distance(&alone, map, layer)
+        );
+        let shares = ["3,1", "1,1", "1,3"].map(|shares| distance(&blended(shares), map, layer));
+        assert!(shares[0] > 0.0 && shares.is_sorted(), "{map} {layer}: {shares:?}");
+    }
 }
 
 #[test]

@@ -13,20 +13,27 @@ mod program;
 
 use std::ops::ControlFlow;
 
+use impasto::color::ColorMode;
+use impasto::finish::Finish;
 use impasto::model::Evaluation;
-use impasto::observe::{Evaluated, Event, Iterated, Observer, Started};
+use impasto::observe::{Evaluated, Event, Iterated, Observer, Planned, Started};
+use impasto::picture::Picture;
 
 /// Tells of the beginning of a scale.
 fn start(observer: &mut impl Observer, (width, height): (u32, u32), term_names: &[String]) {
-    let started = Started {
+    let planned = Planned {
         width,
         height,
-        term_names,
+        iterations: 1,
     };
-    assert_eq!(
-        observer.observe(&Event::Started(started)),
-        ControlFlow::Continue(())
-    );
+    let started = Started {
+        scale: 0,
+        schedule: &[planned],
+        term_names,
+        finish: &Finish::new(Picture::filled(width, height, [0.0; 3]), ColorMode::Style),
+    };
+    let answer = observer.observe(&Event::Started(started));
+    assert_eq!(answer, ControlFlow::Continue(()));
 }
 
 /// Tells of an evaluation with these terms.

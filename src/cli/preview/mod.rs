@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use console::Term;
 use indicatif::ProgressBar;
 
+use impasto::finish::Finish;
 use impasto::observe::{Event, Observer};
 use impasto::picture::Picture;
-use impasto::tensor::from_values;
 
 pub use protocol::{Cells, Protocol};
 
@@ -34,7 +34,7 @@ const SPARE_ROWS: u16 = 3;
 pub struct Preview {
     protocol: Protocol,
     bar: ProgressBar,
-    size: (u32, u32),
+    finish: Option<Finish>,
     drawn: Option<Drawn>,
 }
 
@@ -55,7 +55,7 @@ impl Preview {
         Some(Preview {
             protocol: Protocol::choose(wanted, |name| env::var(name).ok()),
             bar: bar.clone(),
-            size: (0, 0),
+            finish: None,
             drawn: None,
         })
     }
@@ -87,9 +87,10 @@ impl Preview {
 impl Observer for Preview {
     fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
         match event {
-            Event::Started(started) => self.size = (started.width, started.height),
+            Event::Started(started) => self.finish = Some(started.finish.clone()),
             Event::Iterated(step) if self.is_due() => {
-                self.draw(&from_values(step.image, self.size.0, self.size.1));
+                let picture = self.finish.as_ref().map(|finish| finish.picture(step.image));
+                picture.iter().for_each(|picture| self.draw(picture));
             }
             _ => {}
         }

@@ -14,10 +14,10 @@ use crate::kernels::{Conv3x3, Gradient, Pool, Size, pool, pool_gradient};
 pub(super) const OPERATORS: &[Signature] = &[
     Signature {
         name: "ConvRelu",
-        inputs: &[Port::Real, Port::Real, Port::Weights],
+        inputs: &[Port::Real, Port::Optional, Port::Real, Port::Weights],
         outputs: &[Port::Real],
         make: |kernels, context| {
-            let layer = weights(kernels, context)?;
+            let layer = weights(kernels, context, 2)?;
             Ok(Box::new(move |call| conv_relu(&layer, call)))
         },
     },
@@ -26,13 +26,13 @@ pub(super) const OPERATORS: &[Signature] = &[
         inputs: &[Port::Real, Port::Real, Port::Weights],
         outputs: &[Port::Real, Port::Gate, Port::Size],
         make: |kernels, context| {
-            let (layer, kind) = (weights(kernels, context)?, pooling(context)?);
+            let (layer, kind) = (weights(kernels, context, 1)?, pooling(context)?);
             Ok(Box::new(move |call| conv_relu_pool(&layer, kind, call)))
         },
     },
     Signature {
         name: "ConvReluGradient",
-        inputs: &[Port::Real, Port::Real],
+        inputs: &[Port::Real, Port::Real, Port::Optional],
         outputs: &[Port::Real],
         make: |_, context| {
             let layer = attribute(context, "layer")?;
@@ -81,12 +81,12 @@ fn pooling(context: &KernelContext<'_>) -> ort::Result<Pool> {
     }
 }
 
-/// The layer of a forward operator, whose constant inputs are a bias, then weights.
-fn weights(kernels: &Kernels, context: &KernelContext<'_>) -> ort::Result<Arc<Conv3x3>> {
+/// The layer of a forward operator, whose constant inputs are a bias, `first` of them, then weights.
+fn weights(kernels: &Kernels, context: &KernelContext<'_>, first: usize) -> ort::Result<Arc<Conv3x3>> {
     kernels.layer_or(attribute(context, "layer")?, || {
-        let bias = context.constant_input::<DynTensorValueType>(1)?;
+        let bias = context.constant_input::<DynTensorValueType>(first)?;
         let (_, bias) = bias.try_extract_tensor::<f32>()?;
-        let values = constant_weights(context)?;
+        let values = constant_weights(context, first + 1)?;
         let inputs = values.len() / (9 * bias.len()).max(1);
         check(
             inputs > 0 && values.len() == 9 * inputs * bias.len(),
@@ -97,12 +97,12 @@ fn weights(kernels: &Kernels, context: &KernelContext<'_>) -> ort::Result<Arc<Co
 }
 
 /// Weights f32[outputs, inputs, 3, 3], given as they are, or as indices and a codebook.
-fn constant_weights(context: &KernelContext<'_>) -> ort::Result<Vec<f32>> {
-    let weights = context.constant_input::<DynTensorValueType>(2)?;
+fn constant_weights(context: &KernelContext<'_>, first: usize) -> ort::Result<Vec<f32>> {
+    let weights = context.constant_input::<DynTensorValueType>(first)?;
     if let Ok((_, values)) = weights.try_extract_tensor::<f32>() {
         return Ok(values.to_vec());
     }
-    let codebook = context.constant_input::<DynTensorValueType>(3)?;
+    let codebook = context.constant_input::<DynTensorValueType>(first + 1)?;
     let (_, codebook) = codebook.try_extract_tensor::<f32>()?;
     let (_, indices) = weights.try_extract_tensor::<u8>()?;
     check(codebook.len() == 256, "the codebook")?;
@@ -112,14 +112,18 @@ fn constant_weights(context: &KernelContext<'_>) -> ort::Result<Vec<f32>> {
         .collect())
 }
 
-/// X, B, W → Y: 3x3 convolution, bias, ReLU.
+/// X, padding, B, W → Y: 3x3 convolution, bias, ReLU.
 fn conv_relu(layer: &Conv3x3, call: &Call<'_>) -> ort::Result<()> {
     let x = call.input(0)?;
     let x = Picture::of(&x)?;
     check(x.channels == layer.inputs(), "X")?;
     let mut y = call.output(0, &shape(layer.outputs(), x.size))?;
     let (_, y) = y.try_extract_tensor_mut()?;
-    layer.forward(x.values, x.size, true, y, call.exec());
+    if replicates(call, 1)? {
+        layer.forward_replicated(x.values, x.size, y, call.exec());
+    } else {
+        layer.forward(x.values, x.size, true, y, call.exec());
+    }
     Ok(())
 }
 
@@ -141,7 +145,7 @@ fn conv_relu_pool(layer: &Conv3x3, kind: Pool, call: &Call<'_>) -> ort::Result<(
     Ok(())
 }
 
-/// dY, Y → dX
+/// dY, Y, padding → dX
 fn conv_relu_gradient(layer: &str, call: &Call<'_>) -> ort::Result<()> {
     let layer = call.kernels.layer(layer)?;
     let (dy, y) = (call.input(0)?, call.input(1)?);
@@ -150,11 +154,26 @@ fn conv_relu_gradient(layer: &str, call: &Call<'_>) -> ort::Result<()> {
         dy.shape() == y.shape() && y.channels == layer.outputs(),
         "dY and Y",
     )?;
-    let gradient = Gradient::Gated {
-        dy: dy.values,
-        y: y.values,
+    let (dy, size, y) = (dy.values, y.size, y.values);
+    if replicates(call, 2)? {
+        let mut dx = call.output(0, &shape(layer.inputs(), size))?;
+        let (_, dx) = dx.try_extract_tensor_mut()?;
+        layer.backward_replicated(dy, y, size, dx, call.exec());
+        return Ok(());
+    }
+    backward(&layer, Gradient::Gated { dy, y }, size, call)
+}
+
+/// Whether the layer sees the picture's edge around it; without a padding, or with 0, it sees zeros.
+fn replicates(call: &Call<'_>, index: usize) -> ort::Result<bool> {
+    let Some(padding) = call.context.input(index)? else {
+        return Ok(false);
     };
-    backward(&layer, gradient, y.size, call)
+    match padding.try_extract_tensor::<f32>()?.1 {
+        [0.0] => Ok(false),
+        [1.0] => Ok(true),
+        other => Err(ort::Error::new(format!("the padding is {other:?}, not 0 or 1"))),
+    }
 }
 
 /// dP, gate, size of X → dX

@@ -49,6 +49,11 @@ impl Kernels {
         }))
     }
 
+    /// The kernels, by name.
+    pub(super) fn set(&self) -> KernelSet {
+        KernelSet::Own(self.isa)
+    }
+
     /// The operators, for a session with this many threads.
     pub(super) fn domain(self: &Arc<Self>, threads: usize) -> ort::Result<OperatorDomain> {
         let add = |domain: OperatorDomain, operator| domain.add(Own::new(operator, self.clone(), threads));

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::kernels::Isa;
 
 /// Which kernels the CPU provider runs the network on; other providers have their own.
@@ -35,7 +38,35 @@ pub struct UnusableKernels {
     usable: String,
 }
 
+impl UnusableKernels {
+    fn new(name: &str) -> UnusableKernels {
+        let usable = NAMES.into_iter().filter(|(_, set)| set.is_usable());
+        UnusableKernels {
+            name: name.to_owned(),
+            usable: usable.map(|(known, _)| known).collect::<Vec<_>>().join(", "),
+        }
+    }
+}
+
 impl KernelSet {
+    /// The same kernels by their own name: those that `auto` means on this machine.
+    #[must_use]
+    pub fn resolved(self) -> KernelSet {
+        self.isa().map_or(KernelSet::OnnxRuntime, KernelSet::Own)
+    }
+
+    /// Checks that this machine can run them.
+    ///
+    /// # Errors
+    /// It has not the instructions; the error names those that it can run.
+    pub fn check(self) -> Result<(), UnusableKernels> {
+        if self.is_usable() {
+            Ok(())
+        } else {
+            Err(UnusableKernels::new(&self.to_string()))
+        }
+    }
+
     fn is_usable(self) -> bool {
         match self {
             KernelSet::Own(isa) => isa.is_available(),
@@ -57,12 +88,29 @@ impl FromStr for KernelSet {
     type Err = UnusableKernels;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let usable = || NAMES.into_iter().filter(|(_, set)| set.is_usable());
-        let found = usable().find(|(known, _)| *known == name);
-        found.map(|(_, set)| set).ok_or_else(|| UnusableKernels {
-            name: name.to_owned(),
-            usable: usable().map(|(known, _)| known).collect::<Vec<_>>().join(", "),
-        })
+        let found = NAMES
+            .into_iter()
+            .find(|(known, set)| *known == name && set.is_usable());
+        found
+            .map(|(_, set)| set)
+            .ok_or_else(|| UnusableKernels::new(name))
+    }
+}
+
+/// Reads any name that is known; [`KernelSet::check`] tells whether this machine can run it.
+impl<'de> Deserialize<'de> for KernelSet {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<KernelSet, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let known = NAMES.into_iter().find(|(known, _)| *known == name);
+        known
+            .map(|(_, set)| set)
+            .ok_or_else(|| D::Error::custom(UnusableKernels::new(&name)))
+    }
+}
+
+impl Serialize for KernelSet {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -2,7 +2,13 @@
 
 use super::context::{Call, Picture, check};
 use super::operator::{Port, Signature};
-use crate::kernels::{GramGradient, content_gradient, gram, mean_square_difference};
+use crate::kernels::{
+    GramGradient, content_gradient, gram, mean_square_difference, normalize, total_variation,
+    total_variation_gradient,
+};
+
+const STYLE_GRADIENT: &[Port] = &[Port::Real, Port::Real, Port::Real, Port::Real, Port::Optional];
+const CONTENT_GRADIENT: &[Port] = &[Port::Real, Port::Real, Port::Real, Port::Optional];
 
 /// The operators of this module.
 pub(super) const OPERATORS: &[Signature] = &[
@@ -20,17 +26,50 @@ pub(super) const OPERATORS: &[Signature] = &[
     },
     Signature {
         name: "GramGradient",
-        inputs: &[Port::Real, Port::Real, Port::Real, Port::Real, Port::Optional],
+        inputs: STYLE_GRADIENT,
         outputs: &[Port::Real],
-        make: |_, _| Ok(Box::new(style_gradient)),
+        make: |_, _| Ok(Box::new(|call| style_gradient(call, Scale::Weight))),
+    },
+    Signature {
+        name: "NormalizedGramGradient",
+        inputs: STYLE_GRADIENT,
+        outputs: &[Port::Real],
+        make: |_, _| Ok(Box::new(|call| style_gradient(call, Scale::Norm))),
     },
     Signature {
         name: "ContentGradient",
-        inputs: &[Port::Real, Port::Real, Port::Real, Port::Optional],
+        inputs: CONTENT_GRADIENT,
         outputs: &[Port::Real],
-        make: |_, _| Ok(Box::new(features_gradient)),
+        make: |_, _| Ok(Box::new(|call| features_gradient(call, Scale::Weight))),
+    },
+    Signature {
+        name: "NormalizedContentGradient",
+        inputs: CONTENT_GRADIENT,
+        outputs: &[Port::Real],
+        make: |_, _| Ok(Box::new(|call| features_gradient(call, Scale::Norm))),
+    },
+    Signature {
+        name: "TotalVariation",
+        inputs: &[Port::Real],
+        outputs: &[Port::Real],
+        make: |_, _| Ok(Box::new(variation)),
+    },
+    Signature {
+        name: "TotalVariationGradient",
+        inputs: &[Port::Real, Port::Real, Port::Optional],
+        outputs: &[Port::Real],
+        make: |_, _| Ok(Box::new(variation_gradient)),
     },
 ];
+
+/// What a term's weight makes of its gradient.
+#[derive(Clone, Copy)]
+enum Scale {
+    /// It multiplies it.
+    Weight,
+    /// It becomes its L1 norm: [`normalize`].
+    Norm,
+}
 
 /// F → F Fᵀ / pixels
 fn gram_matrix(call: &Call<'_>) -> ort::Result<()> {
@@ -55,7 +94,10 @@ fn mean_square(call: &Call<'_>) -> ort::Result<()> {
 
 /// F, G, target, weight, add → the gradient of weight · mean((G - target)²) in terms of F, plus add; both matrices
 /// are symmetric.
-fn style_gradient(call: &Call<'_>) -> ort::Result<()> {
+///
+/// neural-style, from which normalised gradients are, divides Gram matrices by the channels C too: its loss is 1/C²
+/// of this one, its weight C² times as large.
+fn style_gradient(call: &Call<'_>, scale: Scale) -> ort::Result<()> {
     let (f, matrix, target) = (call.input(0)?, call.input(1)?, call.input(2)?);
     let add = call.context.input(4)?;
     let (f, add) = (Picture::of(&f)?, add.as_deref().map(Picture::of).transpose()?);
@@ -69,39 +111,73 @@ fn style_gradient(call: &Call<'_>) -> ort::Result<()> {
         "the Gram matrix and its target",
     )?;
     check(add.as_ref().is_none_or(|add| add.shape() == f.shape()), "add")?;
+    let (weight, add, squared) = (weight(call, 3)?, add.map(|add| add.values), elements as f64);
+    let (factor, fused) = match scale {
+        Scale::Weight => (weight, add),
+        Scale::Norm => (1.0 / squared, None),
+    };
     let gradient = GramGradient {
         f: f.values,
         gram: matrix,
         target,
-        coefficient: (4.0 * weight(call, 3)? / (elements * f.size.area()) as f64) as f32,
-        add: add.map(|add| add.values),
+        coefficient: (4.0 * factor / (squared * f.size.area() as f64)) as f32,
+        add: fused,
         relu: false,
     };
     let mut df = call.output(0, &f.shape())?;
-    gradient.run(df.try_extract_tensor_mut()?.1, call.isa(), call.exec());
+    let (_, df) = df.try_extract_tensor_mut()?;
+    gradient.run(df, call.isa(), call.exec());
+    if let Scale::Norm = scale {
+        normalize(df, weight * squared, add, call.isa(), call.exec());
+    }
     Ok(())
 }
 
 /// F, target, weight, add → the gradient of weight · mean((F - target)²) in terms of F, plus add
-fn features_gradient(call: &Call<'_>) -> ort::Result<()> {
+fn features_gradient(call: &Call<'_>, scale: Scale) -> ort::Result<()> {
     let (f, target, add) = (call.input(0)?, call.input(1)?, call.context.input(3)?);
     let (f, target) = (Picture::of(&f)?, Picture::of(&target)?);
     let add = add.as_deref().map(Picture::of).transpose()?;
     check(f.shape() == target.shape(), "F and its target")?;
     check(add.as_ref().is_none_or(|add| add.shape() == f.shape()), "add")?;
-    let coefficient = (2.0 * weight(call, 2)? / f.values.len() as f64) as f32;
+    let (weight, add) = (weight(call, 2)?, add.map(|add| add.values));
+    let (factor, fused) = match scale {
+        Scale::Weight => (weight, add),
+        Scale::Norm => (1.0, None),
+    };
+    let coefficient = (2.0 * factor / f.values.len() as f64) as f32;
     let mut df = call.output(0, &f.shape())?;
     let (_, df) = df.try_extract_tensor_mut()?;
-    let add = add.map(|add| add.values);
-    content_gradient(
-        f.values,
-        target.values,
-        coefficient,
-        add,
-        df,
-        call.isa(),
-        call.exec(),
-    );
+    let (f, target, isa) = (f.values, target.values, call.isa());
+    content_gradient(f, target, coefficient, fused, df, isa, call.exec());
+    if let Scale::Norm = scale {
+        normalize(df, weight, add, isa, call.exec());
+    }
+    Ok(())
+}
+
+/// X → its total variation
+fn variation(call: &Call<'_>) -> ort::Result<()> {
+    let x = call.input(0)?;
+    let x = Picture::of(&x)?;
+    let value = total_variation(x.values, x.size, call.isa(), call.exec());
+    let mut output = call.output(0, &[1])?;
+    output
+        .try_extract_tensor_mut()?
+        .1
+        .copy_from_slice(&[value as f32]);
+    Ok(())
+}
+
+/// X, weight, add → the gradient of weight · total variation in terms of X, plus add
+fn variation_gradient(call: &Call<'_>) -> ort::Result<()> {
+    let (x, add) = (call.input(0)?, call.context.input(2)?);
+    let (x, add) = (Picture::of(&x)?, add.as_deref().map(Picture::of).transpose()?);
+    check(add.as_ref().is_none_or(|add| add.shape() == x.shape()), "add")?;
+    let mut dx = call.output(0, &x.shape())?;
+    let (_, dx) = dx.try_extract_tensor_mut()?;
+    let (weight, add) = (weight(call, 1)? as f32, add.map(|add| add.values));
+    total_variation_gradient(x.values, x.size, weight, add, dx, call.isa(), call.exec());
     Ok(())
 }
 

@@ -11,8 +11,8 @@ use image::RgbImage;
 use super::output::{OutputError, extension};
 use super::{Event, Observer};
 use crate::atomic;
+use crate::finish::Finish;
 use crate::picture::{Fit, Picture, fit};
-use crate::tensor::from_values;
 
 /// Frames that are kept; with the result at the end there is one more.
 pub const MAX_FRAMES: usize = 39;
@@ -26,7 +26,7 @@ pub const MAX_FRAMES: usize = 39;
 #[derive(Debug)]
 pub struct Animation {
     max_side: u32,
-    size: (u32, u32),
+    finish: Option<Finish>,
     /// The least ratio of the iterations of neighbouring frames.
     ratio: f64,
     frames: Vec<Frame>,
@@ -67,7 +67,7 @@ impl Animation {
     pub fn new(max_side: u32) -> Animation {
         Animation {
             max_side: max_side.max(1),
-            size: (0, 0),
+            finish: None,
             ratio: 1.0,
             frames: Vec::new(),
         }
@@ -109,7 +109,10 @@ impl Animation {
         {
             return;
         }
-        let picture = self.shrink(&from_values(image, self.size.0, self.size.1));
+        let Some(finish) = &self.finish else {
+            return;
+        };
+        let picture = self.shrink(&finish.picture(image));
         self.frames.push(Frame { iteration, picture });
         while self.frames.len() > MAX_FRAMES {
             self.ratio *= 1.02;
@@ -151,7 +154,7 @@ fn far_enough(ratio: f64, last: u64, iteration: u64) -> bool {
 impl Observer for Animation {
     fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
         match event {
-            Event::Started(started) => self.size = (started.width, started.height),
+            Event::Started(started) => self.finish = Some(started.finish.clone()),
             Event::Iterated(step) => self.keep(step.iteration, step.image),
             _ => {}
         }

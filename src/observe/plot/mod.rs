@@ -12,7 +12,7 @@ use super::{Event, Observer};
 
 /// The loss.
 const TOTAL: RGBColor = RGBColor(20, 20, 20);
-/// The terms, one after the other; told apart by most colour-blind people (Tol 2021, "Colour schemes", muted, reordered).
+/// The terms, one after the other; told apart by most colour-blind people (Tol 2021, "Colour schemes", muted).
 const COLORS: [RGBColor; 9] = [
     RGBColor(136, 204, 238),
     RGBColor(68, 170, 153),
@@ -148,11 +148,12 @@ impl Observer for Plot {
     fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
         match event {
             Event::Started(started) => {
+                let (width, height) = started.size();
                 self.term_names = started.term_names.to_vec();
                 self.scales.push(Scale {
                     begin: self.points.last().map_or(0, |point| point.evaluation),
-                    width: started.width,
-                    height: started.height,
+                    width,
+                    height,
                 });
             }
             Event::Evaluated(evaluated) => self.points.push(Point {

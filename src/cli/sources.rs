@@ -1,0 +1,33 @@
+//! Where settings come from: flags, below them the file of `--config`, below that what a command brings.
+
+use impasto::config::{ConfigFile, Options, Settings};
+use impasto::model::KernelSet;
+
+use super::args::Config;
+
+/// Puts the options together and resolves them; an error that a settings file is to blame for names its line.
+pub fn resolve(flags: Options, config: &Config, lowest: Options) -> anyhow::Result<(Options, Settings)> {
+    let file = config.file.as_deref().map(ConfigFile::read).transpose()?;
+    let below = file
+        .as_ref()
+        .map(|file| file.options().clone())
+        .unwrap_or_default();
+    let options = flags.clone().or(below).or(lowest);
+    match options.resolve() {
+        Ok(settings) => Ok((options, settings)),
+        Err(error) => {
+            let file = file.filter(|_| !flags.sets(error.option));
+            let located = file.and_then(|file| file.locate(&error));
+            Err(located.map_or_else(|| error.into(), Into::into))
+        }
+    }
+}
+
+/// The same for one evaluation to judge by: exactness counts, not speed.
+pub fn resolve_to_judge(flags: Options, config: &Config) -> anyhow::Result<(Options, Settings)> {
+    let exact = Options {
+        kernels: Some(KernelSet::OnnxRuntime),
+        ..Options::default()
+    };
+    resolve(flags, config, exact)
+}

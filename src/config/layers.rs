@@ -1,0 +1,186 @@
+//! Options over options: flags over a settings file over the record of an earlier run.
+
+use serde_json::Value;
+
+use super::{Optimizer, Options};
+
+impl Options {
+    /// These options, and what they leave open from `other`.
+    ///
+    /// What in `other` belongs to an optimiser, a schedule, a style size, a provider or an ONNX Runtime that these options replace is
+    /// dropped.
+    #[must_use]
+    pub fn or(self, other: Options) -> Options {
+        let other = other.without_contradictions(&self);
+        macro_rules! first {
+            ($($name:ident)*) => { Options { $($name: self.$name.or(other.$name),)* } };
+        }
+        first! {
+            preset pooling size fit scales style_size style_scale style_blend style_weight content_weight
+            tv_weight style_layer_weights content_layer_weights normalize_gradients padding color init seed
+            optimizer iterations history learning_rate beta1 beta2 tolerance max_seconds bits jpeg_quality
+            threads kernels provider device_id provider_option provider_library precision graphs onnxruntime runtime
+        }
+    }
+
+    fn without_contradictions(self, upper: &Options) -> Options {
+        let mut options = self;
+        match upper.optimizer {
+            Some(Optimizer::Adam) => options.history = None,
+            Some(Optimizer::Lbfgs) => {
+                options.learning_rate = None;
+                options.beta1 = None;
+                options.beta2 = None;
+            }
+            None => {}
+        }
+        if upper.provider.is_some() || upper.provider_library.is_some() {
+            options.provider = None;
+            options.device_id = None;
+            options.provider_option = None;
+            options.provider_library = None;
+            options.precision = None;
+        }
+        if upper.size.is_some() || upper.iterations.is_some() {
+            options.scales = options.scales.filter(|scales| scales.finest().is_none());
+        }
+        if upper
+            .scales
+            .as_ref()
+            .is_some_and(|scales| scales.finest().is_some())
+        {
+            options.size = None;
+            options.iterations = None;
+        }
+        if upper.style_size.is_some() || upper.style_scale.is_some() {
+            options.style_size = None;
+            options.style_scale = None;
+        }
+        if upper.runtime.is_some() || upper.onnxruntime.is_some() {
+            options.runtime = None;
+            options.onnxruntime = None;
+        }
+        options
+    }
+
+    /// Whether the option called `name`, as a flag without its dashes, is set.
+    pub fn sets(&self, name: &str) -> bool {
+        serde_json::to_value(self).is_ok_and(|options| !matches!(options.get(name), None | Some(Value::Null)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Settings;
+    use crate::optimize::Method;
+    use crate::scales::Scales;
+
+    fn json(settings: &Settings) -> Value {
+        serde_json::to_value(settings).unwrap()
+    }
+
+    /// All options, each set to something that is not its default.
+    const ALL: &str = r#"
+        preset = "own"
+        pooling = "avg"
+        size = 100
+        fit = "short"
+        scales = "40:3,100:3"
+        style-blend = [1.0, 2.0]
+        style-size = 90
+        style-weight = 7
+        content-weight = 0.5
+        tv-weight = 0.25
+        style-layer-weights = { relu1_1 = 2 }
+        content-layer-weights = "relu4_2=3"
+        normalize-gradients = true
+        padding = "replicate"
+        color = "match"
+        init = "blend:0.3"
+        seed = 5
+        optimizer = "adam"
+        iterations = 3
+        learning-rate = 2.5
+        beta1 = 0.5
+        beta2 = 0.75
+        tolerance = 0.01
+        max-seconds = 9.5
+        bits = 16
+        jpeg-quality = 80
+        threads = 3
+        kernels = "portable"
+        provider = "cuda"
+        device-id = 1
+        provider-option = { use_tf32 = "1" }
+        precision = "tf32"
+    "#;
+
+    #[test]
+    fn settings_read_back_as_options_that_resolve_to_the_same_settings() {
+        let all: Options = toml::from_str(ALL).unwrap();
+        for options in [Options::default(), all] {
+            let settings = options.resolve().unwrap();
+            let again: Options = serde_json::from_value(json(&settings)).unwrap();
+            assert_eq!(json(&again.resolve().unwrap()), json(&settings));
+        }
+    }
+
+    #[test]
+    fn every_option_counts_and_is_taken_from_below_where_it_is_open() {
+        let all: Options = toml::from_str(ALL).unwrap();
+        let defaults = json(&Options::default().resolve().unwrap());
+        let merged = json(&Options::default().or(all).resolve().unwrap());
+        for (name, value) in merged.as_object().unwrap() {
+            // `style-scale` has no place beside `style-size`.
+            let open = ["provider-library", "style-scale"].contains(&name.as_str());
+            assert!(
+                open || Some(value) != defaults.get(name),
+                "{name} is still {value}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_upper_option_wins() {
+        let upper: Options = toml::from_str("size = 64\ncolor = \"style\"").unwrap();
+        let settings = upper.or(toml::from_str(ALL).unwrap()).resolve().unwrap();
+        assert_eq!((settings.size, settings.style_size), (64, Some(90)));
+        assert_eq!(json(&settings)["color"], "style");
+    }
+
+    #[test]
+    fn a_size_replaces_a_schedule_and_a_style_scale_a_style_size() {
+        let upper: Options = toml::from_str("size = 64\nstyle-scale = 0.5").unwrap();
+        let settings = upper.or(toml::from_str(ALL).unwrap()).resolve().unwrap();
+        assert_eq!(
+            (settings.scales, settings.size, settings.iterations),
+            (Scales::Auto, 64, 3)
+        );
+        assert_eq!((settings.style_scale, settings.style_size), (0.5, None));
+        let upper: Options = toml::from_str("scales = \"50:1,64:2\"").unwrap();
+        let settings = upper.or(toml::from_str(ALL).unwrap()).resolve().unwrap();
+        assert_eq!((settings.size, settings.iterations), (64, 2));
+    }
+
+    #[test]
+    fn what_belongs_to_another_optimiser_provider_or_library_is_dropped() {
+        let upper: Options = toml::from_str(
+            "optimizer = \"lbfgs\"\nnormalize-gradients = false\nprovider = \"cpu\"\nruntime = \"cpu\"",
+        )
+        .unwrap();
+        let mut lower: Options = toml::from_str(ALL).unwrap();
+        lower.onnxruntime = Some("a.so".into());
+        let merged = upper.or(lower);
+        assert!(merged.onnxruntime.is_none());
+        let settings = merged.resolve().unwrap();
+        assert_eq!(settings.method, Method::Lbfgs { history: 20 });
+        settings.provider.check().unwrap();
+    }
+
+    #[test]
+    fn what_is_set_is_known_by_the_name_of_its_flag() {
+        let options: Options = toml::from_str("style-size = 64").unwrap();
+        assert!(options.sets("style-size") && !options.sets("size") && !options.sets("nonsense"));
+    }
+}

@@ -1,0 +1,80 @@
+//! Normalised gradients, as `-normalize_gradients` of J. Johnson's neural-style (2015) means them.
+
+use super::parallel::Exec;
+use super::scratch::Output;
+use super::simd::{Isa, Job, Simd};
+
+/// Values that are summed in f32; such sums are added in f64.
+const PIECE: usize = 4096;
+/// What keeps a gradient of zeros from a division by zero.
+const EPSILON: f64 = 1e-8;
+
+/// `df = strength df / (sum |df| + 1e-8)`, to which `add` is added.
+///
+/// # Panics
+///
+/// When the lengths differ.
+pub fn normalize(df: &mut [f32], strength: f64, add: Option<&[f32]>, isa: Isa, exec: Exec<'_>) {
+    let len = df.len();
+    assert!(add.is_none_or(|add| add.len() == len), "lengths do not fit");
+    let factor = (strength / (l1_norm(df, isa, exec) + EPSILON)) as f32;
+    let df = Output::new(df);
+    exec.parallel.par_for(len.div_ceil(PIECE), &|i| {
+        let range = i * PIECE..((i + 1) * PIECE).min(len);
+        // SAFETY: every task has its own piece.
+        let df = unsafe { std::slice::from_raw_parts_mut(df.at(range.start, range.len()), range.len()) };
+        let add = add.map(|add| &add[range]);
+        isa.run(Scale { df, factor, add });
+    });
+}
+
+/// The sum of absolute values.
+fn l1_norm(values: &[f32], isa: Isa, exec: Exec<'_>) -> f64 {
+    let pieces = values.len().div_ceil(PIECE);
+    let mut sums = exec.workspace.take(pieces);
+    let sums_of = Output::new(&mut sums[..pieces]);
+    exec.parallel.par_for(pieces, &|i| {
+        let values = &values[i * PIECE..((i + 1) * PIECE).min(values.len())];
+        // SAFETY: every task has its own sum.
+        let sum = unsafe { &mut *sums_of.at(i, 1) };
+        isa.run(Magnitude { values, sum });
+    });
+    sums[..pieces].iter().map(|&sum| f64::from(sum)).sum()
+}
+
+struct Magnitude<'a> {
+    values: &'a [f32],
+    sum: &'a mut f32,
+}
+
+impl Job for Magnitude<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        const LANES: usize = 64;
+        let mut sums = [0.0; LANES];
+        for values in self.values.chunks(LANES) {
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum += value.abs();
+            }
+        }
+        *self.sum = sums.iter().sum();
+    }
+}
+
+struct Scale<'a> {
+    df: &'a mut [f32],
+    factor: f32,
+    add: Option<&'a [f32]>,
+}
+
+impl Job for Scale<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        for df in self.df.iter_mut() {
+            *df *= self.factor;
+        }
+        for (df, &add) in self.df.iter_mut().zip(self.add.unwrap_or_default()) {
+            *df += add;
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The record of a run, as one JSON object: all that it takes to repeat it, and what came of it.
+
+mod repeat;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::atomic;
+use crate::config::Settings;
+use crate::model::Contract;
+use crate::model::contract::file_digest;
+use crate::observe::Recorder;
+
+pub use repeat::{RecordError, Recorded};
+
+/// A file that took part in a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// What it was: `content`, `style`, `init`, `output`; `features`, `loss_grad`, `weights`.
+    pub role: String,
+    /// Its path, as it was given.
+    pub path: PathBuf,
+    /// The same path from the root.
+    pub absolute: PathBuf,
+    /// The sha256 of its bytes, in hexadecimal.
+    pub sha256: String,
+}
+
+impl FileRecord {
+    /// A file whose bytes are read now.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn of(role: &str, path: &Path) -> io::Result<FileRecord> {
+        Ok(FileRecord::known(role, path, file_digest(path)?))
+    }
+
+    /// A file whose sha256 is known.
+    pub fn known(role: &str, path: &Path, sha256: String) -> FileRecord {
+        FileRecord {
+            role: role.to_owned(),
+            path: path.into(),
+            absolute: std::path::absolute(path).unwrap_or_else(|_| path.into()),
+            sha256,
+        }
+    }
+}
+
+/// All that it takes to repeat a run: written with [`Settings`], read back with
+/// [`Options`](crate::config::Options), which have the same names.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Manifest<S> {
+    /// The resolved settings.
+    pub settings: S,
+    /// What the bytes may depend on: `impasto`, `contract`, `onnxruntime`, `provider`, `kernels`, `machine`.
+    pub versions: BTreeMap<String, String>,
+    /// The ONNX Runtime library.
+    pub library: PathBuf,
+    /// The graphs that ran, and the weights.
+    pub graphs: Vec<FileRecord>,
+    /// The pictures: `content`, every `style` in its order, and `init` if the start was a file.
+    pub inputs: Vec<FileRecord>,
+    /// The picture that came of it.
+    pub output: FileRecord,
+    /// The evaluations after which a signal, the time limit or a failure ended the run; none if it ended by itself.
+    pub ended_after: Option<u64>,
+}
+
+/// The whole record of a run.
+#[derive(Serialize)]
+pub struct Trace<'a> {
+    /// What was run.
+    #[serde(flatten)]
+    pub manifest: &'a Manifest<Settings>,
+    /// What the loss graph says of itself.
+    pub graph: &'a Contract,
+    /// The painted picture's width and height in pixels.
+    pub size: (u32, u32),
+    /// Why the optimisation stopped.
+    pub stop: String,
+    /// Accepted points.
+    pub iterations: u64,
+    /// Every evaluation; seconds count from the start of the run.
+    pub evaluations: &'a Recorder,
+}
+
+impl Trace<'_> {
+    /// Writes the trace to `path`, atomically: the file is whole or not there.
+    ///
+    /// # Errors
+    /// The folder or file cannot be written, or there is a file and `overwrite` is not set.
+    pub fn write(&self, path: &Path, overwrite: bool) -> io::Result<()> {
+        atomic::write(path, overwrite, |file| {
+            serde_json::to_writer_pretty(&mut *file, self)?;
+            file.write_all(b"\n")
+        })
+    }
+}
+
+/// The machine, as far as the bytes may depend on it: operating system, architecture, and where it is told the model
+/// of the processor.
+pub fn machine() -> String {
+    let told = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = told.lines().find_map(|line| line.strip_prefix("model name"));
+    let model = model.map(|rest| rest.trim_start_matches([':', ' ', '\t']));
+    [std::env::consts::OS, std::env::consts::ARCH]
+        .into_iter()
+        .chain(model)
+        .collect::<Vec<_>>()
+        .join(", ")
+}

@@ -1,0 +1,240 @@
+//! A recorded run, read again to be repeated.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::{FileRecord, Manifest};
+use crate::config::{Options, Settings};
+use crate::init::Init;
+use crate::model::contract::file_digest;
+
+/// A run, as its trace tells of it.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    path: PathBuf,
+    manifest: Manifest<Options>,
+}
+
+/// A run that cannot be repeated.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// The trace cannot be read.
+    #[error("the trace {path} cannot be read: {source}")]
+    Unreadable {
+        /// The trace.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is no trace, or one of another program's version.
+    #[error("{path} is not a trace that can be repeated: {source}")]
+    NotATrace {
+        /// The file.
+        path: PathBuf,
+        /// What is missing or wrong.
+        source: serde_json::Error,
+    },
+    /// An input is not where it was.
+    #[error(
+        "{trace} cannot be repeated: its {role} picture {path} is not there any more (nor is {absolute})"
+    )]
+    Missing {
+        /// The trace.
+        trace: PathBuf,
+        /// `content`, `style` or `init`.
+        role: String,
+        /// The path as it was given.
+        path: PathBuf,
+        /// The path from the root.
+        absolute: PathBuf,
+    },
+    /// A file has other bytes than it had.
+    #[error(
+        "{trace} cannot be repeated: its {role} file {path} has changed (sha256 {found}, recorded {recorded}); bring back the recorded one"
+    )]
+    Changed {
+        /// The trace.
+        trace: PathBuf,
+        /// `content`, `style`, `init`, `features`, `loss_grad` or `weights`.
+        role: String,
+        /// The file.
+        path: PathBuf,
+        /// Its sha256.
+        found: String,
+        /// The sha256 that it had.
+        recorded: String,
+    },
+}
+
+impl Recorded {
+    /// Reads a trace.
+    ///
+    /// # Errors
+    /// It cannot be read, or is none.
+    pub fn read(path: &Path) -> Result<Recorded, RecordError> {
+        let bytes = fs::read(path).map_err(|source| RecordError::Unreadable {
+            path: path.into(),
+            source,
+        })?;
+        let manifest = serde_json::from_slice(&bytes).map_err(|source| RecordError::NotATrace {
+            path: path.into(),
+            source,
+        })?;
+        Ok(Recorded {
+            path: path.into(),
+            manifest,
+        })
+    }
+
+    /// The inputs of a role in their order, each found again with the bytes that it had: where it was given, from
+    /// the root, or beside the trace.
+    ///
+    /// # Errors
+    /// One is gone, or has changed.
+    pub fn inputs(&self, role: &str) -> Result<Vec<PathBuf>, RecordError> {
+        let inputs = self.manifest.inputs.iter().filter(|input| input.role == role);
+        inputs.map(|input| self.find(input)).collect()
+    }
+
+    fn find(&self, input: &FileRecord) -> Result<PathBuf, RecordError> {
+        let FileRecord {
+            role,
+            path,
+            absolute,
+            sha256,
+        } = input.clone();
+        let beside = self.path.with_file_name(&path);
+        let mut changed = None;
+        for place in [&path, &absolute, &beside] {
+            match file_digest(place) {
+                Ok(found) if found == sha256 => return Ok(place.clone()),
+                Ok(found) => {
+                    changed.get_or_insert((place.clone(), found));
+                }
+                Err(_) => {}
+            }
+        }
+        let trace = self.path.clone();
+        Err(match changed {
+            Some((path, found)) => RecordError::Changed {
+                trace,
+                role,
+                path,
+                found,
+                recorded: sha256,
+            },
+            None => RecordError::Missing {
+                trace,
+                role,
+                path,
+                absolute,
+            },
+        })
+    }
+
+    /// The recorded settings as options, with graphs, library and start picture where they are now.
+    ///
+    /// The provider is the one that ran. A time limit is left out: [`Recorded::ended_after`] tells where it ended the run. So are kernels that this
+    /// machine cannot run.
+    pub fn options(&self) -> Options {
+        let manifest = &self.manifest;
+        let mut options = manifest.settings.clone();
+        options.max_seconds = None;
+        if let Some(provider) = manifest
+            .versions
+            .get("provider")
+            .and_then(|name| name.parse().ok())
+        {
+            options.provider = Some(provider);
+        }
+        options.kernels = options.kernels.filter(|kernels| kernels.check().is_ok());
+        options.onnxruntime = Some(manifest.library.clone()).filter(|library| library.is_file());
+        options.graphs = manifest.graphs.first().and_then(folder_now);
+        if let Ok([start]) = self.inputs("init").as_deref() {
+            options.init = Some(Init::File(start.clone()));
+        }
+        options
+    }
+
+    /// The settings, other than the number of threads, in which `now` differs from the recorded run: the bytes will
+    /// differ too. With none of them the start picture is checked to be the recorded one.
+    ///
+    /// # Errors
+    /// The start picture is gone or has changed; recorded settings out of range.
+    pub fn varied(&self, now: &Settings) -> Result<Vec<String>, crate::Error> {
+        let recorded = self.options().resolve()?;
+        if now.init == recorded.init {
+            self.inputs("init")?;
+        }
+        let (recorded, now) = (map(&recorded), map(now));
+        let names = now
+            .keys()
+            .chain(recorded.keys().filter(|name| !now.contains_key(*name)));
+        let varied = names.filter(|name| *name != "threads" && now.get(*name) != recorded.get(*name));
+        Ok(varied.cloned().collect())
+    }
+
+    /// Checks that graphs of the recorded names have the recorded bytes.
+    ///
+    /// # Errors
+    /// One has changed.
+    pub fn check_graphs(&self, graphs: &[FileRecord]) -> Result<(), RecordError> {
+        let pairs = self.manifest.graphs.iter().flat_map(|recorded| {
+            let of_that_name = move |now: &&FileRecord| now.path.file_name() == recorded.path.file_name();
+            graphs.iter().filter(of_that_name).map(move |now| (recorded, now))
+        });
+        match pairs
+            .into_iter()
+            .find(|(recorded, now)| recorded.sha256 != now.sha256)
+        {
+            None => Ok(()),
+            Some((recorded, now)) => Err(RecordError::Changed {
+                trace: self.path.clone(),
+                role: now.role.clone(),
+                path: now.path.clone(),
+                found: now.sha256.clone(),
+                recorded: recorded.sha256.clone(),
+            }),
+        }
+    }
+
+    /// What is not as it was, in words: `onnxruntime 1.32.0 instead of 1.24.1`.
+    pub fn other_versions(&self, now: &BTreeMap<String, String>) -> Vec<String> {
+        let differing = now.iter().filter_map(|(name, now)| {
+            let recorded = self.manifest.versions.get(name)?;
+            (recorded != now).then(|| format!("{name} {now} instead of {recorded}"))
+        });
+        differing.collect()
+    }
+
+    /// The evaluations after which a signal, the time limit or a failure ended the run; none if it ended by itself.
+    pub fn ended_after(&self) -> Option<u64> {
+        self.manifest.ended_after
+    }
+
+    /// The picture that came of the run.
+    pub fn output(&self) -> &FileRecord {
+        &self.manifest.output
+    }
+}
+
+/// The folder of a graph, if there is still one.
+fn folder_now(graph: &FileRecord) -> Option<PathBuf> {
+    let folders = [&graph.path, &graph.absolute]
+        .into_iter()
+        .filter_map(|path| path.parent());
+    folders.map(Path::to_path_buf).find(|folder| folder.is_dir())
+}
+
+/// Settings by name.
+fn map(settings: &Settings) -> serde_json::Map<String, Value> {
+    match serde_json::to_value(settings) {
+        Ok(Value::Object(map)) => map,
+        _ => serde_json::Map::new(),
+    }
+}

@@ -1,0 +1,231 @@
+//! Coarse to fine: the sizes that a picture is painted at, one after the other.
+//!
+//! The first scale lays out large shapes and colours where an evaluation is cheap; each one that follows starts from
+//! the result of the one before, enlarged, and adds detail. The style picture shrinks along with the painted one.
+//! Gatys et al., "Controlling Perceptual Factors in Neural Style Transfer" (2017), section 6, paint so to get to high
+//! resolutions; here it also saves time at ordinary ones.
+
+use std::fmt;
+use std::iter::successors;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The longest side of the coarsest scale that [`Scales::Auto`] paints, in pixels: below it, VGG19's deepest layers are
+/// left with hardly a value.
+const COARSEST: u32 = 64;
+
+/// The most scales that can be asked for.
+const MOST: u32 = 16;
+
+/// One scale of a schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scale {
+    /// The painted picture's size there in pixels, of the side that the fit speaks of.
+    pub size: u32,
+    /// The optimiser's iterations.
+    pub iterations: u64,
+}
+
+/// Which scales to paint. As text: `auto`, a number of scales, or `SIZE:ITERATIONS,…` from coarse to fine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Text", into = "String")]
+pub enum Scales {
+    /// From the wanted size halves of it, down to no less than 64 pixels or what the network can see.
+    #[default]
+    Auto,
+    /// So many, 1 to 16, each half the size of the next.
+    Count(u32),
+    /// These, of increasing sizes.
+    List(Vec<Scale>),
+}
+
+impl Scales {
+    /// The scales from coarse to fine, the last one of `size` pixels; a list is taken as it is.
+    ///
+    /// `sees` says whether the network takes the pictures when the painted one has a given size.
+    pub fn schedule(&self, size: u32, iterations: u64, sees: impl Fn(u32) -> bool) -> Vec<Scale> {
+        let halves = successors(Some(size), |size| Some(size / 2));
+        let mut sizes: Vec<u32> = match self {
+            Scales::List(scales) => return scales.clone(),
+            Scales::Count(count) => halves.take(*count as usize).collect(),
+            // Without iterations there is nothing that a finer scale could repair.
+            Scales::Auto if iterations == 0 => vec![size],
+            Scales::Auto => halves
+                .take_while(|&scale| scale == size || (scale >= COARSEST && sees(scale)))
+                .collect(),
+        };
+        sizes.reverse();
+        sizes.into_iter().map(|size| Scale { size, iterations }).collect()
+    }
+}
+
+impl Scales {
+    /// The last scale of a list.
+    pub fn finest(&self) -> Option<&Scale> {
+        match self {
+            Scales::List(scales) => scales.last(),
+            Scales::Auto | Scales::Count(_) => None,
+        }
+    }
+}
+
+impl FromStr for Scales {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "auto" {
+            return Ok(Scales::Auto);
+        }
+        if let Ok(count) = text.parse::<u32>() {
+            return match count {
+                1..=MOST => Ok(Scales::Count(count)),
+                _ => Err(format!("{count} is no number of scales; use 1 to {MOST}")),
+            };
+        }
+        let scales: Vec<Scale> = text.split(',').map(str::parse).collect::<Result<_, _>>()?;
+        if scales.windows(2).any(|pair| pair[0].size >= pair[1].size) {
+            return Err(format!("\"{text}\": the sizes must grow from scale to scale"));
+        }
+        Ok(Scales::List(scales))
+    }
+}
+
+/// What a settings file has: a text, or a bare number of scales.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Text {
+    Text(String),
+    Count(u32),
+}
+
+impl TryFrom<Text> for Scales {
+    type Error = String;
+
+    fn try_from(text: Text) -> Result<Self, String> {
+        match text {
+            Text::Text(text) => text.parse(),
+            Text::Count(count) => count.to_string().parse(),
+        }
+    }
+}
+
+impl From<Scales> for String {
+    fn from(scales: Scales) -> String {
+        scales.to_string()
+    }
+}
+
+impl FromStr for Scale {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once(':');
+        let scale = parts.and_then(|(size, iterations)| {
+            Some(Scale {
+                size: size.parse().ok().filter(|size| *size > 0)?,
+                iterations: iterations.parse().ok()?,
+            })
+        });
+        scale.ok_or_else(|| {
+            format!("\"{text}\" is no scale; use auto, a number of scales, or SIZE:ITERATIONS such as 128:300,256:200")
+        })
+    }
+}
+
+impl fmt::Display for Scales {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Scales::Auto => f.write_str("auto"),
+            Scales::Count(count) => count.fmt(f),
+            Scales::List(scales) => {
+                let parts: Vec<String> = scales.iter().map(Scale::to_string).collect();
+                f.write_str(&parts.join(","))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Scale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.size, self.iterations)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sizes(text: &str, size: u32, sees: impl Fn(u32) -> bool) -> Vec<u32> {
+        let scales: Scales = text.parse().unwrap();
+        let schedule = scales.schedule(size, 300, sees);
+        assert!(
+            schedule.iter().all(|scale| scale.iterations == 300),
+            "{schedule:?}"
+        );
+        schedule.iter().map(|scale| scale.size).collect()
+    }
+
+    #[test]
+    fn auto_halves_down_to_64_pixels() {
+        let any = |_| true;
+        assert_eq!(sizes("auto", 512, any), [64, 128, 256, 512]);
+        assert_eq!(sizes("auto", 500, any), [125, 250, 500]);
+        assert_eq!(sizes("auto", 127, any), [127]);
+        assert_eq!(sizes("auto", 20, any), [20]);
+    }
+
+    #[test]
+    fn auto_paints_no_scale_that_the_network_cannot_see() {
+        assert_eq!(sizes("auto", 512, |size| size >= 200), [256, 512]);
+        assert_eq!(sizes("auto", 512, |_| false), [512]);
+    }
+
+    #[test]
+    fn auto_with_no_iterations_leaves_the_start_alone() {
+        assert_eq!(
+            Scales::Auto.schedule(512, 0, |_| true),
+            [Scale {
+                size: 512,
+                iterations: 0
+            }]
+        );
+    }
+
+    #[test]
+    fn a_number_says_how_many() {
+        assert_eq!(sizes("3", 512, |_| false), [128, 256, 512]);
+        assert_eq!(sizes("1", 512, |_| true), [512]);
+    }
+
+    #[test]
+    fn a_list_is_taken_as_it_is() {
+        let scales: Scales = "100:30,512:7".parse().unwrap();
+        let wanted = [(100, 30), (512, 7)].map(|(size, iterations)| Scale { size, iterations });
+        assert_eq!(scales.schedule(64, 1, |_| false), wanted);
+    }
+
+    #[test]
+    fn text_comes_back() {
+        for text in ["auto", "3", "128:300,256:200,512:100"] {
+            assert_eq!(text.parse::<Scales>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_schedule_is_refused_with_the_reason() {
+        for (text, reason) in [
+            ("0", "1 to 16"),
+            ("17", "1 to 16"),
+            ("fine", "no scale"),
+            ("128", "1 to 16"),
+            ("128:x", "no scale"),
+            ("0:5", "no scale"),
+            ("256:5,128:5", "must grow"),
+            ("128:5,128:5", "must grow"),
+        ] {
+            let error = text.parse::<Scales>().unwrap_err();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! The pipeline.
+
+mod painting;
+mod stages;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use ndarray::Array4;
+
+use crate::color::ColorMode;
+use crate::config::{Optimizer, Options, Pooling, Settings};
+use crate::error::Error;
+use crate::init::Init;
+use crate::judge::Judge;
+use crate::model::contract::{CONTRACT_VERSION, Kind};
+use crate::model::{
+    Contract, Evaluation, Graphs, KernelSet, LayerFactors, LossGradient, ModelError, OnnxLossGradient,
+    Padding, Weights, default_folder,
+};
+use crate::observe::{Event, Observer, Planned, Started};
+use crate::optimize::{self, OptimizeError, Outcome};
+use crate::picture::{Bits, Fit, Picture, fit};
+use crate::record::{FileRecord, machine};
+use crate::runtime::{Choice, Engine, Placement, Precision, Runtime, Sought};
+use crate::scales::Scales;
+use crate::tensor::to_tensor;
+use painting::Painting;
+use stages::Stage;
+
+/// Paints pictures: ONNX Runtime loaded, graphs checked, settings resolved.
+///
+/// ```no_run
+/// use std::ops::ControlFlow;
+/// use std::path::Path;
+///
+/// use impasto::observe::Event;
+/// use impasto::picture::Picture;
+/// use impasto::stylize::Stylizer;
+///
+/// # fn main() -> Result<(), impasto::Error> {
+/// let stylizer = Stylizer::builder().size(384).iterations(200).build()?;
+/// let content = Picture::load(Path::new("photo.jpg"))?;
+/// let style = Picture::load(Path::new("painting.jpg"))?;
+/// let mut quiet = |_: &Event<'_>| ControlFlow::Continue(());
+/// let stylized = stylizer.stylize(&content, &[style], &mut quiet)?;
+/// stylized.picture.save(Path::new("painted.png"), false)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Stylizer {
+    settings: Settings,
+    engine: Engine,
+    graphs: Graphs,
+    weights: Weights,
+}
+
+/// A painted picture and how the optimisation ended.
+#[derive(Debug)]
+pub struct Stylized {
+    /// The picture.
+    pub picture: Picture,
+    /// The optimiser's account: losses, counts, why it stopped. Its image is moved into `picture`.
+    pub outcome: Outcome,
+}
+
+/// The loss of a given picture.
+#[derive(Debug)]
+pub struct Judged {
+    /// The names of the terms, in the graph's order.
+    pub term_names: Vec<String>,
+    /// The loss and its terms.
+    pub evaluation: Evaluation,
+    /// The gradient with respect to the image, f32 `[1, 3, height, width]`, BGR, loss per grey level.
+    pub gradient: Array4<f32>,
+    /// Where the nodes of the graph ran, when not all of them on the processor.
+    pub placement: Option<Placement>,
+}
+
+impl Stylizer {
+    /// A builder with every option left to its default.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Resolves `options`, loads ONNX Runtime and checks the graphs.
+    ///
+    /// # Errors
+    /// An option out of its range, ONNX Runtime or a graph that cannot be used.
+    pub fn new(options: &Options) -> Result<Stylizer, Error> {
+        let settings = options.resolve()?;
+        settings.provider.check()?;
+        settings.kernels.check()?;
+        let name = settings.graph_name();
+        let folder = options.graphs.clone().map_or_else(|| default_folder(&name), Ok)?;
+        let graphs = Graphs::open(&folder, &name, settings.graph_options())?;
+        let weights = settings.weights(&graphs.loss_gradient)?;
+        let runtime = Runtime::load(&Sought {
+            file: options.onnxruntime.clone(),
+            name: options.runtime.clone(),
+            provider: settings.provider.provider,
+        })?;
+        let engine = Engine::start(&runtime, &settings.provider, settings.threads)?;
+        Ok(Stylizer {
+            settings,
+            engine,
+            graphs,
+            weights,
+        })
+    }
+
+    /// The resolved settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// ONNX Runtime and the provider that runs the graphs.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// What the loss graph says of itself.
+    pub fn contract(&self) -> &Contract {
+        &self.graphs.loss_gradient
+    }
+
+    /// The graphs that run, and their weights.
+    pub fn files(&self) -> Vec<FileRecord> {
+        let [features, loss] = self.graphs.chosen(&self.engine);
+        vec![
+            FileRecord::known(Kind::Features.name(), &features.path, features.sha256.clone()),
+            FileRecord::known(Kind::LossGradient.name(), &loss.path, loss.sha256.clone()),
+            FileRecord::known("weights", &loss.weights_file(), loss.weights_digest().to_owned()),
+        ]
+    }
+
+    /// What the bytes of a picture may depend on beside settings, pictures and graphs, by name: `impasto`, `contract`,
+    /// `onnxruntime`, `provider`, `kernels` (on the processor), `machine`.
+    pub fn versions(&self) -> BTreeMap<String, String> {
+        let kernels = self.graphs.kernels(&self.engine);
+        let versions = [
+            ("impasto", env!("CARGO_PKG_VERSION").to_owned()),
+            ("contract", CONTRACT_VERSION.to_owned()),
+            ("onnxruntime", self.engine.runtime().version().to_owned()),
+            ("provider", self.engine.provider().to_owned()),
+            ("machine", machine()),
+        ];
+        versions
+            .into_iter()
+            .chain(kernels.map(|kernels| ("kernels", kernels.to_string())))
+            .map(|(name, version)| (name.to_owned(), version))
+            .collect()
+    }
+
+    /// Paints `content` in the style of `styles`, scale by scale from coarse to fine.
+    ///
+    /// When `observer` or the clock ends the run at a coarse scale, the picture comes enlarged to the wanted size, and
+    /// the outcome is that of the coarse one.
+    ///
+    /// # Errors
+    /// A picture too small for the network, a blend for another number of styles, a session that fails, a loss that is
+    /// not a number.
+    pub fn stylize(
+        &self,
+        content: &Picture,
+        styles: &[Picture],
+        observer: &mut dyn Observer,
+    ) -> Result<Stylized, Error> {
+        let stages = self.stages(content, styles)?;
+        let schedule = self.schedule(content, styles)?;
+        let begin = Instant::now();
+        let mut so_far = self.start(&stages[0], &styles[0])?;
+        for (scale, stage) in stages.iter().enumerate() {
+            so_far = so_far.enlarged(stage.size());
+            let mut loss = self.loss(stage, observer)?;
+            let _ = observer.observe(&Event::Started(Started {
+                scale,
+                schedule: &schedule,
+                term_names: loss.term_names(),
+                finish: &stage.finish,
+            }));
+            let options = self.optimizer(stage, begin);
+            so_far.optimize(&mut loss, &options, self.weights.unit(), observer)?;
+            drop(loss);
+            let is_last = scale + 1 == stages.len();
+            if is_last || so_far.ended_early() || told_to_stop(observer, &so_far.picture(&stage.finish)) {
+                break;
+            }
+        }
+        let finest = &stages[stages.len() - 1].finish;
+        Ok(so_far.enlarged(finest.content().size()).finished(finest))
+    }
+
+    /// The loss of `image`, with its terms and its gradient; nothing is optimised.
+    ///
+    /// `image` is taken at its own size; `content` is resized to it; `styles` keep their size unless the settings
+    /// name a style size or scale.
+    ///
+    /// # Errors
+    /// A picture too small for the network, or a session that fails.
+    pub fn evaluate(&self, image: &Picture, content: &Picture, styles: &[Picture]) -> Result<Judged, Error> {
+        self.check_blend(styles)?;
+        let (width, height) = image.size();
+        self.check_judged(image)?;
+        let styles = styles
+            .iter()
+            .map(|style| self.style_at_own_size(style))
+            .collect::<Result<Vec<Picture>, Error>>()?;
+        let mut features = self.graphs.features(&self.engine)?;
+        let targets = self.targets(&mut features, &content.resize(width, height), &styles)?;
+        drop(features);
+        let mut loss = self
+            .graphs
+            .loss_gradient(&self.engine, &targets, self.weights.clone())?;
+        let image = to_tensor(image).into_raw_vec_and_offset().0;
+        let mut gradient = Array4::zeros((1, 3, height as usize, width as usize));
+        let evaluation = loss
+            .evaluate(&image, gradient.as_slice_mut().unwrap_or_default())
+            .map_err(|source| OptimizeError::Objective {
+                evaluation: 1,
+                source,
+            })?;
+        Ok(Judged {
+            term_names: loss.term_names().to_vec(),
+            evaluation,
+            gradient,
+            placement: loss.placement().cloned(),
+        })
+    }
+
+    /// A judge of pictures that show `content` in the style of `styles`, which keep their size unless the settings name
+    /// a style size or scale.
+    ///
+    /// It sees the layers of the loss as the settings' preset and pooling do, and held-out layers through the graph
+    /// [`JUDGE`](crate::judge::JUDGE), which pools by maximum; both pad with zeros.
+    ///
+    /// # Errors
+    /// A style image too small for the network, a blend for another number of styles, or a graph that cannot be used.
+    /// That there is no graph with held-out layers is no error: they are left out.
+    pub fn judge<'a>(&'a self, content: &'a Picture, styles: &[Picture]) -> Result<Judge<'a>, Error> {
+        self.check_blend(styles)?;
+        let seen = styles
+            .iter()
+            .map(|style| Ok(self.colored(self.style_at_own_size(style)?, content)))
+            .collect::<Result<Vec<Picture>, Error>>()?;
+        let blend: Vec<(Picture, f64)> = seen.into_iter().zip(self.shares(styles)).collect();
+        Judge::new(self, content, &blend)
+    }
+
+    /// The folder with the graphs.
+    pub fn folder(&self) -> &Path {
+        self.contract().path.parent().unwrap_or(Path::new(""))
+    }
+
+    /// Checks that a picture to judge is large enough.
+    pub(crate) fn check_judged(&self, image: &Picture) -> Result<(), ModelError> {
+        self.graphs.check_size(image.size(), "image", "picture")
+    }
+
+    /// The scales that [`Stylizer::stylize`] paints these pictures at, from coarse to fine.
+    ///
+    /// # Errors
+    /// A picture too small for the network, a blend for another number of styles.
+    pub fn schedule(&self, content: &Picture, styles: &[Picture]) -> Result<Vec<Planned>, Error> {
+        let scales = self.scales(content, styles)?;
+        let planned = scales.iter().map(|scale| {
+            let (width, height) = self.sizes(content, styles, scale.size).0;
+            Planned {
+                width,
+                height,
+                iterations: scale.iterations,
+            }
+        });
+        Ok(planned.collect())
+    }
+
+    /// The image to start from, at the size of the first stage.
+    fn start(&self, first: &Stage, style: &Picture) -> Result<Painting, Error> {
+        let content = first.finish.content();
+        let style = self.colored(style.clone(), content);
+        let start = self.settings.init.tensor(content, &style, self.settings.seed)?;
+        Ok(Painting::new(start.into_raw_vec_and_offset().0, first.size()))
+    }
+
+    /// The loss of a stage; the observer is told where it runs, if that needs telling.
+    fn loss(&self, stage: &Stage, observer: &mut dyn Observer) -> Result<OnnxLossGradient, Error> {
+        let loss = self
+            .graphs
+            .loss_gradient(&self.engine, &stage.targets, self.weights.relative())?;
+        if let Some(placement) = loss.placement() {
+            let _ = observer.observe(&Event::Placed(placement));
+        }
+        Ok(loss)
+    }
+
+    fn style_at_own_size(&self, style: &Picture) -> Result<Picture, Error> {
+        let side = self.style_side(style.size(), u32::MAX);
+        let (width, height) = fit(style.size(), side, Fit::Long);
+        self.graphs
+            .check_size((width, height), "style image", "--style-size")?;
+        Ok(style.resize(width, height))
+    }
+
+    /// How to optimise a stage of a run that began at `begin`.
+    fn optimizer(&self, stage: &Stage, begin: Instant) -> optimize::Options {
+        let settings = &self.settings;
+        optimize::Options {
+            method: settings.method.clone(),
+            iterations: stage.iterations,
+            threads: settings.threads,
+            tolerance: settings.tolerance,
+            max_seconds: settings
+                .max_seconds
+                .map(|most| (most - begin.elapsed().as_secs_f64()).max(0.0)),
+        }
+    }
+}
+
+/// Shows the observer what a scale has come to; true when it wants no more.
+fn told_to_stop(observer: &mut dyn Observer, picture: &Picture) -> bool {
+    observer.observe(&Event::ScaleDone(picture)).is_break()
+}
+
+/// Builds a [`Stylizer`] option by option; see [`Options`] for ranges and defaults.
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    options: Options,
+}
+
+/// One method an option: sets it and returns the builder.
+macro_rules! setters {
+    ($($name:ident: $type:ty,)*) => {
+        $(
+            #[doc = concat!("Sets [`Options::", stringify!($name), "`].")]
+            pub fn $name(mut self, $name: $type) -> Builder {
+                self.options.$name = Some($name.into());
+                self
+            }
+        )*
+    };
+}
+
+impl Builder {
+    setters! {
+        preset: impl Into<String>,
+        pooling: Pooling,
+        size: u32,
+        fit: Fit,
+        style_size: u32,
+        style_scale: f64,
+        style_blend: Vec<f64>,
+        style_weight: f64,
+        content_weight: f64,
+        tv_weight: f64,
+        style_layer_weights: LayerFactors,
+        content_layer_weights: LayerFactors,
+        normalize_gradients: bool,
+        padding: Padding,
+        color: ColorMode,
+        init: Init,
+        seed: u64,
+        optimizer: Optimizer,
+        iterations: u64,
+        scales: Scales,
+        history: usize,
+        learning_rate: f64,
+        beta1: f64,
+        beta2: f64,
+        tolerance: f64,
+        max_seconds: f64,
+        bits: Bits,
+        jpeg_quality: u8,
+        threads: usize,
+        kernels: KernelSet,
+        provider: Choice,
+        device_id: u32,
+        provider_option: BTreeMap<String, String>,
+        provider_library: impl Into<PathBuf>,
+        precision: Precision,
+        graphs: impl Into<PathBuf>,
+        onnxruntime: impl Into<PathBuf>,
+        runtime: impl Into<String>,
+    }
+
+    /// See [`Stylizer::new`].
+    ///
+    /// # Errors
+    /// Those of [`Stylizer::new`].
+    pub fn build(&self) -> Result<Stylizer, Error> {
+        Stylizer::new(&self.options)
+    }
+}

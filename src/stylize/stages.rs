@@ -1,0 +1,166 @@
+//! The stages of a painting, one a scale: its pictures at that size, and the targets that they make.
+
+use ndarray::Array4;
+
+use super::Stylizer;
+use crate::color::{ColorMode, match_colors};
+use crate::config::{ConfigError, Settings};
+use crate::error::Error;
+use crate::finish::Finish;
+use crate::model::{FeatureSession, ModelError, Targets};
+use crate::picture::{Fit, Picture, fit};
+use crate::scales::Scale;
+use crate::tensor::to_tensor;
+
+/// What one scale paints.
+pub(super) struct Stage {
+    pub(super) targets: Targets,
+    pub(super) iterations: u64,
+    /// Has the content image at the painted size.
+    pub(super) finish: Finish,
+}
+
+type Size = (u32, u32);
+
+impl Stage {
+    pub(super) fn size(&self) -> Size {
+        self.finish.content().size()
+    }
+}
+
+impl Stylizer {
+    /// All stages from coarse to fine. One session computes the targets of all of them.
+    pub(super) fn stages(&self, content: &Picture, styles: &[Picture]) -> Result<Vec<Stage>, Error> {
+        let scales = self.scales(content, styles)?;
+        let mut features = self.graphs.features(&self.engine)?;
+        scales
+            .iter()
+            .map(|scale| self.stage(&mut features, content, styles, scale))
+            .collect()
+    }
+
+    fn stage(
+        &self,
+        features: &mut FeatureSession<'_>,
+        content: &Picture,
+        styles: &[Picture],
+        scale: &Scale,
+    ) -> Result<Stage, Error> {
+        let (painted, sizes) = self.sizes(content, styles, scale.size);
+        let content = content.resize(painted.0, painted.1);
+        let styles = styles.iter().zip(sizes);
+        let styles: Vec<Picture> = styles.map(|(style, size)| style.resize(size.0, size.1)).collect();
+        Ok(Stage {
+            targets: self.targets(features, &content, &styles)?,
+            iterations: scale.iterations,
+            finish: Finish::new(content, self.settings.color),
+        })
+    }
+
+    /// The targets of pictures at the sizes that the network is to see them.
+    pub(super) fn targets(
+        &self,
+        features: &mut FeatureSession<'_>,
+        content: &Picture,
+        styles: &[Picture],
+    ) -> Result<Targets, Error> {
+        let tensors: Vec<Array4<f32>> = styles
+            .iter()
+            .map(|style| to_tensor(&self.colored(style.clone(), content)))
+            .collect();
+        let blend: Vec<_> = tensors
+            .iter()
+            .map(|tensor| tensor.view())
+            .zip(self.shares(styles))
+            .collect();
+        Ok(features.targets(to_tensor(content).view(), &blend)?)
+    }
+
+    /// Each style image's share of the blend; they add up to 1.
+    pub(super) fn shares(&self, styles: &[Picture]) -> Vec<f64> {
+        let blend = &self.settings.style_blend;
+        let total: f64 = blend.iter().sum();
+        match blend.is_empty() {
+            true => vec![1.0 / styles.len() as f64; styles.len()],
+            false => blend.iter().map(|part| part / total).collect(),
+        }
+    }
+
+    pub(super) fn check_blend(&self, styles: &[Picture]) -> Result<(), ConfigError> {
+        let parts = self.settings.style_blend.len();
+        if styles.is_empty() || (parts > 0 && parts != styles.len()) {
+            return Err(ConfigError {
+                option: "style-blend",
+                value: format!("{parts} numbers for {} style images", styles.len()),
+                expected: "one number for each style image, of which there is at least one",
+            });
+        }
+        Ok(())
+    }
+
+    /// The style image as the network sees it: in colours like the content's, if the settings say so.
+    pub(super) fn colored(&self, style: Picture, content: &Picture) -> Picture {
+        match self.settings.color {
+            ColorMode::Match => match_colors(&style, content),
+            ColorMode::Style | ColorMode::Original => style,
+        }
+    }
+
+    /// The scales of these pictures from coarse to fine; the network can see all of them.
+    pub(super) fn scales(&self, content: &Picture, styles: &[Picture]) -> Result<Vec<Scale>, Error> {
+        self.check_blend(styles)?;
+        let Settings {
+            scales,
+            size,
+            iterations,
+            ..
+        } = &self.settings;
+        let sees = |size| self.check_sizes(content, styles, size).is_ok();
+        let scales = scales.schedule(*size, *iterations, sees);
+        for scale in scales.iter().rev() {
+            self.check_sizes(content, styles, scale.size)?;
+        }
+        Ok(scales)
+    }
+
+    fn check_sizes(&self, content: &Picture, styles: &[Picture], size: u32) -> Result<(), ModelError> {
+        let is_finest = size == self.settings.size;
+        let (for_content, for_style) = match is_finest {
+            true => ("--size, or --fit short", "--style-size"),
+            false => ("--size, or fewer --scales", "--style-size, or fewer --scales"),
+        };
+        let (painted, styles) = self.sizes(content, styles, size);
+        self.graphs.check_size(painted, "content image", for_content)?;
+        let mut styles = styles.into_iter();
+        styles.try_for_each(|style| self.graphs.check_size(style, "style image", for_style))
+    }
+
+    /// The sizes of the painted picture and of the style images at the scale of `size` pixels.
+    pub(super) fn sizes(&self, content: &Picture, styles: &[Picture], size: u32) -> (Size, Vec<Size>) {
+        let at = |size| fit(content.size(), size, self.settings.fit);
+        let (finest, painted) = (at(self.settings.size), at(size));
+        let shrink = f64::from(longest(painted)) / f64::from(longest(finest));
+        let style = |style: &Picture| {
+            let side = self.style_side(style.size(), longest(finest));
+            fit(style.size(), scaled(side, shrink), Fit::Long)
+        };
+        (painted, styles.iter().map(style).collect())
+    }
+
+    /// A style image's longer side: what the settings say; else its own, but no longer than `most`, times the style
+    /// scale.
+    pub(super) fn style_side(&self, own: Size, most: u32) -> u32 {
+        let settings = &self.settings;
+        let side = || scaled(longest(own).min(most), settings.style_scale);
+        settings.style_size.unwrap_or_else(side)
+    }
+}
+
+fn longest((width, height): Size) -> u32 {
+    width.max(height)
+}
+
+/// A length times a factor: at least a pixel.
+fn scaled(length: u32, factor: f64) -> u32 {
+    ((f64::from(length) * factor).round() as u32).max(1)
+}
