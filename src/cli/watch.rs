@@ -23,8 +23,8 @@ pub struct Watching {
 
     /// Keep the run as an animation for the web: .gif, .webp or .apng
     ///
-    /// Up to 40 frames, evenly in the logarithm of the iteration, so that the fast changes at the beginning are seen;
-    /// 80 ms each, the result for 2 s, then again. GIF has 256 colours a frame and is the smallest; WebP and APNG are
+    /// Up to 40 frames, evenly in the logarithm of the iteration, so that the fast changes at a scale's beginning are
+    /// seen; 80 ms each, the result for 2 s, then again. GIF has 256 colours a frame and is the smallest; WebP and APNG are
     /// lossless.
     #[arg(long, value_name = "ANIMATION", help_heading = "Watching")]
     pub animation: Option<PathBuf>,

@@ -32,8 +32,8 @@ fn iteration_of(frame: &Frame) -> u64 {
 fn run(max_side: u32, scales: &[(u64, (u32, u32))]) -> Animation {
     let mut animation = Animation::new(max_side);
     let mut iteration = 0;
-    for (iterations, size) in scales {
-        start(&mut animation, *size, &[]);
+    for (scale, (iterations, size)) in scales.iter().enumerate() {
+        start(&mut animation, scale, *size, &[]);
         for _ in 0..*iterations {
             iteration += 1;
             let image = to_tensor(&picture(iteration, *size));
@@ -151,6 +151,33 @@ fn a_long_run_keeps_its_beginning_and_then_ever_fewer_iterations() {
             "{length}: {kept:?}"
         );
     }
+}
+
+#[test]
+fn every_scale_has_frames_from_its_first_iteration_on() {
+    let animation = run(480, &[(200, (3, 2)), (200, (6, 4)), (200, (12, 8))]);
+    let frames = frames(&animation, "a.webp", &picture(600, (12, 8)));
+    assert!(frames.len() <= MAX_FRAMES + 1);
+    let kept: Vec<u64> = frames[..frames.len() - 1].iter().map(iteration_of).collect();
+    for scale in [0, 200, 400] {
+        assert!(
+            kept.contains(&(scale + 1)) && kept.contains(&(scale + 2)),
+            "{kept:?}"
+        );
+        let count = kept
+            .iter()
+            .filter(|iteration| (scale + 1..=scale + 200).contains(iteration))
+            .count();
+        assert!(count >= 9, "{count} frames of a scale: {kept:?}");
+    }
+}
+
+#[test]
+fn more_scales_than_frames_leave_no_more_frames() {
+    let scales: Vec<_> = (0..60).map(|_| (3, (3, 2))).collect();
+    let frames = frames(&run(480, &scales), "a.webp", &picture(180, (3, 2)));
+    assert_eq!(frames.len(), MAX_FRAMES + 1);
+    assert_eq!(iteration_of(&frames[0]), 1);
 }
 
 #[test]

@@ -19,16 +19,16 @@ use impasto::model::Evaluation;
 use impasto::observe::{Evaluated, Event, Iterated, Observer, Planned, Started};
 use impasto::picture::Picture;
 
-/// Tells of the beginning of a scale.
-fn start(observer: &mut impl Observer, (width, height): (u32, u32), term_names: &[String]) {
+/// Tells of the beginning of a scale, the first of them 0.
+fn start(observer: &mut impl Observer, scale: usize, (width, height): (u32, u32), term_names: &[String]) {
     let planned = Planned {
         width,
         height,
         iterations: 1,
     };
     let started = Started {
-        scale: 0,
-        schedule: &[planned],
+        scale,
+        schedule: &vec![planned; scale + 1],
         term_names,
         finish: &Finish::new(Picture::filled(width, height, [0.0; 3]), ColorMode::Style),
     };

@@ -19,7 +19,7 @@ fn names() -> Vec<String> {
 fn run(title: &str) -> Plot {
     let mut plot = Plot::new(title);
     for (scale, size) in [(0, (64, 48)), (1, (128, 96))] {
-        start(&mut plot, size, &names());
+        start(&mut plot, scale as usize, size, &names());
         for evaluation in 20 * scale + 1..=20 * scale + 20 {
             let falling = 1e6 / evaluation as f64;
             evaluate(&mut plot, evaluation, &[falling, falling / 30.0, 0.0]);
@@ -118,7 +118,7 @@ fn title_axes_legend_and_sizes_are_there_in_words() {
 #[test]
 fn a_run_at_one_size_has_no_marks_of_sizes() {
     let mut plot = Plot::new("a run");
-    start(&mut plot, (64, 48), &names());
+    start(&mut plot, 0, (64, 48), &names());
     evaluate(&mut plot, 1, &[1.0, 2.0, 3.0]);
     evaluate(&mut plot, 2, &[1.0, 1.0, 1.0]);
     let text = svg(&plot);
@@ -128,7 +128,7 @@ fn a_run_at_one_size_has_no_marks_of_sizes() {
 #[test]
 fn what_has_no_logarithm_is_left_out() {
     let mut plot = Plot::new("a run");
-    start(&mut plot, (64, 48), &names());
+    start(&mut plot, 0, (64, 48), &names());
     evaluate(&mut plot, 1, &[5.0, 0.0, f64::NAN]);
     evaluate(&mut plot, 2, &[f64::INFINITY, 2.0, 1.0]);
     evaluate(&mut plot, 3, &[3.0, 2.0, 1.0]);

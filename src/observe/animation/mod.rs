@@ -9,7 +9,7 @@ use std::path::Path;
 use image::RgbImage;
 
 use super::output::{OutputError, extension};
-use super::{Event, Observer};
+use super::{Event, Iterated, Observer};
 use crate::atomic;
 use crate::finish::Finish;
 use crate::picture::{Fit, Picture, fit};
@@ -17,8 +17,11 @@ use crate::picture::{Fit, Picture, fit};
 /// Frames that are kept; with the result at the end there is one more.
 pub const MAX_FRAMES: usize = 39;
 
-/// Keeps pictures of the run, the more of them the faster it changes: they lie evenly in the logarithm of the
-/// iteration.
+/// The largest ratio of the iterations of neighbouring frames, which no run reaches.
+const LARGEST_RATIO: f64 = 1e6;
+
+/// Keeps pictures of the run, the more of them the faster it changes: at each scale they lie evenly in the logarithm of
+/// the iteration, counted from the scale's beginning.
 ///
 /// How long the run will be need not be known: every iteration is kept until there are [`MAX_FRAMES`], then the
 /// ratio between one and the next is raised and those in between are dropped. So memory stays bounded too, by
@@ -27,6 +30,11 @@ pub const MAX_FRAMES: usize = 39;
 pub struct Animation {
     max_side: u32,
     finish: Option<Finish>,
+    scale: usize,
+    /// Iterations of the scales before.
+    before: u64,
+    /// The last iteration that there was.
+    iteration: u64,
     /// The least ratio of the iterations of neighbouring frames.
     ratio: f64,
     frames: Vec<Frame>,
@@ -35,8 +43,22 @@ pub struct Animation {
 /// The picture after an iteration, no larger than it will be shown.
 #[derive(Debug)]
 struct Frame {
-    iteration: u64,
+    moment: Moment,
     picture: RgbImage,
+}
+
+/// An iteration of a scale: 1 at the first.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    scale: usize,
+    iteration: u64,
+}
+
+impl Moment {
+    /// Whether there may be a frame here when `last` is the one before.
+    fn may_follow(self, last: Moment, ratio: f64) -> bool {
+        self.scale != last.scale || self.iteration as f64 >= ratio * last.iteration as f64
+    }
 }
 
 /// The format of an animation.
@@ -68,6 +90,9 @@ impl Animation {
         Animation {
             max_side: max_side.max(1),
             finish: None,
+            scale: 0,
+            before: 0,
+            iteration: 0,
             ratio: 1.0,
             frames: Vec::new(),
         }
@@ -101,40 +126,40 @@ impl Animation {
         .map_err(OutputError::writing(path))
     }
 
-    fn keep(&mut self, iteration: u64, image: &[f32]) {
-        if self
-            .frames
-            .last()
-            .is_some_and(|last| !self.far_enough(last.iteration, iteration))
-        {
-            return;
-        }
-        let Some(finish) = &self.finish else {
+    fn keep(&mut self, step: &Iterated<'_>) {
+        self.iteration = step.iteration;
+        let moment = Moment {
+            scale: self.scale,
+            iteration: step.iteration - self.before,
+        };
+        let last = self.frames.last().map(|frame| frame.moment);
+        let due = last.is_none_or(|last| moment.may_follow(last, self.ratio));
+        let Some(finish) = self.finish.as_ref().filter(|_| due) else {
             return;
         };
-        let picture = self.shrink(&finish.picture(image));
-        self.frames.push(Frame { iteration, picture });
+        let picture = self.shrink(&finish.picture(step.image));
+        self.frames.push(Frame { moment, picture });
         while self.frames.len() > MAX_FRAMES {
-            self.ratio *= 1.02;
             self.thin();
         }
     }
 
-    /// Drops the frames that are too close to the one before, now that the ratio has grown.
+    /// Raises the ratio and drops the frames that are now too close to the one before.
     fn thin(&mut self) {
-        let mut last = None;
-        let ratio = self.ratio;
+        if self.ratio > LARGEST_RATIO {
+            // There are more scales than frames.
+            self.frames.remove(1);
+            return;
+        }
+        self.ratio *= 1.02;
+        let mut last: Option<Moment> = None;
         self.frames.retain(|frame| {
-            let keep = last.is_none_or(|last| far_enough(ratio, last, frame.iteration));
+            let keep = last.is_none_or(|last| frame.moment.may_follow(last, self.ratio));
             if keep {
-                last = Some(frame.iteration);
+                last = Some(frame.moment);
             }
             keep
         });
-    }
-
-    fn far_enough(&self, last: u64, iteration: u64) -> bool {
-        far_enough(self.ratio, last, iteration)
     }
 
     fn shrink(&self, picture: &Picture) -> RgbImage {
@@ -146,16 +171,15 @@ impl Animation {
     }
 }
 
-/// Whether `iteration` may follow `last`.
-fn far_enough(ratio: f64, last: u64, iteration: u64) -> bool {
-    iteration > last && iteration as f64 >= ratio * last as f64
-}
-
 impl Observer for Animation {
     fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
         match event {
-            Event::Started(started) => self.finish = Some(started.finish.clone()),
-            Event::Iterated(step) => self.keep(step.iteration, step.image),
+            Event::Started(started) => {
+                self.finish = Some(started.finish.clone());
+                self.scale = started.scale;
+                self.before = self.iteration;
+            }
+            Event::Iterated(step) => self.keep(step),
             _ => {}
         }
         ControlFlow::Continue(())

@@ -20,8 +20,8 @@ const COLORS: [RGBColor; 9] = [
     RGBColor(153, 153, 51),
     RGBColor(51, 34, 136),
     RGBColor(204, 102, 119),
-    RGBColor(221, 204, 119),
     RGBColor(170, 68, 153),
+    RGBColor(221, 204, 119),
     RGBColor(136, 34, 85),
 ];
 /// Keeps the loss and its terms at every evaluation, and draws them on a logarithmic scale.
