@@ -6,6 +6,7 @@ use crate::optimize::OptimizeError;
 use crate::picture::PictureError;
 use crate::record::RecordError;
 use crate::runtime::{EngineError, RequestError, RuntimeError};
+use crate::stylize::Stylized;
 
 /// Whatever stops a run.
 #[derive(Debug, thiserror::Error)]
@@ -38,4 +39,12 @@ pub enum Error {
     /// An optimisation that failed.
     #[error(transparent)]
     Optimize(#[from] OptimizeError),
+    /// An optimisation that failed on its way.
+    #[error("the run broke off after {} evaluations", best.outcome.evaluations)]
+    Unfinished {
+        /// The best picture until then.
+        best: Box<Stylized>,
+        /// Why.
+        source: Box<Error>,
+    },
 }

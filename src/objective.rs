@@ -146,6 +146,17 @@ impl<'a> Objective<'a> {
         }
     }
 
+    /// A failure of the function, with what came of the evaluations before.
+    pub(crate) fn with_best(&self, mut error: OptimizeError) -> OptimizeError {
+        let has_best = self.state.borrow().best.is_some();
+        if let OptimizeError::Objective { best, .. } = &mut error
+            && has_best
+        {
+            *best = Some(Box::new(self.outcome(StopReason::Failed)));
+        }
+        error
+    }
+
     /// Runs `evaluate` for argmin, which has no use for the reason of a halt.
     fn for_argmin(&self, at: &Vector) -> Result<Point, Error> {
         self.evaluate(at).map_err(|halt| {
@@ -202,16 +213,17 @@ impl State<'_> {
         self.last = None;
         let space = at.space();
         let mut gradient = space.buffer();
-        self.evaluations += 1;
         let result = self
             .function
             .evaluate(&at.values(), &mut gradient)
             .map_err(|source| {
                 Halt::Fail(OptimizeError::Objective {
-                    evaluation: self.evaluations,
+                    evaluation: self.evaluations + 1,
                     source,
+                    best: None,
                 })
             })?;
+        self.evaluations += 1;
         Ok(Point {
             at: at.clone(),
             gradient: Vector::new(&space, gradient),

@@ -293,10 +293,20 @@ fn the_first_error_of_the_objective_comes_back_and_nothing_runs_after_it() {
                 _ => Ok(vec![rosenbrock(x, g)]),
             });
             let mut log = Log::default();
-            let error = minimize(&mut objective, [-1.2, 1.0].repeat(50), &options, &mut log).unwrap_err();
+            let mut error = minimize(&mut objective, [-1.2, 1.0].repeat(50), &options, &mut log).unwrap_err();
             assert_eq!(objective.runs, k);
             assert_eq!(error.to_string(), format!("evaluation {k} of the loss failed"));
             assert_eq!(error.source().unwrap().to_string(), "the device is gone");
+            let best = error.take_best();
+            assert_eq!(best.is_some(), k > 1);
+            if let Some(best) = best {
+                assert_eq!((best.evaluations, best.stop), (k - 1, StopReason::Failed));
+                assert_eq!(
+                    best.loss,
+                    log.losses.iter().copied().fold(f64::INFINITY, f64::min)
+                );
+                assert_eq!(best.loss, rosenbrock(&best.image, &mut vec![0.0; 100]));
+            }
         }
     }
 }

@@ -324,16 +324,14 @@ fn what_is_no_trace_is_refused() {
 
 #[test]
 fn a_run_that_time_ended_is_repeated_up_to_there() {
-    for optimizer in ["lbfgs", "adam"] {
+    for run in [
+        ["--optimizer=lbfgs", "--iterations=1000000"],
+        ["--optimizer=adam", "--iterations=1000000"],
+        ["--init=random", "--scales=24:1000000,40:5"],
+        ["--color=original", "--scales=24:3,40:1000000"],
+    ] {
         let workshop = Workshop::new();
-        let long = [
-            "--iterations",
-            "1000000",
-            "--max-seconds",
-            "0.7",
-            "--optimizer",
-            optimizer,
-        ];
+        let long = [run[0], run[1], "--max-seconds=0.7"];
         succeed(
             workshop
                 .stylize("out.png")

@@ -2,22 +2,23 @@
 
 use std::num::NonZero;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::compare::Compare;
+use super::engine::Engine;
 use super::manual::Manual;
-use super::providers::{PrecisionArg, ProviderArgs, Providers};
+use super::providers::Providers;
+use super::sources::Config;
+use super::values::{number, weight, whole};
 use super::watch::Watching;
 
 use impasto::color::ColorMode;
 use impasto::config::{self, Optimizer, Options};
 use impasto::init::Init;
-use impasto::model::{KernelSet, LayerFactors, Padding};
+use impasto::model::{LayerFactors, Padding};
 use impasto::observe::When;
 use impasto::picture::{self, Bits};
-use impasto::runtime::Precision;
 use impasto::scales::Scales;
 
 /// Paint a photo in the style of a painting.
@@ -45,29 +46,51 @@ pub enum Command {
     Manual(Manual),
 }
 
+/// What ends the long help of `stylize`.
+const EXAMPLES: &str = "\
+Examples:
+  A quick look, then the real thing
+    impasto stylize photo.jpg painting.jpg -o quick.png --size 256 --iterations 100
+    impasto stylize photo.jpg painting.jpg -o large.png --size 1024
+
+  More style; larger strokes; the photo's own colours
+    impasto stylize photo.jpg painting.jpg -o bold.png --style-weight 10000
+    impasto stylize photo.jpg painting.jpg -o large-strokes.png --style-size 1024
+    impasto stylize photo.jpg painting.jpg -o faithful.png --color original
+
+  Several styles, 3 parts to 7
+    impasto stylize photo.jpg waves.jpg stars.jpg -o both.png --style-blend 3,7
+
+  From noise: another seed, another picture; the same seed, the same bytes
+    impasto stylize photo.jpg painting.jpg -o free.png --init random --seed 7
+
+  Watch it come
+    impasto stylize photo.jpg painting.jpg -o out.png --preview --save-every 50
+    impasto stylize photo.jpg painting.jpg -o out.png --animation run.gif --plot loss.svg
+
+  Keep settings in a file, and change one of them
+    impasto stylize photo.jpg painting.jpg -o out.png --config oil.toml --size 768
+
+  Do a run again, or again with one thing changed
+    impasto stylize photo.jpg painting.jpg -o out.png --trace run.json
+    impasto stylize --repeat run.json -o again.png
+    impasto stylize --repeat run.json -o bolder.png --style-weight 10000";
+
 /// Paint CONTENT in the style of one STYLE or several
-///
-/// Examples:
-///
-///   impasto stylize photo.jpg painting.jpg -o painted.png
-///
-///   impasto stylize photo.jpg painting.jpg -o small.png --size 256 --iterations 200
-///
-///   impasto stylize photo.jpg painting.jpg -o bold.png --style-weight 10000 --init random --seed 7
 ///
 /// Ctrl-C stops at the next evaluation and saves the best picture so far (exit code 130).
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment, args_override_self = true)]
+#[command(args_override_self = true, allow_negative_numbers = true, after_long_help = EXAMPLES)]
 pub struct Stylize {
     /// The photo: PNG, JPEG, WebP, TIFF or BMP
     #[arg(required_unless_present = "repeat", conflicts_with = "repeat")]
     pub content: Option<PathBuf>,
 
-    /// The painting, or several to blend; a folder stands for all pictures in it, in the order of their names
+    /// The painting, or several to blend; a folder stands for all pictures in it
     #[arg(required_unless_present = "repeat", conflicts_with = "repeat")]
     pub style: Vec<PathBuf>,
 
-    /// Where the picture goes; the extension says how: .png, .jpg, .webp or .tif
+    /// Where the picture goes: a name ending in .png, .jpg, .webp or .tif
     #[arg(short, long, value_name = "OUT", help_heading = "Output")]
     pub output: PathBuf,
 
@@ -75,50 +98,22 @@ pub struct Stylize {
     #[arg(short, long, help_heading = "Output")]
     pub force: bool,
 
-    /// Save a numbered preview every N iterations: OUT-00050.png for OUT.png
-    #[arg(long, value_name = "N", value_parser = whole::<u64>(1, 1_000_000), help_heading = "Output")]
-    pub save_every: Option<u64>,
-
     /// Bits a channel of the picture and its previews: 8, or 16 in PNG and TIFF [default: 8]
-    #[arg(long, value_name = "BITS", help_heading = "Output")]
+    #[arg(long, value_name = "BITS", help_heading = "Output", hide_short_help = true)]
     pub bits: Option<Bits>,
 
     /// The quality of a JPEG file, 1 to 100; other formats are lossless [default: 95]
-    #[arg(long, value_name = "QUALITY", value_parser = whole::<u8>(1, 100), allow_negative_numbers = true, help_heading = "Output")]
+    #[arg(long, value_name = "QUALITY", value_parser = whole::<u8>(1, 100), help_heading = "Output", hide_short_help = true)]
     pub jpeg_quality: Option<u8>,
 
-    /// Write a JSON file that holds all it takes to repeat the run, and the loss at every evaluation
+    /// The painted picture's longer side in pixels [default: 512]
     ///
-    /// The resolved settings, the sha256 of pictures, graphs and weights, versions, kernels, and how the run ended.
-    #[arg(long, value_name = "FILE.json", help_heading = "Records")]
-    pub trace: Option<PathBuf>,
-
-    /// Do a run again as its trace tells: CONTENT, STYLE and all settings come from there
-    ///
-    /// With the same program on the same machine the picture has the same bytes. Pictures, graphs and weights that
-    /// have changed are errors; another version or machine is a warning. Flags that are given beside it win, so that
-    /// one thing can be varied. A run that Ctrl-C or --max-seconds ended is repeated up to where it ended.
-    #[arg(long, value_name = "TRACE.json", help_heading = "Records")]
-    pub repeat: Option<PathBuf>,
-
-    #[command(flatten)]
-    pub watching: Watching,
-
-    /// Print nothing but errors
-    #[arg(short, long, help_heading = "Output")]
-    pub quiet: bool,
-
-    #[command(flatten)]
-    pub config: Config,
-
-    /// The painted picture's size in pixels: its longer side, or with --fit short its shorter one [default: 512]
-    ///
-    /// 1 to 32768. A picture already that size is not resampled. Time and memory grow with the number of pixels.
-    #[arg(long, value_name = "PIXELS", value_parser = whole::<u32>(1, 32_768), allow_negative_numbers = true, help_heading = "Size")]
+    /// 1 to 32768; the shorter side with --fit short. A picture already that size is not resampled. Time and memory grow with the number of pixels.
+    #[arg(long, value_name = "PIXELS", value_parser = whole::<u32>(1, 32_768), help_heading = "Size")]
     pub size: Option<u32>,
 
     /// Which side --size speaks of [default: long; short with preset book]
-    #[arg(long, value_name = "SIDE", help_heading = "Size")]
+    #[arg(long, value_name = "SIDE", help_heading = "Size", hide_short_help = true)]
     pub fit: Option<FitArg>,
 
     /// Paint from coarse to fine: auto, a number of scales, or SIZE:ITERATIONS,… [default: auto; 1 with preset book]
@@ -127,78 +122,113 @@ pub struct Stylize {
     /// such as 128:300,256:200,512:100 says the sizes from coarse to fine, and the iterations of each. A coarse
     /// evaluation costs a quarter of the next finer one; large shapes come out at the coarse scales. The style picture
     /// shrinks with the painted one. With --init FILE there is one scale unless this says otherwise.
-    #[arg(long, value_name = "SCALES", help_heading = "Size")]
+    #[arg(long, value_name = "SCALES", help_heading = "Size", hide_short_help = true)]
     pub scales: Option<Scales>,
-
-    /// Save the picture after each scale but the last: OUT-128x96.png for OUT.png
-    #[arg(long, help_heading = "Output")]
-    pub save_scales: bool,
 
     #[command(flatten)]
     pub objective: Objective,
 
-    /// What to start from: content, random, gray, style-stats, blend:F or a picture's path [default: content]
+    /// Start: content, random, gray, style-stats, blend:0.3 or FILE [default: content]
     ///
-    /// random: faint noise around mid grey, made from --seed. gray: mid grey. style-stats: noise with the style
+    /// content: the photo. random: faint noise around mid grey, made from --seed. gray: mid grey. style-stats: noise with the style
     /// picture's colours. blend:F, F from 0 to 1: the content with that part of noise. A picture is resized to the
     /// painted one.
     #[arg(long, value_name = "INIT", help_heading = "Start")]
     pub init: Option<Init>,
 
     /// The seed of the noise in --init: 0 to 2^64-1 [default: 0]
-    #[arg(long, value_name = "N", value_parser = whole::<u64>(0, u64::MAX), allow_negative_numbers = true, help_heading = "Start")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(0, u64::MAX), help_heading = "Start", hide_short_help = true)]
     pub seed: Option<u64>,
 
     /// What moves the pixels: lbfgs or adam [default: lbfgs]
     ///
     /// lbfgs reaches a lower loss in the same time. adam takes 84 bytes a pixel where lbfgs takes some 550, and keeps
     /// every pixel displayable, so that nothing is clipped at the end.
-    #[arg(long, value_name = "NAME", help_heading = "Optimiser")]
+    #[arg(long, value_name = "NAME", help_heading = "Optimiser", hide_short_help = true)]
     pub optimizer: Option<Optimizer>,
 
-    /// Iterations at every scale, about one evaluation each: 0 or more [default: 300; 500 with --scales 1]
-    #[arg(long, value_name = "N", value_parser = whole::<u64>(0, 1_000_000), allow_negative_numbers = true, help_heading = "Optimiser")]
+    /// Iterations at every scale: 0 or more [default: 300]
+    ///
+    /// Each takes about one evaluation. With --scales 1 the default is 500.
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(0, 1_000_000), help_heading = "Optimiser")]
     pub iterations: Option<u64>,
 
     /// Steps that L-BFGS remembers, 1 to 1000; each takes 24 bytes a pixel [default: 20]
-    #[arg(long, value_name = "PAIRS", value_parser = whole::<usize>(1, 1000), allow_negative_numbers = true, help_heading = "Optimiser")]
+    #[arg(long, value_name = "PAIRS", value_parser = whole::<usize>(1, 1000), help_heading = "Optimiser", hide_short_help = true)]
     pub history: Option<usize>,
 
     /// How far a step of adam moves a pixel, in grey levels: more than 0, at most 255 [default: 5]
-    #[arg(long, value_name = "LEVELS", value_parser = number, allow_negative_numbers = true, help_heading = "Optimiser")]
+    #[arg(long, value_name = "LEVELS", value_parser = number, help_heading = "Optimiser", hide_short_help = true)]
     pub learning_rate: Option<f64>,
 
     /// How much of the gradient's mean each step of adam keeps: 0 to below 1 [default: 0.9]
-    #[arg(long, value_name = "SHARE", value_parser = number, allow_negative_numbers = true, help_heading = "Optimiser")]
+    #[arg(long, value_name = "SHARE", value_parser = number, help_heading = "Optimiser", hide_short_help = true)]
     pub beta1: Option<f64>,
 
     /// How much of the gradient's mean square each step of adam keeps: 0 to below 1 [default: 0.99]
-    #[arg(long, value_name = "SHARE", value_parser = number, allow_negative_numbers = true, help_heading = "Optimiser")]
+    #[arg(long, value_name = "SHARE", value_parser = number, help_heading = "Optimiser", hide_short_help = true)]
     pub beta2: Option<f64>,
 
     /// Stop when ten iterations change the loss by less than this fraction of it: 0 to 1 [default: never]
-    #[arg(long, value_name = "FRACTION", value_parser = number, allow_negative_numbers = true, help_heading = "Optimiser")]
+    #[arg(long, value_name = "FRACTION", value_parser = number, help_heading = "Optimiser", hide_short_help = true)]
     pub tolerance: Option<f64>,
 
     /// Stop at the first evaluation that ends after so many seconds, with the best picture so far [default: never]
-    #[arg(long, value_name = "SECONDS", value_parser = number, allow_negative_numbers = true, help_heading = "Optimiser")]
+    #[arg(long, value_name = "SECONDS", value_parser = number, help_heading = "Optimiser", hide_short_help = true)]
     pub max_seconds: Option<f64>,
+
+    /// Save a preview every N iterations: OUT-00050.png for OUT.png
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(1, 1_000_000), help_heading = "Watching")]
+    pub save_every: Option<u64>,
+
+    /// Save the picture after each scale but the last: OUT-128x96.png for OUT.png
+    #[arg(long, help_heading = "Watching", hide_short_help = true)]
+    pub save_scales: bool,
+
+    #[command(flatten)]
+    pub watching: Watching,
+
+    /// Print nothing but errors
+    #[arg(short, long, help_heading = "Watching", hide_short_help = true)]
+    pub quiet: bool,
+
+    /// Write down all it takes to repeat the run, and its losses
+    ///
+    /// As JSON: the loss and its terms at every evaluation, the resolved settings, the sha256 of pictures, graphs and weights, versions, kernels, and how the run ended.
+    #[arg(long, value_name = "FILE.json", help_heading = "Records")]
+    pub trace: Option<PathBuf>,
+
+    /// Do a run again: CONTENT, STYLE and settings come from its trace
+    ///
+    /// With the same program on the same machine the picture has the same bytes. Pictures, graphs and weights that
+    /// have changed are errors; another version or machine is a warning. Flags that are given beside it win, so that
+    /// one thing can be varied. A run that Ctrl-C or --max-seconds ended is repeated up to where it ended.
+    #[arg(
+        long,
+        value_name = "TRACE.json",
+        help_heading = "Records",
+        hide_short_help = true
+    )]
+    pub repeat: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub config: Config,
 
     #[command(flatten)]
     pub engine: Engine,
 }
 
-/// Compute the loss of IMAGE, term by term, and how far it is from its targets; nothing is painted
+/// Judge IMAGE: its loss, term by term, and its distances from the targets; nothing is painted
 ///
-/// Distances are relative: 0 for a picture that has the style's Gram matrices or the content's features at a layer, 1 for
-/// one as far away as nothing at all. Held-out layers are not in the loss. The total variation is the mean absolute
+/// Distances are relative: 0 for a picture that has the style's Gram matrices or the content's features at a layer, 1
+/// for one as far away as nothing at all. Held-out layers are not in the loss. The total variation is the mean absolute
 /// difference of neighbours in grey levels; SSIM is the structural similarity of the luminance to the content's (Wang
 /// et al. 2004).
 ///
 /// IMAGE is taken at its own size, the content picture is resized to it when it differs, the style picture keeps
 /// its own size unless --style-size is given.
 #[derive(Debug, Args)]
-#[command(args_override_self = true)]
+#[command(args_override_self = true, allow_negative_numbers = true)]
 pub struct Evaluate {
     /// The picture to judge
     pub image: PathBuf,
@@ -211,7 +241,10 @@ pub struct Evaluate {
     #[arg(long, required = true, value_name = "PICTURE")]
     pub style: Vec<PathBuf>,
 
-    /// Print JSON: {"total": …, "terms": {"style/relu1_1": …, …}, "style_distance": {"relu1_1": …, …}, …}
+    /// Print JSON: {"total": …, "terms": {…}, "style_distance": {…}, …}
+    ///
+    /// terms by name, such as style/relu1_1; style_distance, held_out_style_distance (null without its graph) and
+    /// content_distance by layer; total_variation; ssim (null for a picture of less than 11 pixels a side).
     #[arg(long, help_heading = "Output")]
     pub json: bool,
 
@@ -233,123 +266,89 @@ pub struct Evaluate {
     pub engine: Engine,
 }
 
-/// Settings from elsewhere.
-#[derive(Debug, Args)]
-pub struct Config {
-    /// Take settings from a TOML file; flags win over it
-    ///
-    /// Its keys are the long flags' names: size = 768, color = "match", provider-option = { use_tf32 = "1" }. All flags
-    /// that say what to paint and how can stand there; pictures, outputs and --force cannot. evaluate takes the same
-    /// files and passes over what only stylize needs.
-    #[arg(long = "config", value_name = "FILE.toml", help_heading = "Records")]
-    pub file: Option<PathBuf>,
-}
-
 /// What is asked of the picture.
 #[derive(Debug, Args)]
 pub struct Objective {
-    /// The set of layers and weights: gatys, book, neural-style, photo, or graphs of your own [default: gatys]
+    /// Layers and weights: gatys, book, neural-style, photo [default: gatys]
     #[arg(long, value_name = "NAME", long_help = presets_help(), help_heading = "Objective")]
     pub preset: Option<String>,
 
-    /// The style weight W, 0 or more; a layer of C channels weighs W/C² [default: 1000]
-    #[arg(long, value_name = "W", value_parser = weight, allow_negative_numbers = true, help_heading = "Objective")]
+    /// How much style, against the content weight: 0 or more [default: 1000]
+    ///
+    /// The weight W: the mean squared difference of the Gram matrices of a layer of C channels counts W/C².
+    #[arg(long, value_name = "W", value_parser = weight, help_heading = "Objective")]
     pub style_weight: Option<f64>,
 
-    /// The content weight, 0 or more [default: 1]
-    #[arg(long, value_name = "W", value_parser = weight, allow_negative_numbers = true, help_heading = "Objective")]
+    /// How much content: 0 or more [default: 1]
+    ///
+    /// The factor of the mean squared difference of the content layer's features. Only the weights' ratio counts.
+    #[arg(long, value_name = "W", value_parser = weight, help_heading = "Objective", hide_short_help = true)]
     pub content_weight: Option<f64>,
 
     /// The weight of the total variation, 0 or more: the larger, the smoother [default: 0; 0.001 with neural-style]
     ///
     /// Half the squared differences of each pixel, in grey levels, from those to its right and below, summed.
-    #[arg(long, value_name = "W", value_parser = weight, allow_negative_numbers = true, help_heading = "Objective")]
+    #[arg(long, value_name = "W", value_parser = weight, help_heading = "Objective", hide_short_help = true)]
     pub tv_weight: Option<f64>,
 
     /// Factors of single style layers' weights, 0 or more: relu1_1=2,relu5_1=0.5 [default: 1 each]
-    #[arg(long, value_name = "LAYER=F,…", help_heading = "Objective")]
+    #[arg(
+        long,
+        value_name = "LAYER=F,…",
+        help_heading = "Objective",
+        hide_short_help = true
+    )]
     pub style_layer_weights: Option<LayerFactors>,
 
     /// Factors of single content layers' weights, 0 or more [default: 1 each]
-    #[arg(long, value_name = "LAYER=F,…", help_heading = "Objective")]
+    #[arg(
+        long,
+        value_name = "LAYER=F,…",
+        help_heading = "Objective",
+        hide_short_help = true
+    )]
     pub content_layer_weights: Option<LayerFactors>,
 
     /// Bring every layer's gradient to the L1 norm of its weight, as neural-style does; the optimiser is then adam
     ///
     /// Layers then pull with the strength of their weights, however large their terms are. It is not the gradient of
     /// the loss any more, which L-BFGS needs.
-    #[arg(long, help_heading = "Objective")]
+    #[arg(long, help_heading = "Objective", hide_short_help = true)]
     pub normalize_gradients: bool,
 
     /// What the network sees around a picture: zero, which is its mean colour, or replicate, its edge [default: zero]
-    #[arg(long, value_name = "KIND", help_heading = "Objective")]
+    #[arg(long, value_name = "KIND", help_heading = "Objective", hide_short_help = true)]
     pub padding: Option<PaddingArg>,
 
     /// How the network pools: max as it was trained, or avg for slightly smoother pictures [default: max]
-    #[arg(long, value_name = "KIND", help_heading = "Objective")]
+    #[arg(long, value_name = "KIND", help_heading = "Objective", hide_short_help = true)]
     pub pooling: Option<PoolingArg>,
 
     /// The style picture's longer side in pixels: the larger it is seen, the larger the strokes
     ///
     /// 1 to 32768. Default: no longer than the painted picture; a smaller style picture is enlarged only when this
     /// asks for it.
-    #[arg(long, value_name = "PIXELS", value_parser = whole::<u32>(1, 32_768), allow_negative_numbers = true, help_heading = "Objective")]
+    #[arg(long, value_name = "PIXELS", value_parser = whole::<u32>(1, 32_768), help_heading = "Objective", hide_short_help = true)]
     pub style_size: Option<u32>,
 
     /// How large the style picture is seen, as a factor on its default size: 0.01 to 100 [default: 1]
     ///
     /// 2 makes strokes twice as large. Not together with --style-size.
-    #[arg(long, value_name = "FACTOR", value_parser = number, allow_negative_numbers = true, help_heading = "Objective")]
+    #[arg(long, value_name = "FACTOR", value_parser = number, help_heading = "Objective", hide_short_help = true)]
     pub style_scale: Option<f64>,
 
-    /// The shares of several style pictures, such as 3,7: one number each, in any unit [default: equal]
-    #[arg(long, value_name = "PARTS", value_parser = number, value_delimiter = ',', allow_negative_numbers = true, help_heading = "Objective")]
+    /// The shares of several style pictures, such as 3,7 [default: equal]
+    ///
+    /// One number for each style picture, 0 or more, in any unit.
+    #[arg(long, value_name = "PARTS", value_parser = number, value_delimiter = ',', help_heading = "Objective")]
     pub style_blend: Option<Vec<f64>>,
 
-    /// Whose colours the picture gets: style, original or match [default: style]
+    /// Whose colours: style, original (the photo's), match [default: style]
     ///
     /// original: the photo's colours with the painted light and dark. match: the style picture's colours are first
     /// moved to the photo's mean and covariance, so the strokes come in colours like the photo's.
     #[arg(long, value_name = "MODE", help_heading = "Colour")]
     pub color: Option<ColorMode>,
-}
-
-/// What it runs on.
-#[derive(Debug, Args)]
-pub struct Engine {
-    #[command(flatten)]
-    pub provider: ProviderArgs,
-
-    /// What the CPU provider computes with: auto (the program's own kernels), onnxruntime, portable, neon, avx2, avx512
-    ///
-    /// stylize takes auto, the fastest. evaluate takes onnxruntime, which is several times slower and closer to
-    /// exact arithmetic; with auto it gives the gradient that stylize sees.
-    #[arg(long, value_name = "NAME", help_heading = "Engine")]
-    pub kernels: Option<KernelSet>,
-
-    /// Threads, 1 to 1024 [default: all processors that the process may use]
-    #[arg(long, value_name = "N", value_parser = whole::<usize>(1, 1024), allow_negative_numbers = true, help_heading = "Engine")]
-    pub threads: Option<usize>,
-
-    /// The folder with the graphs [default: onnx beside the program, ../share/impasto/onnx, the repository's onnx]
-    #[arg(long, value_name = "DIR", help_heading = "Engine")]
-    pub graphs: Option<PathBuf>,
-
-    /// The ONNX Runtime library, 1.24 or later
-    ///
-    /// Default: the environment variable ORT_DYLIB_PATH; then beside the program, ../lib, ../lib/onnxruntime/NAME,
-    /// the repository's runtime/NAME, the system's library folders. Those that have the provider come first.
-    #[arg(long, value_name = "FILE", help_heading = "Engine")]
-    pub onnxruntime: Option<PathBuf>,
-
-    /// The ONNX Runtime that `make setup RUNTIME=NAME` brought: cpu, cuda or openvino
-    #[arg(
-        long,
-        value_name = "NAME",
-        conflicts_with = "onnxruntime",
-        help_heading = "Engine"
-    )]
-    pub runtime: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -398,7 +397,7 @@ impl Stylize {
             max_seconds: self.max_seconds,
             bits: self.bits,
             jpeg_quality: self.jpeg_quality,
-            ..shared_options(&self.objective, &self.engine)
+            ..self.objective.options().or(self.engine.options())
         }
     }
 }
@@ -416,49 +415,35 @@ impl Stylize {
 impl Evaluate {
     /// The library's options.
     pub fn options(&self) -> Options {
-        shared_options(&self.objective, &self.engine)
+        self.objective.options().or(self.engine.options())
     }
 }
 
-/// The library's options of these flags.
-pub fn shared_options(objective: &Objective, engine: &Engine) -> Options {
-    let provider = &engine.provider;
-    Options {
-        preset: objective.preset.clone(),
-        pooling: objective.pooling.map(|pooling| match pooling {
-            PoolingArg::Max => config::Pooling::Max,
-            PoolingArg::Avg => config::Pooling::Avg,
-        }),
-        style_size: objective.style_size,
-        style_scale: objective.style_scale,
-        style_blend: objective.style_blend.clone(),
-        style_weight: objective.style_weight,
-        content_weight: objective.content_weight,
-        color: objective.color,
-        tv_weight: objective.tv_weight,
-        style_layer_weights: objective.style_layer_weights.clone(),
-        content_layer_weights: objective.content_layer_weights.clone(),
-        normalize_gradients: objective.normalize_gradients.then_some(true),
-        padding: objective.padding.map(|padding| match padding {
-            PaddingArg::Zero => Padding::Zero,
-            PaddingArg::Replicate => Padding::Replicate,
-        }),
-        kernels: engine.kernels,
-        threads: engine.threads,
-        provider: provider.provider,
-        device_id: provider.device_id,
-        provider_option: (!provider.provider_option.is_empty())
-            .then(|| provider.provider_option.iter().cloned().collect()),
-        provider_library: provider.provider_library.clone(),
-        precision: provider.precision.map(|precision| match precision {
-            PrecisionArg::F32 => Precision::F32,
-            PrecisionArg::Tf32 => Precision::Tf32,
-            PrecisionArg::F16 => Precision::F16,
-        }),
-        runtime: engine.runtime.clone(),
-        graphs: engine.graphs.clone(),
-        onnxruntime: engine.onnxruntime.clone(),
-        ..Options::default()
+impl Objective {
+    /// The library's options.
+    pub fn options(&self) -> Options {
+        Options {
+            preset: self.preset.clone(),
+            pooling: self.pooling.map(|pooling| match pooling {
+                PoolingArg::Max => config::Pooling::Max,
+                PoolingArg::Avg => config::Pooling::Avg,
+            }),
+            style_size: self.style_size,
+            style_scale: self.style_scale,
+            style_blend: self.style_blend.clone(),
+            style_weight: self.style_weight,
+            content_weight: self.content_weight,
+            color: self.color,
+            tv_weight: self.tv_weight,
+            style_layer_weights: self.style_layer_weights.clone(),
+            content_layer_weights: self.content_layer_weights.clone(),
+            normalize_gradients: self.normalize_gradients.then_some(true),
+            padding: self.padding.map(|padding| match padding {
+                PaddingArg::Zero => Padding::Zero,
+                PaddingArg::Replicate => Padding::Replicate,
+            }),
+            ..Options::default()
+        }
     }
 }
 
@@ -468,33 +453,7 @@ fn presets_help() -> String {
         .map(|preset| format!("\n  {:<13} {}", preset.name, preset.summary));
     let table: String = rows.collect();
     format!(
-        "The set of layers and weights [default: gatys]. An explicit flag always wins over its preset; --presets \
-         prints them in full. `make graphs` makes graphs of other layers, which take the weights of gatys.\n{table}"
+        "The set of layers and weights [default: gatys], or the name of graphs of your own. An explicit flag always wins \
+         over its preset; --presets prints them in full. `make graphs` makes graphs of other layers, which take the weights of gatys.\n{table}"
     )
-}
-
-/// A parser of whole numbers from `least` to `most` whose error names the range.
-pub fn whole<T>(least: T, most: T) -> impl Fn(&str) -> Result<T, String> + Clone
-where
-    T: FromStr + PartialOrd + std::fmt::Display + Copy + Send + Sync + 'static,
-{
-    move |text| match text.parse::<T>() {
-        Ok(value) if value >= least && value <= most => Ok(value),
-        _ => Err(format!("must be a whole number from {least} to {most}")),
-    }
-}
-
-/// A finite number; its range is checked where all settings are.
-fn number(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if value.is_finite() => Ok(value),
-        _ => Err("must be a number".to_owned()),
-    }
-}
-
-fn weight(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
-        _ => Err("must be a number, 0 or more".to_owned()),
-    }
 }

@@ -11,10 +11,12 @@ use impasto::judge::Sheet;
 use impasto::picture::check_output;
 use impasto::stylize::Stylizer;
 
-use super::args::{Config, Engine, Objective, shared_options};
+use super::args::Objective;
+use super::engine::Engine;
 use super::providers::announce_if_unusual;
 use super::report::{Report, json, judge, table};
-use super::{Ended, load, load_all, sources, style_files};
+use super::sources::{self, Config};
+use super::{Ended, load, load_all, style_files};
 
 /// Judge several results side by side, in figures and on a contact sheet; nothing is painted
 ///
@@ -22,7 +24,7 @@ use super::{Ended, load, load_all, sources, style_files};
 /// keeps its own size unless --style-size is given. The figures are those of evaluate; the best of a row has a star.
 /// Losses of pictures of different sizes can be compared only roughly.
 #[derive(Debug, Args)]
-#[command(args_override_self = true)]
+#[command(args_override_self = true, allow_negative_numbers = true)]
 pub struct Compare {
     /// The pictures to judge
     #[arg(required = true, value_name = "PICTURE")]
@@ -36,11 +38,15 @@ pub struct Compare {
     #[arg(long, required = true, value_name = "PICTURE")]
     pub style: Vec<PathBuf>,
 
-    /// Print JSON: {"pictures": [{"picture": …, "width": …, "height": …, "total": …, …}, …]}
+    /// Print JSON: {"pictures": [{"picture": …, "width": …, "height": …, "total": …}, …]}
+    ///
+    /// In each entry, the figures as evaluate prints them.
     #[arg(long, help_heading = "Output")]
     pub json: bool,
 
-    /// Write a contact sheet: content, style and the pictures in a grid, 400 pixels each, with their names
+    /// Write a contact sheet: content, style and the pictures in a grid
+    ///
+    /// Each is scaled down to 400 pixels if it is larger, and has its file's name below.
     #[arg(long, value_name = "SHEET", help_heading = "Output")]
     pub sheet: Option<PathBuf>,
 
@@ -76,7 +82,7 @@ struct Entry {
 
 /// Prints the figures of all pictures and draws the contact sheet.
 pub fn run(args: &Compare) -> anyhow::Result<Ended> {
-    let flags = shared_options(&args.objective, &args.engine);
+    let flags = args.objective.options().or(args.engine.options());
     let (options, _) = sources::resolve_to_judge(flags, &args.config)?;
     if let Some(path) = &args.sheet {
         check_output(path, args.force)?;

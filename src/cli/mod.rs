@@ -2,6 +2,7 @@
 
 mod args;
 mod compare;
+mod engine;
 mod evaluate;
 mod interrupt;
 mod manual;
@@ -12,6 +13,7 @@ mod providers;
 mod report;
 mod sources;
 mod stylize;
+mod values;
 mod version;
 mod watch;
 

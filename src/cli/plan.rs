@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use impasto::config::{Options, Settings};
 use impasto::init::Init;
 use impasto::observe::UpTo;
-use impasto::picture::OutputFormat;
+use impasto::picture::{self, OutputFormat};
 use impasto::record::{FileRecord, Recorded};
 use impasto::stylize::Stylizer;
 
@@ -67,11 +67,12 @@ impl Plan {
         })
     }
 
-    /// The input pictures, for the record.
+    /// The input pictures, for the record; a start that cannot be read is told here, before any work is done.
     pub fn inputs(&self) -> anyhow::Result<Vec<FileRecord>> {
         let mut files = vec![("content", &self.content)];
         files.extend(self.styles.iter().map(|style| ("style", style)));
         if let Init::File(path) = &self.settings.init {
+            picture::load(path)?;
             files.push(("init", path));
         }
         let record = |(role, path): (&str, &PathBuf)| {
@@ -83,7 +84,7 @@ impl Plan {
     /// Where a repeated run ends, when it did not end by itself and nothing else sets its length.
     pub fn limit(&self) -> Option<UpTo> {
         let repeated = self.repeated.as_ref()?;
-        let sets_length = |name: &String| name == "iterations" || name == "max-seconds";
+        let sets_length = |name: &String| ["iterations", "scales", "max-seconds"].contains(&name.as_str());
         if repeated.varied.iter().any(sets_length) {
             return None;
         }

@@ -17,42 +17,6 @@ use impasto::stylize::{Judged, Stylizer};
 
 use super::{Ended, say};
 
-/// Which provider runs the graphs, and how.
-#[derive(Debug, Args)]
-pub struct ProviderArgs {
-    /// What runs the graphs: auto, cpu, cuda, tensorrt, openvino, … [default: auto]
-    #[arg(long, value_name = "NAME", long_help = providers_help(), help_heading = "Engine")]
-    pub provider: Option<Choice>,
-
-    /// The number of the provider's device [default: its first]
-    #[arg(long, value_name = "N", help_heading = "Engine")]
-    pub device_id: Option<u32>,
-
-    /// An option of the provider; may be given several times
-    ///
-    /// The names are those of ONNX Runtime's documentation; a wrong one gets the list of those that there are.
-    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value, help_heading = "Engine")]
-    pub provider_option: Vec<(String, String)>,
-
-    /// The library of a provider that comes as a plugin; it is the one that runs
-    #[arg(long, value_name = "FILE", help_heading = "Engine")]
-    pub provider_library: Option<PathBuf>,
-
-    /// What the provider computes in [default: f32, with tensorrt tf32]
-    #[arg(long, value_name = "FORMAT", help_heading = "Engine")]
-    pub precision: Option<PrecisionArg>,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-pub enum PrecisionArg {
-    /// 32-bit floating point
-    F32,
-    /// NVIDIA's TensorFloat-32 in convolutions and products: cuda, tensorrt
-    Tf32,
-    /// 16-bit floating point: tensorrt, openvino, coreml, migraphx, qnn, cann
-    F16,
-}
-
 /// List what can run the graphs on this machine, and why the rest cannot
 #[derive(Debug, Args)]
 pub struct Providers {
@@ -303,24 +267,5 @@ pub fn announce_engine(engine: &Engine) {
     ));
     if let Some(patience) = engine.patience() {
         say(&patience);
-    }
-}
-
-fn providers_help() -> String {
-    let rows: String = runtime::PROVIDERS
-        .iter()
-        .map(|provider| format!("\n  {:<13} {}", provider.name, provider.runs_on))
-        .collect();
-    format!(
-        "What runs the graphs [default: auto]. auto takes the first of cuda, migraphx, directml, openvino and cpu that \
-         works, and says why the others do not; one that is named runs or is an error. `impasto providers` lists what \
-         works here.\n{rows}"
-    )
-}
-
-fn key_value(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("must be KEY=VALUE".to_owned()),
     }
 }

@@ -1,9 +1,23 @@
 //! Where settings come from: flags, below them the file of `--config`, below that what a command brings.
 
+use std::path::PathBuf;
+
+use clap::Args;
+
 use impasto::config::{ConfigFile, Options, Settings};
 use impasto::model::KernelSet;
 
-use super::args::Config;
+/// Settings from elsewhere.
+#[derive(Debug, Args)]
+pub struct Config {
+    /// Take settings from a TOML file; flags win over it
+    ///
+    /// Its keys are the long flags' names: size = 768, color = "match", provider-option = { use_tf32 = "1" }. All flags
+    /// that say what to paint and how can stand there; pictures, outputs and --force cannot. evaluate takes the same
+    /// files and passes over what only stylize needs.
+    #[arg(long = "config", value_name = "FILE.toml", help_heading = "Records")]
+    pub file: Option<PathBuf>,
+}
 
 /// Puts the options together and resolves them; an error that a settings file is to blame for names its line.
 pub fn resolve(flags: Options, config: &Config, lowest: Options) -> anyhow::Result<(Options, Settings)> {

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 
+use impasto::Error;
 use impasto::atomic::folder_of;
 use impasto::config::Settings;
 use impasto::observe::{Fanout, Observer, Planned, Previews, Recorder};
@@ -50,7 +51,11 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
     observers.extend(watch.observers());
     let painted = stylizer.stylize(&content, &styles, &mut Fanout(observers));
     progress.finish();
-    let painted = painted?;
+    let (painted, failure) = match painted {
+        Ok(painted) => (painted, None),
+        Err(Error::Unfinished { best, source }) => (*best, Some(source)),
+        Err(error) => return Err(error.into()),
+    };
 
     painted.picture.save_as(&args.output, args.force, &encoding)?;
     let manifest = manifest(args, &stylizer, inputs, &painted)?;
@@ -60,6 +65,13 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
     }
     watch.finish(&args.watching, args.force, &painted.picture)?;
     previews.finish()?;
+    if let Some(failure) = failure {
+        let saved = format!(
+            "the run broke off; the best picture until then is in {}",
+            args.output.display()
+        );
+        return Err(anyhow!(failure).context(saved));
+    }
     let interrupted = interrupt.asked();
     if !args.quiet || interrupted {
         report(args, &painted, begin.elapsed().as_secs_f64(), interrupted);

@@ -10,18 +10,21 @@ use indicatif::ProgressBar;
 use impasto::observe::{Animation, Observer, Plot};
 use impasto::picture::Picture;
 
-use super::args::{Stylize, whole};
+use super::args::Stylize;
 use super::preview::Preview;
 use super::stylize::check_file;
+use super::values::whole;
 
 /// Ways to watch the run; none of them changes the picture.
 #[derive(Debug, Args)]
 pub struct Watching {
-    /// Draw the loss and its terms against evaluations into a file, on a logarithmic scale: .svg or .png
-    #[arg(long, value_name = "PLOT", help_heading = "Watching")]
+    /// Plot the loss and its terms: a name ending in .svg or .png
+    ///
+    /// Against evaluations, on a logarithmic scale; a faint line marks where a scale begins.
+    #[arg(long, value_name = "PLOT", help_heading = "Watching", hide_short_help = true)]
     pub plot: Option<PathBuf>,
 
-    /// Keep the run as an animation for the web: .gif, .webp or .apng
+    /// Keep the run as an animation: .gif, .webp or .apng
     ///
     /// Up to 40 frames, evenly in the logarithm of the iteration, so that the fast changes at a scale's beginning are
     /// seen; 80 ms each, the result for 2 s, then again. GIF has 256 colours a frame and is the smallest; WebP and APNG are
@@ -30,14 +33,15 @@ pub struct Watching {
     pub animation: Option<PathBuf>,
 
     /// The animation's longer side in pixels, 16 to 4096, never more than the picture's [default: 480]
-    #[arg(long, value_name = "PIXELS", value_parser = whole::<u32>(16, 4096), allow_negative_numbers = true, requires = "animation", help_heading = "Watching")]
+    #[arg(long, value_name = "PIXELS", value_parser = whole::<u32>(16, 4096), requires = "animation", help_heading = "Watching", hide_short_help = true)]
     pub animation_size: Option<u32>,
 
-    /// Show the picture in the terminal while it is painted, every two seconds at most [default: off; auto without a value]
+    /// Show the picture in the terminal while it is painted
     ///
-    /// auto takes the protocol that the terminal is known for: kitty, iterm2, sixel, or else blocks, two coarse
-    /// pixels a character, which any terminal with 24-bit colours shows. Without a terminal there is none.
-    #[arg(long, value_name = "PROTOCOL", num_args = 0..=1, require_equals = true, default_missing_value = "auto", conflicts_with = "quiet", help_heading = "Watching")]
+    /// Every two seconds at most. PROTOCOL is kitty, iterm2, sixel, blocks (two coarse pixels a character, in any
+    /// terminal with 24-bit colours) or auto, the one that the terminal is known for. Without PROTOCOL it is auto;
+    /// without a terminal there is no preview, and a note says so.
+    #[arg(long, value_name = "PROTOCOL", num_args = 0..=1, require_equals = true, default_missing_value = "auto", conflicts_with = "quiet", hide_possible_values = true, help_heading = "Watching")]
     pub preview: Option<PreviewArg>,
 }
 

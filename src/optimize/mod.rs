@@ -42,7 +42,8 @@ const FRUITLESS_RESTARTS: i32 = 3;
 /// accepted point and every restart; when it breaks, the run ends there and the outcome is the best point until then.
 ///
 /// # Errors
-/// When an option is out of range, the objective fails, or the loss is not finite at `start`. A loss that stops being
+/// When an option is out of range, the objective fails (the error has the best point until then), or the loss is not
+/// finite at `start`. A loss that stops being
 /// finite later is none: the method steps back to the best point and takes shorter steps.
 pub fn minimize(
     objective: &mut dyn LossGradient,
@@ -58,7 +59,7 @@ pub fn minimize(
     let stop = match run(&objective, Vector::new(&space, start), options) {
         Ok(stop) | Err(Halt::Stop(stop)) => stop,
         Err(Halt::Retry(_)) => StopReason::Stalled,
-        Err(Halt::Fail(error)) => return Err(error),
+        Err(Halt::Fail(error)) => return Err(objective.with_best(error)),
     };
     Ok(objective.outcome(stop))
 }

@@ -15,7 +15,7 @@ pub struct Outcome {
     pub terms: Vec<f64>,
     /// Accepted points.
     pub iterations: u64,
-    /// Evaluations of the objective: runs of the graph.
+    /// Evaluations of the objective that gave a loss: runs of the graph.
     pub evaluations: u64,
     /// Why it ended.
     pub stop: StopReason,
@@ -34,12 +34,14 @@ pub enum StopReason {
     OutOfTime,
     /// The observer asked for it.
     Interrupted,
+    /// An evaluation failed: the outcome is that of the evaluations before.
+    Failed,
 }
 
 impl StopReason {
     /// Whether the run was ended from outside, so that the settings alone do not tell how far it went.
     pub fn is_from_outside(self) -> bool {
-        matches!(self, Self::OutOfTime | Self::Interrupted)
+        matches!(self, Self::OutOfTime | Self::Interrupted | Self::Failed)
     }
 }
 
@@ -51,6 +53,7 @@ impl fmt::Display for StopReason {
             Self::Stalled => "no lower loss to be found",
             Self::OutOfTime => "out of time",
             Self::Interrupted => "interrupted",
+            Self::Failed => "failed",
         })
     }
 }
@@ -83,6 +86,8 @@ pub enum OptimizeError {
         evaluation: u64,
         /// The first error; nothing was evaluated after it.
         source: ObjectiveError,
+        /// What came of the evaluations before, if there were any.
+        best: Option<Box<Outcome>>,
     },
     /// There is nothing to start from: the loss or its gradient is NaN or infinite at the start image.
     #[error("cannot start: {what} is not a finite number at the start image")]
@@ -90,4 +95,22 @@ pub enum OptimizeError {
         /// The cause: the image itself, one of the terms (by name, with its value), the loss or the gradient.
         what: String,
     },
+}
+
+impl OptimizeError {
+    /// The same error of an optimisation that goes on from others, which have taken so many `evaluations`.
+    pub(crate) fn after(mut self, evaluations: u64) -> OptimizeError {
+        if let Self::Objective { evaluation, .. } = &mut self {
+            *evaluation += evaluations;
+        }
+        self
+    }
+
+    /// Takes out what came of the evaluations before the failure.
+    pub fn take_best(&mut self) -> Option<Outcome> {
+        match self {
+            Self::Objective { best, .. } => best.take().map(|best| *best),
+            _ => None,
+        }
+    }
 }

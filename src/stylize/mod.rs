@@ -20,7 +20,7 @@ use crate::model::{
     Padding, Weights, default_folder,
 };
 use crate::observe::{Event, Observer, Planned, Started};
-use crate::optimize::{self, OptimizeError, Outcome};
+use crate::optimize::{self, OptimizeError, Outcome, StopReason};
 use crate::picture::{Bits, Fit, Picture, fit};
 use crate::record::{FileRecord, machine};
 use crate::runtime::{Choice, Engine, Placement, Precision, Runtime, Sought};
@@ -161,7 +161,8 @@ impl Stylizer {
     ///
     /// # Errors
     /// A picture too small for the network, a blend for another number of styles, a session that fails, a loss that is
-    /// not a number.
+    /// not a number. What fails later than the first evaluation is an [`Error::Unfinished`], which has the best picture
+    /// until then.
     pub fn stylize(
         &self,
         content: &Picture,
@@ -170,27 +171,51 @@ impl Stylizer {
     ) -> Result<Stylized, Error> {
         let stages = self.stages(content, styles)?;
         let schedule = self.schedule(content, styles)?;
+        let mut painting = self.start(&stages[0], &styles[0])?;
+        let painted = self.paint(&mut painting, &stages, &schedule, observer);
+        let finest = &stages[stages.len() - 1].finish;
+        match painted {
+            Ok(()) => Ok(painting.finished(finest)),
+            Err(error) if painting.is_begun() => {
+                painting.stop_for(StopReason::Failed);
+                Err(Error::Unfinished {
+                    best: Box::new(painting.finished(finest)),
+                    source: Box::new(error),
+                })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Goes through the stages; after an error the painting is the best one until then.
+    fn paint(
+        &self,
+        painting: &mut Painting,
+        stages: &[Stage],
+        schedule: &[Planned],
+        observer: &mut dyn Observer,
+    ) -> Result<(), Error> {
         let begin = Instant::now();
-        let mut so_far = self.start(&stages[0], &styles[0])?;
         for (scale, stage) in stages.iter().enumerate() {
-            so_far = so_far.enlarged(stage.size());
             let mut loss = self.loss(stage, observer)?;
             let _ = observer.observe(&Event::Started(Started {
                 scale,
-                schedule: &schedule,
+                schedule,
                 term_names: loss.term_names(),
                 finish: &stage.finish,
             }));
             let options = self.optimizer(stage, begin);
-            so_far.optimize(&mut loss, &options, self.weights.unit(), observer)?;
+            painting.optimize(&mut loss, stage.size(), &options, self.weights.unit(), observer)?;
             drop(loss);
-            let is_last = scale + 1 == stages.len();
-            if is_last || so_far.ended_early() || told_to_stop(observer, &so_far.picture(&stage.finish)) {
+            if scale + 1 == stages.len() || painting.stop().is_from_outside() {
+                break;
+            }
+            if told_to_stop(observer, &painting.picture(&stage.finish)) {
+                painting.stop_for(StopReason::Interrupted);
                 break;
             }
         }
-        let finest = &stages[stages.len() - 1].finish;
-        Ok(so_far.enlarged(finest.content().size()).finished(finest))
+        Ok(())
     }
 
     /// The loss of `image`, with its terms and its gradient; nothing is optimised.
@@ -221,6 +246,7 @@ impl Stylizer {
             .map_err(|source| OptimizeError::Objective {
                 evaluation: 1,
                 source,
+                best: None,
             })?;
         Ok(Judged {
             term_names: loss.term_names().to_vec(),
@@ -333,7 +359,7 @@ pub struct Builder {
 macro_rules! setters {
     ($($name:ident: $type:ty,)*) => {
         $(
-            #[doc = concat!("Sets [`Options::", stringify!($name), "`].")]
+            #[doc = concat!("Sets [`Options::", stringify!($name), "`](field@Options::", stringify!($name), ").")]
             pub fn $name(mut self, $name: $type) -> Builder {
                 self.options.$name = Some($name.into());
                 self

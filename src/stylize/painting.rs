@@ -1,5 +1,7 @@
 //! The painted image on its way through the scales.
 
+use std::borrow::Cow;
+
 use super::Stylized;
 use crate::finish::Finish;
 use crate::model::LossGradient;
@@ -30,20 +32,14 @@ impl Painting {
         Painting { size, outcome }
     }
 
-    /// The same image in another size.
-    pub(super) fn enlarged(mut self, size: (u32, u32)) -> Painting {
-        if size != self.size {
-            let picture = from_values(&self.outcome.image, self.size.0, self.size.1).resize(size.0, size.1);
-            self.outcome.image = to_tensor(&picture).into_raw_vec_and_offset().0;
-            self.size = size;
-        }
-        self
-    }
-
-    /// Goes on from here to a lower `loss`, whose values are in multiples of `unit`.
+    /// Goes on from here, enlarged to `size`, to a lower `loss`, whose values are in multiples of `unit`.
+    ///
+    /// # Errors
+    /// Those of [`minimize`]; the painting is then the best one until there.
     pub(super) fn optimize(
         &mut self,
         loss: &mut dyn LossGradient,
+        size: (u32, u32),
         options: &Options,
         unit: f64,
         observer: &mut dyn Observer,
@@ -55,26 +51,54 @@ impl Painting {
             evaluations,
             observer,
         };
-        let start = std::mem::take(&mut self.outcome.image);
-        let outcome = minimize(loss, start, options, &mut observer)?;
-        self.outcome = Outcome {
-            loss: outcome.loss * unit,
-            terms: outcome.terms.iter().map(|term| term * unit).collect(),
-            iterations: iterations + outcome.iterations,
-            evaluations: evaluations + outcome.evaluations,
-            ..outcome
+        let start = self.image_at(size).into_owned();
+        let (outcome, result) = match minimize(loss, start, options, &mut observer) {
+            Ok(outcome) => (Some(outcome), Ok(())),
+            Err(error) => {
+                let mut error = error.after(evaluations);
+                (error.take_best(), Err(error))
+            }
         };
-        Ok(())
+        if let Some(outcome) = outcome {
+            self.size = size;
+            self.outcome = Outcome {
+                loss: outcome.loss * unit,
+                terms: outcome.terms.iter().map(|term| term * unit).collect(),
+                iterations: iterations + outcome.iterations,
+                evaluations: evaluations + outcome.evaluations,
+                ..outcome
+            };
+        }
+        result
     }
 
-    /// Whether somebody wanted the last stage to end before its time.
-    pub(super) fn ended_early(&self) -> bool {
-        matches!(self.outcome.stop, StopReason::OutOfTime | StopReason::Interrupted)
+    /// The image in a size.
+    fn image_at(&self, (width, height): (u32, u32)) -> Cow<'_, [f32]> {
+        if (width, height) == self.size {
+            return Cow::Borrowed(&self.outcome.image);
+        }
+        let picture = from_values(&self.outcome.image, self.size.0, self.size.1).resize(width, height);
+        Cow::Owned(to_tensor(&picture).into_raw_vec_and_offset().0)
     }
 
-    /// The picture that the image shows.
+    /// Whether there is more than the start.
+    pub(super) fn is_begun(&self) -> bool {
+        self.outcome.evaluations > 0
+    }
+
+    /// Why the last stage ended.
+    pub(super) fn stop(&self) -> StopReason {
+        self.outcome.stop
+    }
+
+    /// Notes why the run ends here.
+    pub(super) fn stop_for(&mut self, reason: StopReason) {
+        self.outcome.stop = reason;
+    }
+
+    /// The picture that the image shows, in the size of the content that `finish` has.
     pub(super) fn picture(&self, finish: &Finish) -> Picture {
-        finish.picture(&self.outcome.image)
+        finish.picture(&self.image_at(finish.content().size()))
     }
 
     /// The picture and the account.
