@@ -24,6 +24,7 @@ from exporter.presets import BOOK, GATYS, Preset
 from exporter.vgg19 import LAYERS, POOLINGS, Codebook, Vgg19Weights, convolution_of
 
 TERM_BAR, GRADIENT_BAR = 5e-6, 1e-4
+TV_WEIGHT = 1e-3
 SIZES = [(64, 64), (49, 70), (97, 61)]
 POOLS = {"max": functional.max_pool2d, "avg": functional.avg_pool2d}
 
@@ -72,7 +73,8 @@ def evaluate_graphs(
         graphs / contract.file_name(preset, pooling, graph)
         for graph in (contract.FEATURES, contract.LOSS_GRAD)
     )
-    style_targets, content_targets = (run(features, {contract.IMAGE: x}) for x in (style, content))
+    padding = {contract.PADDING: np.zeros((), np.float32)}
+    style_targets, content_targets = (run(features, {contract.IMAGE: x} | padding) for x in (style, content))
     targets = {
         contract.gram_name(layer): style_targets[contract.gram_name(layer)] for layer in preset.style_layers
     }
@@ -82,8 +84,9 @@ def evaluate_graphs(
     weights = {
         contract.STYLE_WEIGHT: np.array([style_weight(c) for c in channels], np.float32),
         contract.CONTENT_WEIGHT: np.ones(len(preset.content_layers), np.float32),
+        contract.TV_WEIGHT: np.array(TV_WEIGHT, np.float32),
     }
-    return run(loss_grad, {contract.IMAGE: image} | targets | weights)
+    return run(loss_grad, {contract.IMAGE: image} | padding | targets | weights)
 
 
 def run(graph: Path, feed: Arrays) -> Arrays:
@@ -120,13 +123,15 @@ def evaluate_torch(
             for layer in preset.content_layers
         ]
     )
-    loss = style_losses.sum() + content_losses.sum()
+    tv_loss = TV_WEIGHT * total_variation(x)
+    loss = style_losses.sum() + content_losses.sum() + tv_loss
     (gradient,) = torch.autograd.grad(loss, x)
-    outputs = (loss, style_losses, content_losses, gradient)
+    outputs = (loss, style_losses, content_losses, tv_loss, gradient)
     names = (
         contract.LOSS,
         contract.STYLE_LOSSES,
         contract.CONTENT_LOSSES,
+        contract.TV_LOSS,
         contract.GRADIENT,
     )
     return {name: output.detach().numpy() for name, output in zip(names, outputs, strict=True)}
@@ -158,6 +163,11 @@ def gram(activation: torch.Tensor) -> torch.Tensor:
     return features @ features.T / features.shape[1]
 
 
+def total_variation(image: torch.Tensor) -> torch.Tensor:
+    inner = image[..., :-1, :-1]
+    return ((inner - image[..., :-1, 1:]).square().sum() + (inner - image[..., 1:, :-1]).square().sum()) / 2
+
+
 def style_weight(channels: int) -> float:
     return 1000 / channels**2
 
@@ -166,7 +176,7 @@ def deviations(actual: Arrays, expected: Arrays) -> tuple[float, float]:
     """The largest relative error of a term or the loss, and the gradient's relative L2 error."""
     terms = [
         np.abs(actual[name] / expected[name] - 1).max()
-        for name in (contract.LOSS, contract.STYLE_LOSSES, contract.CONTENT_LOSSES)
+        for name in (contract.LOSS, contract.STYLE_LOSSES, contract.CONTENT_LOSSES, contract.TV_LOSS)
     ]
     gradient = expected[contract.GRADIENT]
     distance = np.linalg.norm(actual[contract.GRADIENT] - gradient) / np.linalg.norm(gradient)

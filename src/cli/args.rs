@@ -125,6 +125,10 @@ pub struct Stylize {
     #[arg(long, value_name = "SCALES", help_heading = "Size", hide_short_help = true)]
     pub scales: Option<Scales>,
 
+    /// Print the presets with their layers, weights and size rule, and paint nothing
+    #[arg(long, exclusive = true, help_heading = "Objective", hide_short_help = true)]
+    pub presets: bool,
+
     #[command(flatten)]
     pub objective: Objective,
 
@@ -273,19 +277,19 @@ pub struct Objective {
     #[arg(long, value_name = "NAME", long_help = presets_help(), help_heading = "Objective")]
     pub preset: Option<String>,
 
-    /// How much style, against the content weight: 0 or more [default: 1000]
+    /// How much style: 0 or more [default: the preset's; gatys: 1000]
     ///
     /// The weight W: the mean squared difference of the Gram matrices of a layer of C channels counts W/C².
     #[arg(long, value_name = "W", value_parser = weight, help_heading = "Objective")]
     pub style_weight: Option<f64>,
 
-    /// How much content: 0 or more [default: 1]
+    /// How much content: 0 or more [default: the preset's; gatys: 1]
     ///
     /// The factor of the mean squared difference of the content layer's features. Only the weights' ratio counts.
     #[arg(long, value_name = "W", value_parser = weight, help_heading = "Objective", hide_short_help = true)]
     pub content_weight: Option<f64>,
 
-    /// The weight of the total variation, 0 or more: the larger, the smoother [default: 0; 0.001 with neural-style]
+    /// The weight of the total variation, 0 or more: the larger, the smoother [default: the preset's; gatys: 0]
     ///
     /// Half the squared differences of each pixel, in grey levels, from those to its right and below, summed.
     #[arg(long, value_name = "W", value_parser = weight, help_heading = "Objective", hide_short_help = true)]

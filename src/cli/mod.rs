@@ -7,6 +7,7 @@ mod evaluate;
 mod interrupt;
 mod manual;
 mod plan;
+mod presets;
 mod preview;
 mod progress;
 mod providers;
@@ -22,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use clap::error::ErrorKind;
 use impasto::picture::{self, OutputFormat, Picture};
@@ -42,9 +43,14 @@ const USAGE: u8 = 2;
 
 /// Runs the program.
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let matches = match Cli::command().try_get_matches() {
+        Ok(matches) if presets::are_asked_for(&matches) => return presets::print(),
+        Ok(matches) => matches,
         Err(error) => return usage(&error),
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error.format(&mut Cli::command())),
     };
     let ended = match &cli.command {
         Command::Stylize(args) => stylize::run(args),

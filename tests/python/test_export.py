@@ -90,10 +90,15 @@ def test_graphs_left_over_from_other_weights_are_pointed_out(tmp_path):
     [
         (["--weights", "missing.bin"], "error: missing.bin: no such weights file"),
         ([*TINY, "--name", "mine"], "needs --style-layers, --content-layers and --name"),
+        ([*TINY, "--name", "", "--style-layers", ""], "needs --style-layers, --content-layers and --name"),
         ([*TINY, "--name", "mine", "--style-layers", "relu9_1", "--content-layers", "relu1_1"], "relu9_1"),
         (
             [*TINY, "--name", "judge", "--style-layers", "relu1_1", "--content-layers", "relu1_1"],
             "preset 'judge' comes with the program",
+        ),
+        (
+            [*TINY, "--name", "photo", "--style-layers", "relu1_1", "--content-layers", "relu1_1"],
+            "preset 'photo' comes with the program",
         ),
     ],
 )

@@ -1,0 +1,258 @@
+//! What is asked of the picture: presets, weights, total variation, padding, normalised gradients.
+#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test")]
+
+mod support;
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use impasto::config::{Optimizer, Options, PRESETS};
+use impasto::model::{GraphOptions, Graphs};
+use impasto::observe::Event;
+use impasto::optimize::{self, AdamOptions, Method, minimize};
+use impasto::picture::Picture;
+use impasto::runtime::{Engine, Request, Runtime, Sought};
+use impasto::tensor::to_tensor;
+use serde_json::Value;
+use support::{Workshop, fail, impasto, onnxruntime, stdout, succeed, tiny_graphs};
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn the_presets_are_printed_without_any_other_argument() {
+    let table = stdout(&succeed(impasto().args(["stylize", "--presets"])));
+    let row = |name: &str| {
+        let line = table.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (gatys, neural_style, book) = (row("gatys"), row("neural-style"), row("book"));
+    assert_eq!(gatys[1..5], ["1000", "1", "0", "longer"], "{table}");
+    assert_eq!(neural_style[1..5], ["100", "5", "0.001", "longer"], "{table}");
+    assert_eq!(book[4], "shorter", "{table}");
+    fail(
+        impasto().args(["stylize", "--presets", "--preset", "book"]),
+        &["--presets"],
+    );
+    fail(impasto().args(["stylize"]), &["--output"]);
+}
+
+/// What the program says of a preset's layers is what its graphs say.
+#[test]
+fn the_layers_of_the_presets_are_those_of_their_graphs() {
+    for preset in &PRESETS {
+        let options = GraphOptions::default();
+        let graphs = Graphs::open(&tiny_graphs(), preset.graphs, options).unwrap();
+        assert_eq!(
+            graphs.loss_gradient.style_layers.join(" "),
+            preset.style_layers,
+            "{}",
+            preset.name
+        );
+        assert_eq!(
+            graphs.loss_gradient.content_layers.join(" "),
+            preset.content_layers
+        );
+    }
+}
+
+#[test]
+fn a_preset_sets_all_weights_and_an_explicit_weight_wins() {
+    let workshop = Workshop::new();
+    let settings = |flags: &[&str]| {
+        succeed(
+            workshop
+                .stylize("out.png")
+                .args(["--iterations", "0", "--force", "--trace", "trace.json"])
+                .args(flags),
+        );
+        let trace = json(&workshop.path("trace.json"));
+        ["style-weight", "content-weight", "tv-weight"].map(|name| trace["settings"][name].as_f64().unwrap())
+    };
+    assert_eq!(settings(&[]), [1000.0, 1.0, 0.0]);
+    assert_eq!(settings(&["--preset", "neural-style"]), [100.0, 5.0, 1e-3]);
+    assert_eq!(
+        settings(&["--preset", "photo", "--content-weight", "7"]),
+        [100.0, 7.0, 1e-3]
+    );
+    assert_eq!(
+        settings(&["--preset", "neural-style", "--tv-weight", "0.5"]),
+        [100.0, 5.0, 0.5]
+    );
+}
+
+#[test]
+fn graphs_of_ones_own_are_a_preset_with_the_weights_of_gatys() {
+    let workshop = Workshop::new();
+    let graphs = workshop.path("graphs");
+    fs::create_dir(&graphs).unwrap();
+    for (from, to) in [
+        ("book.features.onnx", "mine.features.onnx"),
+        ("book.loss_grad.onnx", "mine.loss_grad.onnx"),
+        ("vgg19.weights", "vgg19.weights"),
+    ] {
+        fs::copy(tiny_graphs().join(from), graphs.join(to)).unwrap();
+    }
+    let arguments = ["--preset", "mine", "--iterations", "1", "--trace", "trace.json"];
+    succeed(
+        workshop
+            .stylize("out.png")
+            .args(arguments)
+            .arg("--graphs")
+            .arg(graphs),
+    );
+    let trace = json(&workshop.path("trace.json"));
+    assert_eq!(trace["settings"]["preset"], "mine");
+    assert_eq!(trace["settings"]["style-weight"], 1000.0);
+    assert!(trace["evaluations"][0]["terms"]["style/relu4_4"].is_number());
+}
+
+/// The trace of a short run with these flags.
+fn traced(workshop: &Workshop, flags: &[&str]) -> Value {
+    let arguments = ["--iterations", "12", "--force", "--trace", "trace.json"];
+    succeed(workshop.stylize("out.png").args(arguments).args(flags));
+    json(&workshop.path("trace.json"))
+}
+
+fn term(trace: &Value, evaluation: usize, name: &str) -> f64 {
+    trace["evaluations"][evaluation]["terms"][name].as_f64().unwrap()
+}
+
+#[test]
+fn a_weight_of_total_variation_makes_the_picture_smoother() {
+    let workshop = Workshop::new();
+    // Rough enough for total variation to tell, weighed so that it counts among random weights' terms.
+    let tv_of = |weight: &str| {
+        let trace = traced(&workshop, &["--tv-weight", weight, "--init", "random"]);
+        assert_eq!(
+            trace["settings"]["tv-weight"].as_f64().unwrap(),
+            weight.parse::<f64>().unwrap()
+        );
+        roughness(&image::open(workshop.path("out.png")).unwrap().to_rgb8())
+    };
+    assert!(tv_of("100000000") < 0.5 * tv_of("0"));
+}
+
+/// The total variation of a picture, in its own unit.
+fn roughness(picture: &image::RgbImage) -> f64 {
+    let step = |x: u32, y: u32, to: (u32, u32)| -> f64 {
+        let (here, there) = (picture.get_pixel(x, y), picture.get_pixel(to.0, to.1));
+        (0..3)
+            .map(|c| (f64::from(here[c]) - f64::from(there[c])).powi(2) / 2.0)
+            .sum()
+    };
+    let (width, height) = picture.dimensions();
+    let places = (0..height - 1).flat_map(|y| (0..width - 1).map(move |x| (x, y)));
+    places
+        .map(|(x, y)| step(x, y, (x + 1, y)) + step(x, y, (x, y + 1)))
+        .sum()
+}
+
+#[test]
+fn the_total_variation_term_is_that_of_the_picture() {
+    let workshop = Workshop::new();
+    let output = succeed(
+        workshop
+            .evaluate("content.png")
+            .args(["--json", "--tv-weight", "0.25"]),
+    );
+    let found: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let expected = 0.25 * roughness(&image::open(workshop.path("content.png")).unwrap().to_rgb8());
+    let ratio = found["terms"]["tv"].as_f64().unwrap() / expected;
+    assert!((ratio - 1.0).abs() < 1e-6, "{ratio}");
+}
+
+#[test]
+fn factors_of_layers_multiply_their_terms() {
+    let workshop = Workshop::new();
+    let (plain, weighted) = (
+        traced(&workshop, &[]),
+        traced(
+            &workshop,
+            &[
+                "--style-layer-weights",
+                "relu1_1=2,relu5_1=0.5",
+                "--content-layer-weights",
+                "relu4_2=3",
+            ],
+        ),
+    );
+    assert_eq!(
+        weighted["settings"]["style-layer-weights"],
+        "relu1_1=2,relu5_1=0.5"
+    );
+    for (name, factor) in [
+        ("style/relu1_1", 2.0),
+        ("style/relu2_1", 1.0),
+        ("style/relu5_1", 0.5),
+    ] {
+        let ratio = term(&weighted, 0, name) / term(&plain, 0, name);
+        assert!((ratio / factor - 1.0).abs() < 1e-6, "{name}: {ratio}");
+    }
+    let last = |trace: &Value, name| term(trace, trace["evaluations"].as_array().unwrap().len() - 1, name);
+    assert!(last(&weighted, "style/relu1_1") < 2.0 * last(&plain, "style/relu1_1"));
+}
+
+#[test]
+fn replicate_padding_is_seen_in_terms_and_trace() {
+    let workshop = Workshop::new();
+    let (zero, replicate) = (
+        traced(&workshop, &[]),
+        traced(&workshop, &["--padding", "replicate"]),
+    );
+    assert_eq!(zero["settings"]["padding"], "zero");
+    assert_eq!(replicate["settings"]["padding"], "replicate");
+    let name = "style/relu1_1";
+    assert!((term(&zero, 0, name) / term(&replicate, 0, name) - 1.0).abs() > 1e-3);
+}
+
+#[test]
+fn adam_paints_with_normalised_gradients_and_lbfgs_is_told_not_to() {
+    let options = Options {
+        normalize_gradients: Some(true),
+        ..Options::default()
+    };
+    let settings = options.resolve().unwrap();
+    let adam = Method::Adam(AdamOptions::default());
+    assert!(matches!(settings.method, Method::Adam(_)));
+    let with_lbfgs = Options {
+        optimizer: Some(Optimizer::Lbfgs),
+        ..options
+    };
+    assert!(with_lbfgs.resolve().is_err());
+
+    let runtime = Runtime::load(&Sought {
+        file: Some(onnxruntime()),
+        ..Sought::default()
+    });
+    let engine = Engine::start(&runtime.unwrap(), &Request::default(), 2).unwrap();
+    let tensor = |name: &str| to_tensor(&Picture::load(tiny_graphs().join(name)).unwrap());
+    let (content, style) = (tensor("content.png"), tensor("style.png"));
+    let run = |graph_options: GraphOptions| {
+        let graphs = Graphs::open(&tiny_graphs(), "gatys", graph_options).unwrap();
+        let mut features = graphs.features(&engine).unwrap();
+        let targets = features.targets(content.view(), &[(style.view(), 1.0)]).unwrap();
+        let weights = settings.weights(&graphs.loss_gradient).unwrap();
+        let mut loss = graphs.loss_gradient(&engine, &targets, weights).unwrap();
+        let options = optimize::Options {
+            method: adam.clone(),
+            iterations: 20,
+            ..optimize::Options::default()
+        };
+        let mut losses = Vec::new();
+        let mut observer = |event: &Event<'_>| {
+            if let Event::Evaluated(evaluated) = event {
+                losses.push(evaluated.result.loss);
+            }
+            ControlFlow::Continue(())
+        };
+        let start = content.clone().into_raw_vec_and_offset().0;
+        let outcome = minimize(&mut loss, start, &options, &mut observer).unwrap();
+        assert!(outcome.loss < 0.5 * losses[0], "{losses:?}");
+        outcome.image
+    };
+    let (normalized, plain) = (run(settings.graph_options()), run(GraphOptions::default()));
+    assert!(normalized != plain);
+}
