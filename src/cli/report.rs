@@ -130,10 +130,12 @@ fn headings(count: usize) -> String {
     cells.trim_end().to_owned()
 }
 
+/// The best of several values that are not all the same.
 fn best(values: &[Option<f64>], best: Best) -> Option<f64> {
     let values = || values.iter().copied().flatten();
+    let first = values().next();
     match best {
-        _ if values().count() < 2 => None,
+        _ if values().all(|value| Some(value) == first) => None,
         Best::Least => values().min_by(f64::total_cmp),
         Best::Most => values().max_by(f64::total_cmp),
         Best::Neither => None,

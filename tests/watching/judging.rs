@@ -216,6 +216,7 @@ fn the_best_of_a_row_has_a_star() {
     assert_eq!(row("relu4_2", 0), [true, false], "content distance: {text}");
     assert_eq!(row("SSIM", 0), [true, false], "{text}");
     assert_eq!(row("total variation", 0), [false, false], "{text}");
+    assert_eq!(row("tv", 0), [false, false], "both have none: {text}");
 }
 
 #[test]
