@@ -70,7 +70,7 @@ def evaluate_graphs(
     style: np.ndarray,
 ) -> Arrays:
     features, loss_grad = (
-        graphs / contract.file_name(preset, pooling, graph)
+        graphs / contract.file_name(preset, pooling, graph, contract.PORTABLE)
         for graph in (contract.FEATURES, contract.LOSS_GRAD)
     )
     padding = {contract.PADDING: np.zeros((), np.float32)}

@@ -3,7 +3,8 @@
 //! The first scale lays out large shapes and colours where an evaluation is cheap; each one that follows starts from
 //! the result of the one before, enlarged, and adds detail. The style picture shrinks along with the painted one.
 //! Gatys et al., "Controlling Perceptual Factors in Neural Style Transfer" (2017), section 6, paint so to get to high
-//! resolutions; here it also saves time at ordinary ones.
+//! resolutions. The loss gets lower in the same time, but at coarse sizes the style image's layout can take the place
+//! of the content's.
 
 use std::fmt;
 use std::iter::successors;
@@ -28,16 +29,22 @@ pub struct Scale {
 }
 
 /// Which scales to paint. As text: `auto`, a number of scales, or `SIZE:ITERATIONS,…` from coarse to fine.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Text", into = "String")]
 pub enum Scales {
     /// From the wanted size halves of it, down to no less than 64 pixels or what the network can see.
-    #[default]
     Auto,
     /// So many, 1 to 16, each half the size of the next.
     Count(u32),
     /// These, of increasing sizes.
     List(Vec<Scale>),
+}
+
+impl Default for Scales {
+    /// The wanted size alone: at coarse sizes the style image's layout can take the place of the content's.
+    fn default() -> Self {
+        Scales::Count(1)
+    }
 }
 
 impl Scales {

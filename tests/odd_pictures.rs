@@ -8,17 +8,9 @@ use std::fs;
 
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use serde_json::Value;
-use support::{Workshop, fail, succeed, waves};
+use support::{STARTS, Workshop, fail, succeed, waves};
 
 const COLORS: [&str; 3] = ["style", "match", "original"];
-const STARTS: [&str; 6] = [
-    "content",
-    "random",
-    "gray",
-    "style-stats",
-    "blend:0.3",
-    "style.png",
-];
 
 /// Paints with every colour mode and start, the optimisers in turn, and checks size and losses.
 fn paint_all(workshop: &Workshop, (width, height): (u32, u32), size: &str) {

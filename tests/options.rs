@@ -7,7 +7,7 @@ use std::fs;
 
 use image::{ColorType, ImageReader, RgbImage};
 use serde_json::Value;
-use support::{Workshop, fail, stderr, succeed};
+use support::{STARTS, Workshop, fail, stderr, succeed};
 
 fn open(workshop: &Workshop, name: &str) -> RgbImage {
     image::open(workshop.path(name)).unwrap().to_rgb8()
@@ -298,14 +298,7 @@ fn no_time_at_all_still_gives_a_picture() {
 fn every_start_gives_a_picture_of_its_own() {
     let workshop = Workshop::new();
     let mut pictures = Vec::new();
-    for init in [
-        "content",
-        "random",
-        "gray",
-        "style-stats",
-        "blend:0.3",
-        "style.png",
-    ] {
+    for init in STARTS {
         succeed(
             workshop
                 .stylize("out.png")

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use support::{Workshop, fail, impasto, onnxruntime, stderr, succeed, tiny_graphs, waves};
+use support::{Workshop, fail, impasto, onnxruntime, stderr, succeed, tiny_graphs, wait_for, waves};
 
 /// `impasto stylize --repeat trace.json -o OUTPUT` in the workshop.
 fn repeat(workshop: &Workshop, output: &str) -> Command {
@@ -366,10 +366,7 @@ fn a_run_that_ctrl_c_ended_is_repeated_up_to_there() {
         "3",
     ]);
     let mut child = command.spawn().unwrap();
-    while !workshop.path("out-00006.png").exists() {
-        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    wait_for(&workshop.path("out-00006.png"));
     succeed(Command::new("kill").args(["-INT", &child.id().to_string()]));
     assert_eq!(child.wait().unwrap().code(), Some(130));
     succeed(&mut repeat(&workshop, "again.png"));

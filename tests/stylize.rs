@@ -5,10 +5,9 @@ mod support;
 
 use std::fs;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::{Workshop, impasto, stderr, succeed, waves};
+use support::{Workshop, impasto, stderr, succeed, wait_for, waves};
 
 fn json(path: &std::path::Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
@@ -259,18 +258,6 @@ fn ctrl_c_saves_the_best_picture_and_a_whole_trace() {
                 .len()
                 >= 3
         );
-    }
-}
-
-fn wait_for(path: &std::path::Path) {
-    let begin = Instant::now();
-    while !path.exists() {
-        assert!(
-            begin.elapsed() < Duration::from_secs(60),
-            "{} did not appear",
-            path.display()
-        );
-        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

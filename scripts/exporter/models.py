@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import onnx
@@ -107,12 +108,8 @@ def _style_terms(
     channels = {layer: activations[layer].shape[1] for layer in preset.style_layers}
     targets = {layer: g.input(contract.gram_name(layer), (c, c)) for layer, c in channels.items()}
     weights = g.input(contract.STYLE_WEIGHT, (len(targets),))
-    terms = []
-    for index, (layer, target) in enumerate(targets.items()):
-        with g.scope(f"style/{layer}"):
-            terms.append(parts.style_term(g, activations[layer], target, normalized))
-            _seed(seeds, activations[layer], terms[-1].inject(_element(g, weights, index)))
-    return _weighted(g, terms, weights)
+    term = partial(parts.style_term, normalized=normalized)
+    return _terms(g, "style", term, activations, targets, weights, seeds)
 
 
 def _content_terms(
@@ -130,12 +127,27 @@ def _content_terms(
         for layer, c in channels.items()
     }
     weights = g.input(contract.CONTENT_WEIGHT, (len(targets),))
+    term = partial(parts.content_term, normalized=normalized)
+    return _terms(g, "content", term, activations, targets, weights, seeds)
+
+
+def _terms(
+    g: Graph,
+    kind: str,
+    term: Callable[[Graph, Value, Value], Term],
+    activations: dict[str, Value],
+    targets: dict[str, Value],
+    weights: Value,
+    seeds: dict[Value, Injection],
+) -> Value:
+    """The weighted terms [layers] of one kind; adds their gradients to `seeds`."""
     terms = []
     for index, (layer, target) in enumerate(targets.items()):
-        with g.scope(f"content/{layer}"):
-            terms.append(parts.content_term(g, activations[layer], target, normalized))
+        with g.scope(f"{kind}/{layer}"):
+            terms.append(term(g, activations[layer], target))
             _seed(seeds, activations[layer], terms[-1].inject(_element(g, weights, index)))
-    return _weighted(g, terms, weights)
+    values = g.op("Concat", *(term.value for term in terms), axis=0, name="values")
+    return g.op("Mul", values, weights, name="weighted")
 
 
 def _tv_term(g: Graph, parts: Parts, image: Value, seeds: dict[Value, Injection]) -> Value:
@@ -145,11 +157,6 @@ def _tv_term(g: Graph, parts: Parts, image: Value, seeds: dict[Value, Injection]
         term = parts.tv_term(g, image)
         _seed(seeds, image, term.inject(weight))
         return g.op("Mul", g.op("ReduceSum", term.value, keepdims=0, name="sum"), weight, name="weighted")
-
-
-def _weighted(g: Graph, terms: list[Term], weights: Value) -> Value:
-    values = g.op("Concat", *(term.value for term in terms), axis=0, name="values")
-    return g.op("Mul", values, weights, name="weighted")
 
 
 def _element(g: Graph, vector: Value, index: int) -> Value:

@@ -108,7 +108,8 @@ pub struct Stylize {
 
     /// The painted picture's longer side in pixels [default: 512]
     ///
-    /// 1 to 32768; the shorter side with --fit short. A picture already that size is not resampled. Time and memory grow with the number of pixels.
+    /// 1 to 32768; the shorter side with --fit short. A picture already that size is not resampled. Time and memory
+    /// grow with the number of pixels.
     #[arg(long, value_name = "PIXELS", value_parser = whole::<u32>(1, 32_768), help_heading = "Size")]
     pub size: Option<u32>,
 
@@ -116,12 +117,12 @@ pub struct Stylize {
     #[arg(long, value_name = "SIDE", help_heading = "Size", hide_short_help = true)]
     pub fit: Option<FitArg>,
 
-    /// Paint from coarse to fine: auto, a number of scales, or SIZE:ITERATIONS,… [default: auto; 1 with preset book]
+    /// Paint from coarse to fine: auto, a number of scales, or SIZE:ITERATIONS,… [default: 1]
     ///
     /// auto: from --size halves of it, down to 64 pixels, each with all --iterations. A number, 1 to 16: so many. A list
     /// such as 128:300,256:200,512:100 says the sizes from coarse to fine, and the iterations of each. A coarse
-    /// evaluation costs a quarter of the next finer one; large shapes come out at the coarse scales. The style picture
-    /// shrinks with the painted one. With --init FILE there is one scale unless this says otherwise.
+    /// evaluation costs a quarter of the next finer one, and the loss gets lower in the same time; but at coarse sizes
+    /// the painting's layout can take the place of the photo's. The style picture shrinks with the painted one.
     #[arg(long, value_name = "SCALES", help_heading = "Size", hide_short_help = true)]
     pub scales: Option<Scales>,
 
@@ -134,9 +135,9 @@ pub struct Stylize {
 
     /// Start: content, random, gray, style-stats, blend:0.3 or FILE [default: content]
     ///
-    /// content: the photo. random: faint noise around mid grey, made from --seed. gray: mid grey. style-stats: noise with the style
-    /// picture's colours. blend:F, F from 0 to 1: the content with that part of noise. A picture is resized to the
-    /// painted one.
+    /// content: the photo. random: faint noise around mid grey, made from --seed. gray: mid grey. style-stats: noise
+    /// with the first style picture's colours. blend:F, F from 0 to 1: the content with that part of noise. A picture
+    /// is resized to the painted one.
     #[arg(long, value_name = "INIT", help_heading = "Start")]
     pub init: Option<Init>,
 
@@ -151,9 +152,9 @@ pub struct Stylize {
     #[arg(long, value_name = "NAME", help_heading = "Optimiser", hide_short_help = true)]
     pub optimizer: Option<Optimizer>,
 
-    /// Iterations at every scale: 0 or more [default: 300]
+    /// Iterations at every scale: 0 or more [default: 500]
     ///
-    /// Each takes about one evaluation. With --scales 1 the default is 500.
+    /// Each takes about one evaluation. With several --scales the default is 300.
     #[arg(long, value_name = "N", value_parser = whole::<u64>(0, 1_000_000), help_heading = "Optimiser")]
     pub iterations: Option<u64>,
 
@@ -198,7 +199,8 @@ pub struct Stylize {
 
     /// Write down all it takes to repeat the run, and its losses
     ///
-    /// As JSON: the loss and its terms at every evaluation, the resolved settings, the sha256 of pictures, graphs and weights, versions, kernels, and how the run ended.
+    /// As JSON: the loss and its terms at every evaluation, the resolved settings, the sha256 of pictures, graphs and
+    /// weights, versions, kernels, and how the run ended.
     #[arg(long, value_name = "FILE.json", help_heading = "Records")]
     pub trace: Option<PathBuf>,
 
@@ -230,7 +232,7 @@ pub struct Stylize {
 /// et al. 2004).
 ///
 /// IMAGE is taken at its own size, the content picture is resized to it when it differs, the style picture keeps
-/// its own size unless --style-size is given.
+/// its own size unless --style-size or --style-scale is given.
 #[derive(Debug, Args)]
 #[command(args_override_self = true, allow_negative_numbers = true)]
 pub struct Evaluate {
@@ -331,7 +333,7 @@ pub struct Objective {
     /// The style picture's longer side in pixels: the larger it is seen, the larger the strokes
     ///
     /// 1 to 32768. Default: no longer than the painted picture; a smaller style picture is enlarged only when this
-    /// asks for it.
+    /// or --style-scale asks for it.
     #[arg(long, value_name = "PIXELS", value_parser = whole::<u32>(1, 32_768), help_heading = "Objective", hide_short_help = true)]
     pub style_size: Option<u32>,
 

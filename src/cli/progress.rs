@@ -20,8 +20,6 @@ pub struct Progress {
     plain: bool,
     schedule: Vec<Planned>,
     scale: usize,
-    /// Iterations of the scales before.
-    before: u64,
     begin: Instant,
     last_line: Instant,
     last_loss: Option<f64>,
@@ -30,14 +28,13 @@ pub struct Progress {
 impl Progress {
     /// Progress over a schedule; `quiet` shows nothing.
     pub fn new(schedule: &[Planned], quiet: bool) -> Progress {
-        let iterations: u64 = schedule.iter().map(|planned| planned.iterations).sum();
         let terminal = io::stderr().is_terminal();
         let target = if terminal && !quiet {
             ProgressDrawTarget::stderr()
         } else {
             ProgressDrawTarget::hidden()
         };
-        let bar = ProgressBar::with_draw_target(Some(iterations), target);
+        let bar = ProgressBar::with_draw_target(Some(iterations(schedule)), target);
         let style = ProgressStyle::with_template("{bar:32} {pos}/{len} {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         let now = Instant::now();
@@ -46,7 +43,6 @@ impl Progress {
             plain: !terminal && !quiet,
             schedule: schedule.to_vec(),
             scale: 0,
-            before: 0,
             begin: now,
             last_line: now,
             last_loss: None,
@@ -68,10 +64,6 @@ impl Progress {
             self.begin = Instant::now();
         }
         self.scale = scale;
-        self.before = self.schedule[..scale]
-            .iter()
-            .map(|planned| planned.iterations)
-            .sum();
         self.last_loss = None;
     }
 
@@ -87,8 +79,8 @@ impl Progress {
         self.bar.set_position(step.iteration);
         if self.plain && (self.last_line.elapsed() >= LINE_EVERY || step.iteration == 1) {
             self.last_line = Instant::now();
-            let iterations: u64 = self.schedule.iter().map(|planned| planned.iterations).sum();
-            say(&format!("iteration {}/{iterations}, {message}", step.iteration));
+            let all = iterations(&self.schedule);
+            say(&format!("iteration {}/{all}, {message}", step.iteration));
         }
         self.bar.set_message(message);
     }
@@ -112,11 +104,17 @@ impl Progress {
                 .map(|planned| work(planned, planned.iterations))
                 .sum()
         };
-        let here = step.iteration.saturating_sub(self.before);
-        let done = all(&self.schedule[..self.scale]) + work(&self.schedule[self.scale], here);
+        let before = &self.schedule[..self.scale];
+        let here = step.iteration.saturating_sub(iterations(before));
+        let done = all(before) + work(&self.schedule[self.scale], here);
         let left = self.begin.elapsed().as_secs_f64() * (all(&self.schedule) / done - 1.0).max(0.0);
         format!("about {left:.0} s left")
     }
+}
+
+/// The iterations of all scales together.
+fn iterations(schedule: &[Planned]) -> u64 {
+    schedule.iter().map(|planned| planned.iterations).sum()
 }
 
 /// A loss and its change in percent since the one before.

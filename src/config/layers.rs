@@ -7,8 +7,8 @@ use super::{Optimizer, Options};
 impl Options {
     /// These options, and what they leave open from `other`.
     ///
-    /// What in `other` belongs to an optimiser, a schedule, a style size, a provider or an ONNX Runtime that these options replace is
-    /// dropped.
+    /// What in `other` belongs to an optimiser, a schedule, a style size, a provider or an ONNX Runtime that these
+    /// options replace is dropped.
     #[must_use]
     pub fn or(self, other: Options) -> Options {
         let other = other.without_contradictions(&self);
@@ -155,7 +155,7 @@ mod tests {
         let settings = upper.or(toml::from_str(ALL).unwrap()).resolve().unwrap();
         assert_eq!(
             (settings.scales, settings.size, settings.iterations),
-            (Scales::Auto, 64, 3)
+            (Scales::Count(1), 64, 3)
         );
         assert_eq!((settings.style_scale, settings.style_size), (0.5, None));
         let upper: Options = toml::from_str("scales = \"50:1,64:2\"").unwrap();

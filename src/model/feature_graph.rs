@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use ndarray::{Array, Array2, Array4, ArrayView4, Dimension};
 use ort::session::SessionOutputs;
-use ort::value::TensorRef;
 
 use super::contract::{Kind, Operators};
+use super::features::see;
 use super::operators::{KernelSet, Kernels};
 use super::{Contract, ModelError, Padding, session};
 use crate::runtime::Engine;
@@ -63,16 +63,8 @@ impl FeatureGraph {
             Some((contract, kernels)) => (contract, Some(kernels)),
             None => (&self.portable, None),
         };
-        let failed = |source| ModelError::Run {
-            path: contract.path.clone(),
-            source,
-        };
         let mut session = session::build(engine, (contract, kernels), None)?;
-        let image: Array4<f32> = image.as_standard_layout().into_owned();
-        let input = TensorRef::from_array_view(&image).map_err(failed)?;
-        let padding = Padding::Zero.tensor().map_err(failed)?;
-        let inputs = ort::inputs!["image" => input, "padding" => padding];
-        let outputs = session.run(inputs).map_err(failed)?;
+        let outputs = see(&mut session, contract, image, Padding::Zero)?;
         Ok(Features {
             grams: take(&outputs, contract, "gram", &contract.style_layers)?,
             contents: take(&outputs, contract, "content", &contract.content_layers)?,

@@ -1,7 +1,7 @@
 //! The features graph: from the style and content images to the targets of the loss.
 
 use ndarray::{Array4, ArrayD, ArrayView4};
-use ort::session::Session;
+use ort::session::{Session, SessionOutputs};
 use ort::value::{DynValue, Tensor, TensorRef};
 
 use super::contract::Kind;
@@ -93,15 +93,7 @@ impl FeatureSession<'_> {
         wanted: &[String],
     ) -> Result<Vec<(String, DynValue)>, ModelError> {
         let contract = self.contract;
-        let failed = |source| ModelError::Run {
-            path: contract.path.clone(),
-            source,
-        };
-        let image: Array4<f32> = image.as_standard_layout().into_owned();
-        let input = TensorRef::from_array_view(&image).map_err(failed)?;
-        let padding = self.padding.tensor().map_err(failed)?;
-        let inputs = ort::inputs!["image" => input, "padding" => padding];
-        let mut outputs = self.session.run(inputs).map_err(failed)?;
+        let mut outputs = see(&mut self.session, contract, image, self.padding)?;
         let mut take = |name: &String| {
             let value = outputs.remove(name).ok_or_else(|| ModelError::WrongOutput {
                 path: contract.path.clone(),
@@ -112,6 +104,24 @@ impl FeatureSession<'_> {
         };
         wanted.iter().map(&mut take).collect()
     }
+}
+
+/// Runs a features graph on `image`, f32 `[1, 3, height, width]`.
+pub(super) fn see<'s>(
+    session: &'s mut Session,
+    contract: &Contract,
+    image: ArrayView4<'_, f32>,
+    padding: Padding,
+) -> Result<SessionOutputs<'s>, ModelError> {
+    let failed = |source| ModelError::Run {
+        path: contract.path.clone(),
+        source,
+    };
+    let image: Array4<f32> = image.as_standard_layout().into_owned();
+    let input = TensorRef::from_array_view(&image).map_err(failed)?;
+    let padding = padding.tensor().map_err(failed)?;
+    let inputs = ort::inputs!["image" => input, "padding" => padding];
+    session.run(inputs).map_err(failed)
 }
 
 /// The sum of matrices of one shape, each times its share; summed in double precision.

@@ -139,8 +139,8 @@ impl Recorded {
 
     /// The recorded settings as options, with graphs, library and start picture where they are now.
     ///
-    /// The provider is the one that ran. A time limit is left out: [`Recorded::ended_after`] tells where it ended the run. So are kernels that this
-    /// machine cannot run.
+    /// The provider is the one that ran. A time limit is left out: [`Recorded::ended_after`] tells where it ended the
+    /// run. So are kernels that this machine cannot run.
     pub fn options(&self) -> Options {
         let manifest = &self.manifest;
         let mut options = manifest.settings.clone();

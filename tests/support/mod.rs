@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use image::{Rgb, RgbImage};
 use tempfile::TempDir;
@@ -96,6 +97,29 @@ pub fn waves(width: u32, height: u32, seed: u32) -> RgbImage {
         Rgb([at(2 + seed % 3, 1), at(1, 3), at(5, 2 + seed % 5)])
     })
 }
+
+/// Waits for a file that a running program is to write.
+pub fn wait_for(path: &Path) {
+    let begin = Instant::now();
+    while !path.exists() {
+        assert!(
+            begin.elapsed() < Duration::from_secs(60),
+            "{} did not appear",
+            path.display()
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Every way to start in a [`Workshop`].
+pub const STARTS: [&str; 6] = [
+    "content",
+    "random",
+    "gray",
+    "style-stats",
+    "blend:0.3",
+    "style.png",
+];
 
 /// Runs a command that must succeed.
 pub fn succeed(command: &mut Command) -> Output {

@@ -1,0 +1,162 @@
+//! Several scales and several style images, from outside.
+#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test")]
+
+mod support;
+
+use std::fs;
+
+use image::Rgb;
+use serde_json::Value;
+use support::{Workshop, fail, stderr, succeed, waves};
+
+/// The trace of a run in the workshop with these flags; the picture is `out.png`.
+fn traced(workshop: &Workshop, flags: &[&str]) -> Value {
+    let run = ["--iterations", "2", "--trace", "out.json", "--force"];
+    succeed(workshop.stylize("out.png").args(run).args(flags));
+    serde_json::from_slice(&fs::read(workshop.path("out.json")).unwrap()).unwrap()
+}
+
+/// The sizes of the evaluations, each named once, in their order.
+fn sizes(trace: &Value) -> Vec<(u64, u64)> {
+    let evaluations = trace["evaluations"].as_array().unwrap().iter();
+    let mut sizes: Vec<_> = evaluations
+        .map(|evaluation| {
+            let side = |index: usize| evaluation["size"][index].as_u64().unwrap();
+            (side(0), side(1))
+        })
+        .collect();
+    sizes.dedup();
+    sizes
+}
+
+/// The style terms of the first evaluation, which is that of the content image.
+fn first_terms(trace: &Value) -> Vec<f64> {
+    let terms = trace["evaluations"][0]["terms"].as_object().unwrap();
+    let style = terms.iter().filter(|(name, _)| name.starts_with("style/"));
+    style.map(|(_, term)| term.as_f64().unwrap()).collect()
+}
+
+#[test]
+fn one_scale_is_painted_unless_more_are_asked_for() {
+    let workshop = Workshop::new();
+    let large = |scales: &[&str]| {
+        sizes(&traced(
+            &workshop,
+            &[&["--size", "128", "--style-size", "128"], scales].concat(),
+        ))
+    };
+    assert_eq!(large(&[]), [(128, 90)]);
+    assert_eq!(large(&["--scales", "auto"]), [(64, 45), (128, 90)]);
+    assert_eq!(large(&["--scales", "3"]), [(32, 22), (64, 45), (128, 90)]);
+}
+
+#[test]
+fn a_list_of_scales_says_sizes_and_iterations() {
+    let workshop = Workshop::new();
+    let run = ["--scales", "24:1,40:3", "--trace", "out.json"];
+    succeed(workshop.stylize("out.png").args(run));
+    let trace: Value = serde_json::from_slice(&fs::read(workshop.path("out.json")).unwrap()).unwrap();
+    assert_eq!(sizes(&trace), [(24, 17), (40, 28)]);
+    assert_eq!(trace["iterations"], 4);
+    let counts: Vec<u64> = trace["evaluations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|evaluation| evaluation["evaluation"].as_u64().unwrap())
+        .collect();
+    assert!(counts.windows(2).all(|pair| pair[1] == pair[0] + 1), "{counts:?}");
+
+    let beside = ["--scales", "24:1,40:3", "--size", "50"];
+    fail(
+        workshop.stylize("refused.png").args(beside),
+        &["scales", "leave out size"],
+    );
+}
+
+#[test]
+fn the_picture_of_every_coarse_scale_is_saved_on_request() {
+    let workshop = Workshop::new();
+    let flags = ["--size", "128", "--style-size", "128", "--scales", "3"];
+    traced(&workshop, &flags);
+    assert!(!workshop.path("out-32x22.png").exists());
+    traced(&workshop, &[&flags[..], &["--save-scales"]].concat());
+    for (width, height) in [(32, 22), (64, 45)] {
+        let saved = image::image_dimensions(workshop.path(&format!("out-{width}x{height}.png")));
+        assert_eq!(saved.unwrap(), (width, height));
+    }
+    assert!(!workshop.path("out-128x90.png").exists());
+    let again = ["--save-scales", "--iterations", "1"];
+    let parts = ["out-32x22.png exists", "--force"];
+    fs::remove_file(workshop.path("out.png")).unwrap();
+    fail(workshop.stylize("out.png").args(flags).args(again), &parts);
+}
+
+#[test]
+fn the_style_image_shrinks_with_the_scale_and_grows_with_its_factor() {
+    let workshop = Workshop::new();
+    let plain = first_terms(&traced(&workshop, &[]));
+    let larger = first_terms(&traced(&workshop, &["--style-scale", "2"]));
+    let same_size = first_terms(&traced(&workshop, &["--style-size", "80"]));
+    assert_ne!(plain, larger);
+    // The style image is 36x44, and no longer than the painted picture: 40.
+    assert_eq!(larger, same_size);
+    let both = ["--style-scale", "2", "--style-size", "80"];
+    fail(
+        workshop.stylize("refused.png").args(both),
+        &["style-scale", "style-size"],
+    );
+}
+
+#[test]
+fn a_blend_is_of_the_gram_matrices_in_the_given_shares() {
+    let workshop = Workshop::new();
+    waves(36, 44, 5).save(workshop.path("other.png")).unwrap();
+    let of = |flags: &[&str]| traced(&workshop, &[&["other.png"], flags].concat());
+    let alone = traced(&workshop, &[]);
+    // A part of nothing is as good as not there; equal shares need not be said; only their ratio counts.
+    assert_eq!(first_terms(&of(&["--style-blend", "1,0"])), first_terms(&alone));
+    let equal = of(&[]);
+    assert_eq!(first_terms(&equal), first_terms(&of(&["--style-blend", "5,5"])));
+    let unequal = of(&["--style-blend", "3,7"]);
+    assert_eq!(
+        first_terms(&unequal),
+        first_terms(&of(&["--style-blend", "0.3,0.7"]))
+    );
+    assert_ne!(first_terms(&unequal), first_terms(&of(&["--style-blend", "7,3"])));
+    assert_eq!(unequal["inputs"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_blend_that_fits_no_number_of_styles_is_refused() {
+    let workshop = Workshop::new();
+    for (blend, part) in [
+        ("3,7", "2 numbers for 1 style images"),
+        ("0", "not all of them 0"),
+        ("-1", "0 to 1e9"),
+    ] {
+        fail(
+            workshop.stylize("refused.png").args(["--style-blend", blend]),
+            &["style-blend", part],
+        );
+    }
+}
+
+#[test]
+fn a_folder_stands_for_its_pictures_by_name() {
+    let workshop = Workshop::new();
+    let folder = workshop.path("styles");
+    fs::create_dir(&folder).unwrap();
+    fail(
+        workshop.stylize("refused.png").arg("styles"),
+        &["styles", "no PNG"],
+    );
+    waves(36, 44, 5).save(folder.join("b.PNG")).unwrap();
+    image::RgbImage::from_pixel(30, 30, Rgb([200, 40, 90]))
+        .save(folder.join("a.png"))
+        .unwrap();
+    fs::write(folder.join("notes.txt"), "no picture").unwrap();
+    let run = ["styles", "--iterations", "1"];
+    let message = stderr(&succeed(workshop.stylize("out.png").args(run)));
+    let (a, b) = (message.find("a.png (30x30)"), message.find("b.PNG (36x44)"));
+    assert!(a.is_some() && a < b && !message.contains("notes"), "{message}");
+}
