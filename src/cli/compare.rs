@@ -1,14 +1,14 @@
 //! `impasto compare`.
 
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 
 use impasto::judge::Sheet;
-use impasto::picture::check_output;
+use impasto::picture::{Picture, check_output};
 use impasto::stylize::Stylizer;
 
 use super::args::Objective;
@@ -16,7 +16,7 @@ use super::engine::Engine;
 use super::providers::announce_if_unusual;
 use super::report::{Report, json, judge, table};
 use super::sources::{self, Config};
-use super::{Ended, load, load_all, style_files};
+use super::{Ended, file_name, load, load_all, style_files};
 
 /// Judge several results side by side, in figures and on a contact sheet; nothing is painted
 ///
@@ -90,30 +90,25 @@ pub fn run(args: &Compare) -> anyhow::Result<Ended> {
     let content = load(&args.content, false)?;
     let style_files = style_files(&args.style)?;
     let styles = load_all(&style_files, false)?;
+    let pictures = load_all(&args.pictures, false)?;
     let stylizer = Stylizer::new(&options)?;
     announce_if_unusual(stylizer.engine());
     let judge = judge(&stylizer, &content, &styles)?;
-    let mut sheet = Sheet::new();
-    sheet.add(format!("content: {}", name(&args.content)), &content);
-    for (path, style) in style_files.iter().zip(&styles) {
-        sheet.add(format!("style: {}", name(path)), style);
-    }
-    let mut pictures = Vec::new();
-    for path in &args.pictures {
-        let image = load(path, false)?;
-        let judged = stylizer.evaluate(&image, &content, &styles)?;
-        pictures.push(Entry {
+    let mut entries = Vec::new();
+    for (path, picture) in args.pictures.iter().zip(&pictures) {
+        let judged = stylizer.evaluate(picture, &content, &styles)?;
+        entries.push(Entry {
             picture: path.display().to_string(),
-            width: image.width(),
-            height: image.height(),
-            report: Report::new(&judged, judge.judge(&image)?),
+            width: picture.width(),
+            height: picture.height(),
+            report: Report::new(&judged, judge.judge(picture)?),
         });
-        sheet.add(name(path), &image);
     }
     if let Some(path) = &args.sheet {
-        sheet.draw().save(path, args.force)?;
+        let sheet = contact_sheet(args, &style_files, &content, &styles, &pictures);
+        sheet.save(path, args.force)?;
     }
-    let comparison = Comparison { pictures };
+    let comparison = Comparison { pictures: entries };
     let text = if args.json {
         json(&comparison)?
     } else {
@@ -123,6 +118,25 @@ pub fn run(args: &Compare) -> anyhow::Result<Ended> {
         .write_all(text.as_bytes())
         .context("the result cannot be printed")?;
     Ok(Ended::Done)
+}
+
+/// The content, the styles and the pictures, with their files' names.
+fn contact_sheet(
+    args: &Compare,
+    style_files: &[PathBuf],
+    content: &Picture,
+    styles: &[Picture],
+    pictures: &[Picture],
+) -> Picture {
+    let mut sheet = Sheet::new();
+    sheet.add(format!("content: {}", file_name(&args.content)), content);
+    for (path, style) in style_files.iter().zip(styles) {
+        sheet.add(format!("style: {}", file_name(path)), style);
+    }
+    for (path, picture) in args.pictures.iter().zip(pictures) {
+        sheet.add(file_name(path), picture);
+    }
+    sheet.draw()
 }
 
 impl Comparison {
@@ -137,11 +151,4 @@ impl Comparison {
         let reports: Vec<&Report> = self.pictures.iter().map(|entry| &entry.report).collect();
         names.chain(["\n".to_owned(), table(&reports)]).collect()
     }
-}
-
-fn name(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
 }

@@ -148,6 +148,14 @@ fn has_picture_extension(path: &Path) -> bool {
     extension == "bmp" || OutputFormat::EXTENSIONS.contains(&extension.as_str())
 }
 
+/// The name of a file without its folder, as pictures show it.
+pub fn file_name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
 /// A line on stderr. That it cannot be written is no reason to stop painting.
 pub fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");

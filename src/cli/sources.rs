@@ -13,8 +13,8 @@ pub struct Config {
     /// Take settings from a TOML file; flags win over it
     ///
     /// Its keys are the long flags' names: size = 768, color = "match", provider-option = { use_tf32 = "1" }. All flags
-    /// that say what to paint and how can stand there; pictures, outputs and --force cannot. evaluate takes the same
-    /// files and passes over what only stylize needs.
+    /// that say what to paint and how can stand there; pictures, outputs and --force cannot. evaluate and compare
+    /// take the same files and pass over what only stylize needs.
     #[arg(long = "config", value_name = "FILE.toml", help_heading = "Records")]
     pub file: Option<PathBuf>,
 }

@@ -1,5 +1,7 @@
 //! `impasto stylize`.
 
+use std::collections::HashSet;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -19,8 +21,8 @@ use super::interrupt::Interrupt;
 use super::plan::Plan;
 use super::progress::Progress;
 use super::providers::announce_engine;
-use super::watch::Watch;
-use super::{Ended, load, load_all, say};
+use super::watch::{Watch, Watching};
+use super::{Ended, file_name, load, load_all, say};
 
 /// Paints, saves the picture and what else was asked for.
 pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
@@ -90,7 +92,38 @@ fn check_outputs(args: &Stylize, settings: &Settings) -> anyhow::Result<()> {
         check_file(trace, args.force, "--trace")?;
     }
     Watch::check(args)?;
+    check_distinct(args)
+}
+
+/// Checks that no two outputs are the same file. Their folders exist.
+fn check_distinct(args: &Stylize) -> anyhow::Result<()> {
+    let Watching { plot, animation, .. } = &args.watching;
+    let outputs = [
+        Some(&args.output),
+        args.trace.as_ref(),
+        plot.as_ref(),
+        animation.as_ref(),
+    ];
+    let mut seen = HashSet::new();
+    for path in outputs.into_iter().flatten() {
+        if !seen.insert(place(path)?) {
+            bail!(
+                "{} is named for two outputs; give each a file of its own",
+                path.display()
+            );
+        }
+    }
     Ok(())
+}
+
+/// Where the file is or will be, whatever way leads there.
+fn place(path: &Path) -> io::Result<PathBuf> {
+    match path.canonicalize() {
+        Ok(place) => Ok(place),
+        Err(_) => Ok(folder_of(path)
+            .canonicalize()?
+            .join(path.file_name().unwrap_or_default())),
+    }
 }
 
 fn check_previews(args: &Stylize, schedule: &[Planned]) -> anyhow::Result<()> {
@@ -124,18 +157,12 @@ pub fn check_file(path: &Path, overwrite: bool, option: &str) -> anyhow::Result<
 
 /// What a plot of the run is called.
 fn title(plan: &Plan) -> String {
-    let name = |path: &PathBuf| {
-        path.file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned()
-    };
-    let styles: Vec<String> = plan.styles.iter().map(name).collect();
+    let styles: Vec<String> = plan.styles.iter().map(|path| file_name(path)).collect();
     let styles = match styles.len() {
         0..=3 => styles.join(" and "),
         count => format!("{count} pictures"),
     };
-    format!("{} in the style of {styles}", name(&plan.content))
+    format!("{} in the style of {styles}", file_name(&plan.content))
 }
 
 fn announce(plan: &Plan, stylizer: &Stylizer, content: &Picture, styles: &[Picture], schedule: &[Planned]) {

@@ -1,9 +1,7 @@
 //! What those who watch a run asked for: the plot, the animation, the preview in the terminal.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 
-use anyhow::bail;
 use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 
@@ -28,7 +26,7 @@ pub struct Watching {
     ///
     /// Up to 40 frames, evenly in the logarithm of the iteration, so that the fast changes at a scale's beginning are
     /// seen; 80 ms each, the result for 2 s, then again. GIF has 256 colours a frame and is the smallest; WebP and APNG are
-    /// lossless.
+    /// lossless. Transparency is left out.
     #[arg(long, value_name = "ANIMATION", help_heading = "Watching")]
     pub animation: Option<PathBuf>,
 
@@ -72,29 +70,15 @@ pub struct Watch {
 impl Watch {
     /// Checks that what is asked for can be written at the end of the run.
     pub fn check(args: &Stylize) -> anyhow::Result<()> {
-        let Watching { plot, animation, .. } = &args.watching;
-        if let Some(path) = plot {
+        if let Some(path) = &args.watching.plot {
             Plot::check(path)?;
             check_file(path, args.force, "--plot")?;
         }
-        if let Some(path) = animation {
+        if let Some(path) = &args.watching.animation {
             Animation::check(path)?;
             check_file(path, args.force, "--animation")?;
         }
-        let outputs = [
-            Some(&args.output),
-            args.trace.as_ref(),
-            plot.as_ref(),
-            animation.as_ref(),
-        ];
-        let mut seen = HashSet::new();
-        match outputs.into_iter().flatten().find(|path| !seen.insert(*path)) {
-            Some(path) => bail!(
-                "{} is named for two outputs; give each a file of its own",
-                path.display()
-            ),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// Those that are asked for; the plot is called `title`, the preview stands above `bar`.
@@ -109,16 +93,10 @@ impl Watch {
 
     /// The observers among them.
     pub fn observers(&mut self) -> impl Iterator<Item = &mut dyn Observer> {
-        let plot = self.plot.iter_mut().map(|plot| plot as &mut dyn Observer);
-        let animation = self
-            .animation
-            .iter_mut()
-            .map(|animation| animation as &mut dyn Observer);
-        let preview = self
-            .preview
-            .iter_mut()
-            .map(|preview| preview as &mut dyn Observer);
-        plot.chain(animation).chain(preview)
+        let plot = self.plot.as_mut().map(|plot| plot as &mut dyn Observer);
+        let animation = self.animation.as_mut().map(|animation| animation as _);
+        let preview = self.preview.as_mut().map(|preview| preview as _);
+        [plot, animation, preview].into_iter().flatten()
     }
 
     /// Shows the painted picture and writes the files.

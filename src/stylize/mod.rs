@@ -276,7 +276,7 @@ impl Stylizer {
     }
 
     /// The folder with the graphs.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.contract().path.parent().unwrap_or(Path::new(""))
     }
 

@@ -10,6 +10,8 @@ mod animation;
 mod judging;
 mod plot;
 mod program;
+#[cfg(target_os = "linux")]
+mod terminal;
 
 use std::ops::ControlFlow;
 

@@ -61,23 +61,33 @@ fn what_cannot_be_written_is_said_before_the_run() {
 #[test]
 fn two_outputs_in_one_file_are_refused_before_the_run() {
     let workshop = Workshop::new();
-    let twice = ["--plot", "out.png", "--iterations", "1000000"];
-    fail(
-        workshop.stylize("out.png").args(twice),
-        &["out.png", "two outputs"],
-    );
-    let twice = [
+    fs::create_dir(workshop.path("folder")).unwrap();
+    for (flags, named) in [
+        (&["--plot", "out.png"][..], "out.png"),
+        (&["--plot", "./folder/../out.png"], "folder/../out.png"),
+        (&["--plot", "run.png", "--animation", "run.png"], "run.png"),
+        (&["--trace", "run.svg", "--plot", "run.svg"], "run.svg"),
+    ] {
+        let mut command = workshop.stylize("out.png");
+        fail(command.args(flags), &[named, "two outputs"]);
+        assert!(!workshop.path("out.png").exists());
+    }
+}
+
+#[test]
+fn a_run_that_ends_early_leaves_its_plot_and_animation() {
+    let workshop = Workshop::new();
+    let flags = [
+        "--max-seconds",
+        "0.001",
         "--plot",
-        "run.png",
+        "plot.png",
         "--animation",
-        "run.png",
-        "--iterations",
-        "1000000",
+        "run.gif",
     ];
-    fail(
-        workshop.stylize("out.png").args(twice),
-        &["run.png", "two outputs"],
-    );
+    succeed(workshop.stylize("out.png").args(flags));
+    assert!(image::open(workshop.path("plot.png")).is_ok());
+    assert!(image::open(workshop.path("run.gif")).is_ok());
 }
 
 #[test]

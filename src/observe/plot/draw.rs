@@ -21,7 +21,7 @@ const LEGEND: u32 = 170;
 /// A PNG has one and a half pixels for a unit; it is drawn at three, and halved to smooth the edges.
 const DRAWN: u32 = 3;
 const FAINT: RGBColor = RGBColor(150, 150, 150);
-/// What lies so many times below the largest loss is drawn at the lower edge.
+/// What lies more than so many decades below the largest loss is drawn at the lower edge.
 const DECADES: i32 = 9;
 
 /// What the drawing fails with: the backends' own reasons, as text.

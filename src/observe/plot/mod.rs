@@ -24,6 +24,7 @@ const COLORS: [RGBColor; 9] = [
     RGBColor(221, 204, 119),
     RGBColor(136, 34, 85),
 ];
+
 /// Keeps the loss and its terms at every evaluation, and draws them on a logarithmic scale.
 #[derive(Debug)]
 pub struct Plot {
