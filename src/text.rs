@@ -22,22 +22,30 @@ pub(crate) fn provide_font() {
     });
 }
 
-/// A black line of text in the middle of a white picture of this size in pixels; what does not fit is left out at its
-/// middle, for the end of a file's name tells as much as its beginning.
+/// A black line of text in the middle of a white picture of this size in pixels, [`fitted`] into it.
 pub(crate) fn line(text: &str, (width, height): (u32, u32)) -> Picture {
     provide_font();
     let (wide, high) = (DRAWN * width, DRAWN * height);
-    let font = (FAMILY, 0.7 * f64::from(high)).into_font();
-    let fits = |text: &str| font.box_size(text).is_ok_and(|(length, _)| length <= wide);
-    let style = TextStyle::from(font.clone()).pos(Pos::new(HPos::Center, VPos::Center));
+    let size = 0.7 * f64::from(high);
+    let style = TextStyle::from((FAMILY, size).into_font()).pos(Pos::new(HPos::Center, VPos::Center));
     let mut rgb = vec![255; 3 * wide as usize * high as usize];
     let area = BitMapBackend::with_buffer(&mut rgb, (wide, high)).into_drawing_area();
     let middle = ((wide / 2) as i32, (high / 2) as i32);
-    let drawn = area.draw(&Text::new(shorten(text, fits), middle, style));
+    let drawn = area.draw(&Text::new(fitted(text, size, wide), middle, style));
     debug_assert!(drawn.is_ok(), "a buffer in memory can be drawn on");
     drop(area);
     let rgb = rgb.into_iter().map(f32::from).collect();
     Picture::from_rgb(wide, high, rgb).resize(width, height)
+}
+
+/// The text, if in letters of `size` it is no longer than `length`, both in pixels. Else its middle is left out, for the
+/// end of a file's name tells as much as its beginning.
+pub(crate) fn fitted(text: &str, size: f64, length: u32) -> String {
+    provide_font();
+    let font = (FAMILY, size).into_font();
+    shorten(text, |text| {
+        font.box_size(text).is_ok_and(|(found, _)| found <= length)
+    })
 }
 
 /// The text, or as much of its beginning and end as fits.

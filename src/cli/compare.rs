@@ -38,15 +38,16 @@ pub struct Compare {
     #[arg(long, required = true, value_name = "PICTURE")]
     pub style: Vec<PathBuf>,
 
-    /// Print JSON: {"pictures": [{"picture": …, "width": …, "height": …, "total": …}, …]}
+    /// Print JSON: {"pictures": [{"picture": …, "total": …, …}, …]}
     ///
-    /// In each entry, the figures as evaluate prints them.
+    /// Each entry has the picture's name, its width and height, and the figures as evaluate prints them.
     #[arg(long, help_heading = "Output")]
     pub json: bool,
 
     /// Write a contact sheet: content, style and the pictures in a grid
     ///
-    /// Each is scaled down to 400 pixels if it is larger, and has its file's name below.
+    /// Each is scaled down to 400 pixels if it is larger, and has its file's name below, the pictures with their
+    /// numbers in the table.
     #[arg(long, value_name = "SHEET", help_heading = "Output")]
     pub sheet: Option<PathBuf>,
 
@@ -120,7 +121,7 @@ pub fn run(args: &Compare) -> anyhow::Result<Ended> {
     Ok(Ended::Done)
 }
 
-/// The content, the styles and the pictures, with their files' names.
+/// The content, the styles and the pictures with their numbers, and the files' names.
 fn contact_sheet(
     args: &Compare,
     style_files: &[PathBuf],
@@ -133,8 +134,8 @@ fn contact_sheet(
     for (path, style) in style_files.iter().zip(styles) {
         sheet.add(format!("style: {}", file_name(path)), style);
     }
-    for (path, picture) in args.pictures.iter().zip(pictures) {
-        sheet.add(file_name(path), picture);
+    for ((number, path), picture) in (1..).zip(&args.pictures).zip(pictures) {
+        sheet.add(format!("[{number}] {}", file_name(path)), picture);
     }
     sheet.draw()
 }

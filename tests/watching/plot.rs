@@ -115,6 +115,45 @@ fn title_axes_legend_and_sizes_are_there_in_words() {
     }
 }
 
+/// The number in an attribute of an element.
+fn number(node: &roxmltree::Node<'_, '_>, attribute: &str) -> f64 {
+    node.attribute(attribute).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_title_too_long_for_the_plot_loses_its_middle() {
+    let text = svg(&run(&format!("begin{}end", "-".repeat(500))));
+    let texts = texts(&Document::parse(&text).unwrap());
+    let title = texts.iter().find(|text| text.starts_with("begin")).unwrap();
+    assert!(title.ends_with("end") && title.contains('…'), "{title}");
+    assert!(
+        title.chars().count() > 60 && title.chars().count() < 300,
+        "{title}"
+    );
+}
+
+#[test]
+fn a_legend_of_all_layers_stays_in_the_plot() {
+    let names: Vec<String> = (0..33).map(|layer| format!("style/relu{layer}")).collect();
+    let mut plot = Plot::new("a run");
+    start(&mut plot, 0, (64, 48), &names);
+    evaluate(&mut plot, 1, &[1.0; 33]);
+    let text = svg(&plot);
+    let document = Document::parse(&text).unwrap();
+    let height = number(&document.root_element(), "height");
+    let places: Vec<f64> = document
+        .descendants()
+        .filter(|node| node.has_tag_name("text") && node.text().unwrap().contains("style/relu"))
+        .map(|node| number(&node, "y"))
+        .collect();
+    assert_eq!(places.len(), 33);
+    assert!(
+        places.windows(2).all(|pair| pair[1] - pair[0] >= 12.0),
+        "{places:?}"
+    );
+    assert!(places.iter().all(|y| *y < height - 12.0), "{places:?}");
+}
+
 #[test]
 fn a_run_at_one_size_has_no_marks_of_sizes() {
     let mut plot = Plot::new("a run");

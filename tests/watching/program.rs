@@ -75,6 +75,15 @@ fn two_outputs_in_one_file_are_refused_before_the_run() {
 }
 
 #[test]
+fn an_animation_is_no_larger_than_the_web_likes_unless_asked_for() {
+    let workshop = Workshop::new();
+    let flags = ["--size", "400", "--iterations", "1", "--animation", "run.gif"];
+    succeed(workshop.stylize("out.png").args(flags));
+    let size = |name: &str| image::image_dimensions(workshop.path(name)).unwrap();
+    assert_eq!((size("out.png"), size("run.gif")), ((400, 280), (360, 252)));
+}
+
+#[test]
 fn a_run_that_ends_early_leaves_its_plot_and_animation() {
     let workshop = Workshop::new();
     let flags = [

@@ -1,4 +1,5 @@
-//! The picture in the terminal while it is painted, above the progress bar.
+//! The picture in the terminal while it is painted, above the progress bar: on stderr and always in the same place,
+//! which is why the escape sequences are written here.
 
 mod protocol;
 mod sixel;

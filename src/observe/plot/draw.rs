@@ -16,8 +16,13 @@ use crate::text;
 
 /// Width and height of the drawing, in the unit of its font sizes.
 const SIZE: (u32, u32) = (960, 540);
+/// The size of the title's letters.
+const TITLE: u32 = 20;
 /// The width of the strip with the legend.
 const LEGEND: u32 = 170;
+/// The height of a row of it, and of all of them at most.
+const ROW: u32 = 24;
+const ROWS: u32 = 460;
 /// A PNG has one and a half pixels for a unit; it is drawn at three, and halved to smooth the edges.
 const DRAWN: u32 = 3;
 const FAINT: RGBColor = RGBColor(150, 150, 150);
@@ -67,9 +72,10 @@ impl Plot {
     /// Draws title, legend and curves, `unit` pixels a unit.
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>, unit: u32) -> Drawn {
         area.fill(&WHITE)?;
+        let title = text::fitted(&self.title, f64::from(TITLE * unit), SIZE.0 * unit * 9 / 10);
         let below = area
             .margin(8 * unit, 0, 0, 0)
-            .titled(&self.title, (text::FAMILY, 20 * unit))?;
+            .titled(&title, (text::FAMILY, TITLE * unit))?;
         let (left, right) = below.split_horizontally((SIZE.0 - LEGEND) * unit);
         let curves = self.curves();
         legend(&right, &curves, unit)?;
@@ -165,8 +171,9 @@ fn legend<B: DrawingBackend>(area: &DrawingArea<B, Shift>, curves: &[Curve<'_>],
     let at = |x: u32, y: u32| ((x * unit) as i32, (y * unit) as i32);
     let style =
         TextStyle::from((text::FAMILY, 14 * unit).into_font()).pos(Pos::new(HPos::Left, VPos::Center));
-    for (row, curve) in (0u32..).zip(curves) {
-        let y = 24 + 24 * row;
+    let row = ROW.min(ROWS / curves.len().max(1) as u32);
+    for (index, curve) in (0u32..).zip(curves) {
+        let y = ROW + row * index;
         let swatch = [at(0, y - curve.width()), at(22, y + curve.width() - 1)];
         area.draw(&Rectangle::new(swatch, curve.color.filled()))?;
         area.draw(&Text::new(curve.label(), at(30, y), style.clone()))?;
