@@ -227,9 +227,9 @@ pub struct Stylize {
 /// Judge IMAGE: its loss, term by term, and its distances from the targets; nothing is painted
 ///
 /// Distances are relative: 0 for a picture that has the style's Gram matrices or the content's features at a layer, 1
-/// for one as far away as nothing at all. Held-out layers are not in the loss. The total variation is the mean absolute
-/// difference of neighbours in grey levels; SSIM is the structural similarity of the luminance to the content's (Wang
-/// et al. 2004).
+/// for one as far away as nothing at all. Held-out layers are not in the loss: relu1_2, relu2_2, relu3_3, relu4_3, and
+/// with preset book relu5_1. The total variation is the mean absolute difference of neighbours in grey levels; SSIM is
+/// the structural similarity of the luminance to the content's (Wang et al. 2004).
 ///
 /// IMAGE is taken at its own size, the content picture is resized to it when it differs, the style picture keeps
 /// its own size unless --style-size or --style-scale is given.
