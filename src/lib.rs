@@ -18,6 +18,7 @@
 //! 9. [`finish`]: the best point becomes the picture.
 //! 10. [`stylize`]: all of it in one function.
 //! 11. [`record`]: what a run was made of, so that it can be repeated.
+//! 12. [`judge`]: how near a picture comes to what was asked, in figures.
 #![warn(missing_docs)]
 
 pub mod atomic;
@@ -26,6 +27,7 @@ pub mod config;
 mod error;
 pub mod finish;
 pub mod init;
+pub mod judge;
 pub mod kernels;
 pub mod model;
 mod objective;
@@ -37,5 +39,7 @@ pub mod runtime;
 pub mod scales;
 pub mod stylize;
 pub mod tensor;
+#[cfg(feature = "charts")]
+mod text;
 
 pub use error::Error;

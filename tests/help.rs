@@ -15,6 +15,7 @@ fn the_short_help_fits_on_a_screen() {
         &["-h"][..],
         &["stylize", "-h"],
         &["evaluate", "-h"],
+        &["compare", "-h"],
         &["providers", "-h"],
     ] {
         let text = help(arguments);
@@ -62,7 +63,7 @@ fn the_long_help_is_grouped_by_task_and_ends_with_examples() {
     let (flags, examples) = text.split_once("\nExamples:\n").unwrap();
     let words = examples.split_whitespace().filter(|word| word.starts_with('-'));
     for flag in words {
-        let is_flag = |line: &str| line.split([' ', ',']).any(|word| word == flag);
+        let is_flag = |line: &str| line.split([' ', ',', '[']).any(|word| word == flag);
         assert!(
             flags.lines().any(is_flag),
             "an example has {flag}, which is no flag"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from provision.errors import SetupError
 
-NAMES = ("LICENSE*", "LICENCE*", "COPYING*", "NOTICE*", "UNLICENSE*")
+NAMES = ("LICENSE*", "LICENCE*", "COPYING*", "NOTICE*", "UNLICENSE*", "fonts/UFL.txt")
+"""The last is that of the font in epaint_default_fonts."""
 
 
 def licenses(root: Path) -> str:

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::compare::Compare;
 use super::engine::Engine;
 use super::manual::Manual;
 use super::providers::Providers;
 use super::sources::Config;
 use super::values::{number, weight, whole};
+use super::watch::Watching;
 
 use impasto::color::ColorMode;
 use impasto::config::{self, Optimizer, Options};
@@ -39,6 +41,7 @@ pub struct Cli {
 pub enum Command {
     Stylize(Box<Stylize>),
     Evaluate(Box<Evaluate>),
+    Compare(Box<Compare>),
     Providers(Providers),
     Manual(Manual),
 }
@@ -62,7 +65,8 @@ Examples:
     impasto stylize photo.jpg painting.jpg -o free.png --init random --seed 7
 
   Watch it come
-    impasto stylize photo.jpg painting.jpg -o out.png --save-every 50
+    impasto stylize photo.jpg painting.jpg -o out.png --preview --save-every 50
+    impasto stylize photo.jpg painting.jpg -o out.png --animation run.gif --plot loss.svg
 
   Keep settings in a file, and change one of them
     impasto stylize photo.jpg painting.jpg -o out.png --config oil.toml --size 768
@@ -186,6 +190,9 @@ pub struct Stylize {
     #[arg(long, help_heading = "Watching", hide_short_help = true)]
     pub save_scales: bool,
 
+    #[command(flatten)]
+    pub watching: Watching,
+
     /// Print nothing but errors
     #[arg(short, long, help_heading = "Watching", hide_short_help = true)]
     pub quiet: bool,
@@ -217,7 +224,12 @@ pub struct Stylize {
     pub engine: Engine,
 }
 
-/// Compute the loss of IMAGE, term by term; nothing is painted
+/// Judge IMAGE: its loss, term by term, and its distances from the targets; nothing is painted
+///
+/// Distances are relative: 0 for a picture that has the style's Gram matrices or the content's features at a layer, 1
+/// for one as far away as nothing at all. Held-out layers are not in the loss: relu1_2, relu2_2, relu3_3, relu4_3, and
+/// with preset book relu5_1. The total variation is the mean absolute difference of neighbours in grey levels; SSIM is
+/// the structural similarity of the luminance to the content's (Wang et al. 2004).
 ///
 /// IMAGE is taken at its own size, the content picture is resized to it when it differs, the style picture keeps
 /// its own size unless --style-size or --style-scale is given.
@@ -235,7 +247,10 @@ pub struct Evaluate {
     #[arg(long, required = true, value_name = "PICTURE")]
     pub style: Vec<PathBuf>,
 
-    /// Print JSON: {"total": …, "terms": {"style/relu1_1": …, …}}
+    /// Print JSON: {"total": …, "terms": {…}, "style_distance": {…}, …}
+    ///
+    /// terms by name, such as style/relu1_1; style_distance, held_out_style_distance (null without its graph) and
+    /// content_distance by layer; total_variation; ssim (null for a picture of less than 11 pixels a side).
     #[arg(long, help_heading = "Output")]
     pub json: bool,
 
@@ -411,7 +426,8 @@ impl Evaluate {
 }
 
 impl Objective {
-    fn options(&self) -> Options {
+    /// The library's options.
+    pub fn options(&self) -> Options {
         Options {
             preset: self.preset.clone(),
             pooling: self.pooling.map(|pooling| match pooling {

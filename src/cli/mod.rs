@@ -1,18 +1,22 @@
 //! The program's side: flags to options, progress on the terminal, exit codes.
 
 mod args;
+mod compare;
 mod engine;
 mod evaluate;
 mod interrupt;
 mod manual;
 mod plan;
 mod presets;
+mod preview;
 mod progress;
 mod providers;
+mod report;
 mod sources;
 mod stylize;
 mod values;
 mod version;
+mod watch;
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -51,6 +55,7 @@ pub fn run() -> ExitCode {
     let ended = match &cli.command {
         Command::Stylize(args) => stylize::run(args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Compare(args) => compare::run(args),
         Command::Providers(args) => providers::run(args),
         Command::Manual(args) => manual::run(args),
     };
@@ -141,6 +146,14 @@ fn has_picture_extension(path: &Path) -> bool {
     let extension = path.extension().unwrap_or_default().to_string_lossy();
     let extension = extension.to_ascii_lowercase();
     extension == "bmp" || OutputFormat::EXTENSIONS.contains(&extension.as_str())
+}
+
+/// The name of a file without its folder, as pictures show it.
+pub fn file_name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// A line on stderr. That it cannot be written is no reason to stop painting.

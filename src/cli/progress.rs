@@ -49,6 +49,11 @@ impl Progress {
         }
     }
 
+    /// The bar, for those who draw beside it.
+    pub fn bar(&self) -> &ProgressBar {
+        &self.bar
+    }
+
     /// Removes the bar, so that what follows stands on clean lines.
     pub fn finish(&self) {
         self.bar.finish_and_clear();

@@ -236,6 +236,13 @@ fn table(report: &Report) -> String {
     text
 }
 
+/// Says what runs the graphs, unless it is what is expected.
+pub fn announce_if_unusual(engine: &Engine) {
+    if !engine.is_cpu() || !engine.refusals().is_empty() {
+        announce_engine(engine);
+    }
+}
+
 /// One line that says what runs, and why nothing better does.
 pub fn announce_engine(engine: &Engine) {
     let runtime = engine.runtime();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use impasto::config::{ConfigFile, Options, Settings};
+use impasto::model::KernelSet;
 
 /// Settings from elsewhere.
 #[derive(Debug, Args)]
@@ -12,8 +13,8 @@ pub struct Config {
     /// Take settings from a TOML file; flags win over it
     ///
     /// Its keys are the long flags' names: size = 768, color = "match", provider-option = { use_tf32 = "1" }. All flags
-    /// that say what to paint and how can stand there; pictures, outputs and --force cannot. evaluate takes the same
-    /// files and passes over what only stylize needs.
+    /// that say what to paint and how can stand there; pictures, outputs and --force cannot. evaluate and compare
+    /// take the same files and pass over what only stylize needs.
     #[arg(long = "config", value_name = "FILE.toml", help_heading = "Records")]
     pub file: Option<PathBuf>,
 }
@@ -34,4 +35,13 @@ pub fn resolve(flags: Options, config: &Config, lowest: Options) -> anyhow::Resu
             Err(located.map_or_else(|| error.into(), Into::into))
         }
     }
+}
+
+/// The same for one evaluation to judge by: exactness counts, not speed.
+pub fn resolve_to_judge(flags: Options, config: &Config) -> anyhow::Result<(Options, Settings)> {
+    let exact = Options {
+        kernels: Some(KernelSet::OnnxRuntime),
+        ..Options::default()
+    };
+    resolve(flags, config, exact)
 }

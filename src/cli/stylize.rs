@@ -1,5 +1,7 @@
 //! `impasto stylize`.
 
+use std::collections::HashSet;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -19,7 +21,8 @@ use super::interrupt::Interrupt;
 use super::plan::Plan;
 use super::progress::Progress;
 use super::providers::announce_engine;
-use super::{Ended, load, load_all, say};
+use super::watch::{Watch, Watching};
+use super::{Ended, file_name, load, load_all, say};
 
 /// Paints, saves the picture and what else was asked for.
 pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
@@ -42,10 +45,12 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
     let mut limit = plan.limit();
     let encoding = plan.settings.encoding;
     let mut previews = Previews::new(&args.output, args.when(), args.force, encoding);
+    let mut watch = Watch::new(&args.watching, title(&plan), progress.bar());
     let begin = Instant::now();
     let mut observers: Vec<&mut dyn Observer> =
         vec![&mut progress, &mut recorder, &mut interrupt, &mut previews];
     observers.extend(limit.as_mut().map(|limit| limit as &mut dyn Observer));
+    observers.extend(watch.observers());
     let painted = stylizer.stylize(&content, &styles, &mut Fanout(observers));
     progress.finish();
     let (painted, failure) = match painted {
@@ -60,6 +65,7 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
     if let Some(path) = &args.trace {
         write_trace(path, args.force, &manifest, &stylizer, &painted, &recorder)?;
     }
+    watch.finish(&args.watching, args.force, &painted.picture)?;
     previews.finish()?;
     if let Some(failure) = failure {
         let saved = format!(
@@ -85,7 +91,39 @@ fn check_outputs(args: &Stylize, settings: &Settings) -> anyhow::Result<()> {
     if let Some(trace) = &args.trace {
         check_file(trace, args.force, "--trace")?;
     }
+    Watch::check(args)?;
+    check_distinct(args)
+}
+
+/// Checks that no two outputs are the same file. Their folders exist.
+fn check_distinct(args: &Stylize) -> anyhow::Result<()> {
+    let Watching { plot, animation, .. } = &args.watching;
+    let outputs = [
+        Some(&args.output),
+        args.trace.as_ref(),
+        plot.as_ref(),
+        animation.as_ref(),
+    ];
+    let mut seen = HashSet::new();
+    for path in outputs.into_iter().flatten() {
+        if !seen.insert(place(path)?) {
+            bail!(
+                "{} is named for two outputs; give each a file of its own",
+                path.display()
+            );
+        }
+    }
     Ok(())
+}
+
+/// Where the file is or will be, whatever way leads there.
+fn place(path: &Path) -> io::Result<PathBuf> {
+    match path.canonicalize() {
+        Ok(place) => Ok(place),
+        Err(_) => Ok(folder_of(path)
+            .canonicalize()?
+            .join(path.file_name().unwrap_or_default())),
+    }
 }
 
 fn check_previews(args: &Stylize, schedule: &[Planned]) -> anyhow::Result<()> {
@@ -115,6 +153,16 @@ pub fn check_file(path: &Path, overwrite: bool, option: &str) -> anyhow::Result<
         bail!("{option}: {} exists; use --force to replace it", path.display());
     }
     Ok(())
+}
+
+/// What a plot of the run is called.
+fn title(plan: &Plan) -> String {
+    let styles: Vec<String> = plan.styles.iter().map(|path| file_name(path)).collect();
+    let styles = match styles.len() {
+        0..=3 => styles.join(" and "),
+        count => format!("{count} pictures"),
+    };
+    format!("{} in the style of {styles}", file_name(&plan.content))
 }
 
 fn announce(plan: &Plan, stylizer: &Stylizer, content: &Picture, styles: &[Picture], schedule: &[Planned]) {

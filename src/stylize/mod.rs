@@ -1,5 +1,6 @@
 //! The pipeline.
 
+mod judging;
 mod painting;
 mod stages;
 
@@ -227,7 +228,7 @@ impl Stylizer {
     pub fn evaluate(&self, image: &Picture, content: &Picture, styles: &[Picture]) -> Result<Judged, Error> {
         self.check_blend(styles)?;
         let (width, height) = image.size();
-        self.graphs.check_size((width, height), "image", "picture")?;
+        self.check_judged(image)?;
         let styles = styles
             .iter()
             .map(|style| self.style_at_own_size(style))

@@ -77,7 +77,7 @@ impl Stylizer {
     }
 
     /// Each style image's share of the blend; they add up to 1.
-    fn shares(&self, styles: &[Picture]) -> Vec<f64> {
+    pub(super) fn shares(&self, styles: &[Picture]) -> Vec<f64> {
         let blend = &self.settings.style_blend;
         let total: f64 = blend.iter().sum();
         match blend.is_empty() {
