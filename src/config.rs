@@ -90,9 +90,9 @@ pub struct Options {
     pub seed: Option<u64>,
     /// The optimiser (default L-BFGS).
     pub optimizer: Option<Optimizer>,
-    /// Its iterations at every scale (default 500, or 300 when there are several).
+    /// Its iterations at every scale (default 300, or 500 when `scales` says 1).
     pub iterations: Option<u64>,
-    /// The scales that are painted from coarse to fine (default 1).
+    /// The scales that are painted from coarse to fine (default the preset's).
     pub scales: Option<Scales>,
     /// Pairs that L-BFGS remembers, 1 to 1000 (default 20); each takes 24 bytes a pixel.
     pub history: Option<usize>,
@@ -181,7 +181,10 @@ impl Options {
     pub fn resolve(&self) -> Result<Settings, ConfigError> {
         let name = self.preset.clone().unwrap_or_else(|| PRESETS[0].name.to_owned());
         let preset = Preset::named(&name).unwrap_or(&PRESETS[0]);
-        let scales = self.scales.clone().unwrap_or_default();
+        let scales = self.scales.clone().unwrap_or(match preset.coarse_to_fine {
+            true => Scales::Auto,
+            false => Scales::Count(1),
+        });
         let (size, iterations) = self.finest(&scales)?;
         let settings = Settings {
             preset: name,
@@ -241,7 +244,7 @@ impl Options {
 
     /// The size and the iterations of the finest scale; a list of scales says both by itself.
     fn finest(&self, scales: &Scales) -> Result<(u32, u64), ConfigError> {
-        let iterations = if *scales == Scales::default() { 500 } else { 300 };
+        let iterations = if *scales == Scales::Count(1) { 500 } else { 300 };
         let (size, iterations) = scales
             .finest()
             .map_or((512, iterations), |scale| (scale.size, scale.iterations));

@@ -10,7 +10,7 @@
 //! 2. [`picture`]: the photo and the painting are read, oriented and resized.
 //! 3. [`color`]: if asked for, the painting takes colours like the photo's first, or the result gets them last.
 //! 4. [`tensor`]: pictures become the network's input, and back.
-//! 5. [`scales`]: if asked for, smaller sizes are painted first; [`init`]: the picture that the optimisation starts
+//! 5. [`scales`]: smaller sizes are painted first; [`init`]: the picture that the optimisation starts
 //!    from.
 //! 6. [`runtime`]: ONNX Runtime is found and loaded.
 //! 7. [`model`]: the graphs are checked; features of both pictures become targets, and the loss a function.

@@ -3,8 +3,8 @@
 //! The first scale lays out large shapes and colours where an evaluation is cheap; each one that follows starts from
 //! the result of the one before, enlarged, and adds detail. The style picture shrinks along with the painted one.
 //! Gatys et al., "Controlling Perceptual Factors in Neural Style Transfer" (2017), section 6, paint so to get to high
-//! resolutions. The loss gets lower in the same time, but at coarse sizes the style image's layout can take the place
-//! of the content's.
+//! resolutions. At a coarse scale the content weighs more, by the square of how many times as many pixels the finest one has:
+//! the style image's layout would otherwise take the place of the content's, and the finer scales could not bring it back.
 
 use std::fmt;
 use std::iter::successors;
@@ -12,9 +12,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The longest side of the coarsest scale that [`Scales::Auto`] paints, in pixels: below it, VGG19's deepest layers are
-/// left with hardly a value.
-const COARSEST: u32 = 64;
+/// The least size of a scale that [`Scales::Auto`] adds, in pixels. Smaller ones lead to a lower loss, but nothing is left
+/// of the content image: of a cat painted from 96 pixels only the colours of the painting's sky and field, whatever the
+/// content weighed there; from 192 it was a cat.
+const COARSEST: u32 = 192;
 
 /// The most scales that can be asked for.
 const MOST: u32 = 16;
@@ -32,19 +33,12 @@ pub struct Scale {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Text", into = "String")]
 pub enum Scales {
-    /// From the wanted size halves of it, down to no less than 64 pixels or what the network can see.
+    /// From the wanted size halves of it, down to no less than 192 pixels or what the network can see.
     Auto,
     /// So many, 1 to 16, each half the size of the next.
     Count(u32),
     /// These, of increasing sizes.
     List(Vec<Scale>),
-}
-
-impl Default for Scales {
-    /// The wanted size alone: at coarse sizes the style image's layout can take the place of the content's.
-    fn default() -> Self {
-        Scales::Count(1)
-    }
 }
 
 impl Scales {
@@ -174,17 +168,17 @@ mod tests {
     }
 
     #[test]
-    fn auto_halves_down_to_64_pixels() {
+    fn auto_halves_down_to_192_pixels() {
         let any = |_| true;
-        assert_eq!(sizes("auto", 512, any), [64, 128, 256, 512]);
-        assert_eq!(sizes("auto", 500, any), [125, 250, 500]);
-        assert_eq!(sizes("auto", 127, any), [127]);
+        assert_eq!(sizes("auto", 1024, any), [256, 512, 1024]);
+        assert_eq!(sizes("auto", 384, any), [192, 384]);
+        assert_eq!(sizes("auto", 383, any), [383]);
         assert_eq!(sizes("auto", 20, any), [20]);
     }
 
     #[test]
     fn auto_paints_no_scale_that_the_network_cannot_see() {
-        assert_eq!(sizes("auto", 512, |size| size >= 200), [256, 512]);
+        assert_eq!(sizes("auto", 1024, |size| size >= 400), [512, 1024]);
         assert_eq!(sizes("auto", 512, |_| false), [512]);
     }
 

@@ -37,17 +37,38 @@ fn first_terms(trace: &Value) -> Vec<f64> {
 }
 
 #[test]
-fn one_scale_is_painted_unless_more_are_asked_for() {
+fn the_preset_says_how_many_scales_are_painted_unless_a_flag_does() {
     let workshop = Workshop::new();
-    let large = |scales: &[&str]| {
-        sizes(&traced(
-            &workshop,
-            &[&["--size", "128", "--style-size", "128"], scales].concat(),
-        ))
+    let large = |scales: &[&str]| sizes(&traced(&workshop, &[&["--size", "384"], scales].concat()));
+    assert_eq!(large(&[]), [(192, 134), (384, 269)]);
+    assert_eq!(large(&["--preset", "neural-style"]), [(384, 269)]);
+    assert_eq!(
+        large(&["--preset", "neural-style", "--scales", "auto"]),
+        [(192, 134), (384, 269)]
+    );
+    assert_eq!(large(&["--scales", "3"]), [(96, 67), (192, 134), (384, 269)]);
+}
+
+#[test]
+fn the_content_weighs_more_at_a_coarse_scale_by_the_square_of_the_pixels() {
+    let workshop = Workshop::new();
+    let losses = |flags: &[&str]| -> Vec<f64> {
+        let trace = traced(&workshop, flags);
+        let evaluations = trace["evaluations"].as_array().unwrap().iter();
+        let coarse = evaluations.filter(|evaluation| evaluation["size"][0] == 24);
+        coarse
+            .map(|evaluation| evaluation["loss"].as_f64().unwrap())
+            .collect()
     };
-    assert_eq!(large(&[]), [(128, 90)]);
-    assert_eq!(large(&["--scales", "auto"]), [(64, 45), (128, 90)]);
-    assert_eq!(large(&["--scales", "3"]), [(32, 22), (64, 45), (128, 90)]);
+    let ratio = f64::from(40 * 28) / f64::from(24 * 17);
+    let weight = ratio.powi(2).to_string();
+    let coarse = losses(&["--scales", "24:2,40:2"]);
+    let alone = losses(&["--scales", "1", "--size", "24", "--content-weight", &weight]);
+    assert_eq!(coarse.len(), alone.len());
+    for (coarse, alone) in coarse.iter().zip(&alone) {
+        assert!((coarse / alone - 1.0).abs() < 1e-4, "{coarse} {alone}");
+    }
+    assert_ne!(losses(&["--scales", "1", "--size", "24"]), alone);
 }
 
 #[test]

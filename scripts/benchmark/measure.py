@@ -15,9 +15,6 @@ WARM_UP = 2
 EVALUATIONS = {256: 20, 512: 10, 1024: 6}
 """Evaluations of a timed run, by size; larger sizes have the last."""
 
-HISTORY = {"impasto": 20, "pytorch": 100}
-"""The pairs that each L-BFGS remembers by default."""
-
 
 def seconds_per_evaluation(run: Run) -> float:
     """The median, the optimiser's part included."""
@@ -34,13 +31,14 @@ def faster_format(lab: Lab, pictures: Pictures) -> list[str]:
 def speed(lab: Lab, pictures: Pictures, pairs: int) -> dict:
     """Seconds per evaluation, pair by pair; PyTorch is left out where its memory would not do."""
     evaluations = WARM_UP + EVALUATIONS.get(pictures.size, min(EVALUATIONS.values()))
+    one_scale = ["--scales", "1", "--iterations", str(evaluations)]
     if not pytorch_fits(pictures.size):
-        ours = [seconds_per_evaluation(lab.impasto(pictures, evaluations)) for _ in range(pairs)]
+        ours = [seconds_per_evaluation(lab.impasto(pictures, *one_scale)) for _ in range(pairs)]
         return {"size": pictures.size, "impasto": ours, "pytorch": None}
     flags = faster_format(lab, pictures)
     ours, theirs = [], []
     for _ in range(pairs):
-        ours.append(seconds_per_evaluation(lab.impasto(pictures, evaluations)))
+        ours.append(seconds_per_evaluation(lab.impasto(pictures, *one_scale)))
         theirs.append(seconds_per_evaluation(lab.pytorch(pictures, evaluations, *flags)))
     return {
         "size": pictures.size,
@@ -61,20 +59,16 @@ def available_memory() -> float:
     return pages * page
 
 
-def memory(lab: Lab, pictures: Pictures) -> dict:
-    """Peak resident memory in bytes of whole runs whose L-BFGS history is full."""
-    return {
-        "size": pictures.size,
-        "impasto": lab.impasto(pictures, HISTORY["impasto"] + 5).peak,
-        "pytorch": lab.pytorch(pictures, HISTORY["pytorch"] + 5).peak,
-    }
+def memory(runs: dict[str, Run], size: int) -> dict:
+    """Peak resident memory in bytes of whole runs, long enough for a full L-BFGS history."""
+    return {"size": size, "peaks": {name: run.peak for name, run in runs.items()}}
 
 
 def curves(lab: Lab, pictures: Pictures, evaluations: int, variants: dict[str, list[str]]) -> dict[str, Run]:
     """Loss against seconds: PyTorch, and Impasto with the flags of each variant."""
     runs = {"PyTorch": lab.pytorch(pictures, evaluations, *faster_format(lab, pictures))}
     for name, flags in variants.items():
-        runs[name] = lab.impasto(pictures, evaluations, *flags)
+        runs[name] = lab.impasto(pictures, *flags)
     return runs
 
 

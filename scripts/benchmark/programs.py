@@ -48,7 +48,7 @@ class Lab:
     scratch: Path
     threads: int
 
-    def impasto(self, pictures: Pictures, iterations: int, *flags: str) -> Run:
+    def impasto(self, pictures: Pictures, *flags: str) -> Run:
         """`impasto stylize` with its defaults and the given flags."""
         trace = self.scratch / "impasto.json"
         peak, _ = self._run(
@@ -61,7 +61,7 @@ class Lab:
                 "--force",
             ]
             + ["--output", self.scratch / "impasto.png", "--trace", trace, "--size", pictures.size]
-            + ["--iterations", iterations, "--threads", self.threads, *flags]
+            + ["--threads", self.threads, *flags]
         )
         evaluations = json.loads(trace.read_text())["evaluations"]
         finest = [one for one in evaluations if max(one["size"]) == pictures.size]

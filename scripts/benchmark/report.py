@@ -44,10 +44,10 @@ def speed_line(row: dict) -> str:
 
 
 def memory_lines(row: dict) -> list[str]:
-    ours, theirs = row["impasto"], row["pytorch"]
+    theirs = row["peaks"]["PyTorch"]
     return [
-        f"peak memory at {row['size']}, history full: Impasto {megabytes(ours)}, PyTorch {megabytes(theirs)},"
-        f" ratio {ours / theirs:.2f}"
+        f"peak memory at {row['size']}, {name}: {megabytes(peak)}, {peak / theirs:.2f} of PyTorch's"
+        for name, peak in row["peaks"].items()
     ]
 
 

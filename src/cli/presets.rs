@@ -28,6 +28,7 @@ fn table() -> String {
         "CONTENT",
         "TV",
         "SIZE IS THE",
+        "SCALES",
         "STYLE LAYERS",
         "CONTENT",
     ];
@@ -43,7 +44,7 @@ fn table() -> String {
     )
 }
 
-fn cells(preset: &Preset) -> [String; 7] {
+fn cells(preset: &Preset) -> [String; 8] {
     let side = match preset.fit {
         Fit::Long => "longer side",
         Fit::Short => "shorter side",
@@ -54,11 +55,24 @@ fn cells(preset: &Preset) -> [String; 7] {
         preset.content_weight.to_string(),
         preset.tv_weight.to_string(),
         side.to_owned(),
+        if preset.coarse_to_fine { "auto" } else { "1" }.to_owned(),
         preset.style_layers.to_owned(),
         preset.content_layers.to_owned(),
     ]
 }
 
-fn row([name, style, content, tv, size, style_layers, content_layers]: [String; 7]) -> String {
-    format!("{name:<13} {style:>5} {content:>7} {tv:>6}  {size:<12}  {style_layers:<39}  {content_layers}\n")
+fn row(
+    [
+        name,
+        style,
+        content,
+        tv,
+        size,
+        scales,
+        style_layers,
+        content_layers,
+    ]: [String; 8],
+) -> String {
+    let weights = format!("{name:<13} {style:>5} {content:>7} {tv:>6}");
+    format!("{weights}  {size:<12}  {scales:<6}  {style_layers:<39}  {content_layers}\n")
 }

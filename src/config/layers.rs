@@ -155,7 +155,7 @@ mod tests {
         let settings = upper.or(toml::from_str(ALL).unwrap()).resolve().unwrap();
         assert_eq!(
             (settings.scales, settings.size, settings.iterations),
-            (Scales::Count(1), 64, 3)
+            (Scales::Auto, 64, 3)
         );
         assert_eq!((settings.style_scale, settings.style_size), (0.5, None));
         let upper: Options = toml::from_str("scales = \"50:1,64:2\"").unwrap();

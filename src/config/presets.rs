@@ -23,6 +23,8 @@ pub struct Preset {
     pub tv_weight: f64,
     /// Which side `size` speaks of.
     pub fit: Fit,
+    /// Whether to paint from coarse to fine: [`Scales::Auto`](crate::scales::Scales::Auto), or one scale.
+    pub coarse_to_fine: bool,
 }
 
 /// The paper's layers, with the weights of its authors' code: 1000 / C² for a style layer of C channels, 1 for content.
@@ -36,6 +38,7 @@ const GATYS: Preset = Preset {
     content_weight: 1.0,
     tv_weight: 0.0,
     fit: Fit::Long,
+    coarse_to_fine: true,
 };
 
 /// The presets that the program knows; graphs of another name, a user's own, take the weights of the first.
@@ -47,6 +50,7 @@ pub const PRESETS: [Preset; 4] = [
         style_layers: "relu1_1 relu2_1 relu3_1 relu4_1 relu4_4",
         summary: "layers, weights and size of a PyTorch tutorial's listing",
         fit: Fit::Short,
+        coarse_to_fine: false,
         ..GATYS
     },
     // J. Johnson's program of 2015, by its defaults. It divides a Gram matrix by C h w, not by h w, so that its style
@@ -57,6 +61,7 @@ pub const PRESETS: [Preset; 4] = [
         style_weight: 100.0,
         content_weight: 5.0,
         tv_weight: 1e-3,
+        coarse_to_fine: false,
         ..GATYS
     },
     Preset {

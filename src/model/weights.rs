@@ -85,6 +85,12 @@ impl Weights {
             tv: self.tv / unit,
         }
     }
+
+    /// The same weights, those of the content layers times `factor`.
+    pub fn with_content_times(mut self, factor: f64) -> Weights {
+        self.content.iter_mut().for_each(|weight| *weight *= factor);
+        self
+    }
 }
 
 fn multiply(

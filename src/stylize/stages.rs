@@ -16,6 +16,8 @@ use crate::tensor::to_tensor;
 pub(super) struct Stage {
     pub(super) targets: Targets,
     pub(super) iterations: u64,
+    /// How many times as many pixels the finest scale has.
+    pub(super) coarseness: f64,
     /// Has the content image at the painted size.
     pub(super) finish: Finish,
 }
@@ -47,12 +49,14 @@ impl Stylizer {
         scale: &Scale,
     ) -> Result<Stage, Error> {
         let (painted, sizes) = self.sizes(content, styles, scale.size);
+        let (finest, _) = self.sizes(content, styles, self.settings.size);
         let content = content.resize(painted.0, painted.1);
         let styles = styles.iter().zip(sizes);
         let styles: Vec<Picture> = styles.map(|(style, size)| style.resize(size.0, size.1)).collect();
         Ok(Stage {
             targets: self.targets(features, &content, &styles)?,
             iterations: scale.iterations,
+            coarseness: area(finest) / area(painted),
             finish: Finish::new(content, self.settings.color),
         })
     }
@@ -158,6 +162,10 @@ impl Stylizer {
 
 fn longest((width, height): Size) -> u32 {
     width.max(height)
+}
+
+fn area((width, height): Size) -> f64 {
+    f64::from(width) * f64::from(height)
 }
 
 /// A length times a factor: at least a pixel.

