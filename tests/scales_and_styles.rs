@@ -39,7 +39,12 @@ fn first_terms(trace: &Value) -> Vec<f64> {
 #[test]
 fn the_preset_says_how_many_scales_are_painted_unless_a_flag_does() {
     let workshop = Workshop::new();
-    let large = |scales: &[&str]| sizes(&traced(&workshop, &[&["--size", "384"], scales].concat()));
+    let large = |scales: &[&str]| {
+        sizes(&traced(
+            &workshop,
+            &[&["--size", "384", "--style-size", "384"], scales].concat(),
+        ))
+    };
     assert_eq!(large(&[]), [(192, 134), (384, 269)]);
     assert_eq!(large(&["--preset", "neural-style"]), [(384, 269)]);
     assert_eq!(
