@@ -13,8 +13,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// The least size of a scale that [`Scales::Auto`] adds, in pixels. Smaller ones lead to a lower loss, but nothing is left
-/// of the content image: of a cat painted from 96 pixels only the colours of the painting's sky and field, whatever the
-/// content weighed there; from 192 it was a cat.
+/// of the content image: of a cat painted from 96 pixels there was only the painting's sky and field, even with 15 times
+/// the content weight there; from 192 it was a cat.
 const COARSEST: u32 = 192;
 
 /// The most scales that can be asked for.
