@@ -3,8 +3,9 @@
 //! The first scale lays out large shapes and colours where an evaluation is cheap; each one that follows starts from
 //! the result of the one before, enlarged, and adds detail. The style picture shrinks along with the painted one.
 //! Gatys et al., "Controlling Perceptual Factors in Neural Style Transfer" (2017), section 6, paint so to get to high
-//! resolutions. At a coarse scale the content weighs more, by the square of how many times as many pixels the finest one has:
-//! the style image's layout would otherwise take the place of the content's, and the finer scales could not bring it back.
+//! resolutions. At a coarse scale the content weighs more, by the square of how many times as many pixels the finest
+//! one has: the style image's layout would otherwise take the place of the content's, and the finer scales could not
+//! bring it back.
 
 use std::fmt;
 use std::iter::successors;
@@ -12,9 +13,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The least size of a scale that [`Scales::Auto`] adds, in pixels. Smaller ones lead to a lower loss, but nothing is left
-/// of the content image: of a cat painted from 96 pixels there was only the painting's sky and field, even with 15 times
-/// the content weight there; from 192 it was a cat.
+/// The least size of a scale that [`Scales::Auto`] adds, in pixels. Smaller ones lead to a lower loss, but nothing is
+/// left of the content image: of a cat painted from 96 pixels there was only the painting's sky and field, even with 15
+/// times the content weight there; from 192 it was a cat.
 const COARSEST: u32 = 192;
 
 /// The most scales that can be asked for.
