@@ -92,7 +92,7 @@ pub struct Options {
     pub optimizer: Option<Optimizer>,
     /// Its iterations at every scale (default 300, or 500 when `scales` says 1).
     pub iterations: Option<u64>,
-    /// The scales that are painted from coarse to fine (default the preset's).
+    /// The scales that are painted from coarse to fine (default the preset's; 1 for a start from a file).
     pub scales: Option<Scales>,
     /// Pairs that L-BFGS remembers, 1 to 1000 (default 20); each takes 24 bytes a pixel.
     pub history: Option<usize>,
@@ -181,10 +181,7 @@ impl Options {
     pub fn resolve(&self) -> Result<Settings, ConfigError> {
         let name = self.preset.clone().unwrap_or_else(|| PRESETS[0].name.to_owned());
         let preset = Preset::named(&name).unwrap_or(&PRESETS[0]);
-        let scales = self.scales.clone().unwrap_or(match preset.coarse_to_fine {
-            true => Scales::Auto,
-            false => Scales::Count(1),
-        });
+        let scales = self.scales(preset);
         let (size, iterations) = self.finest(&scales)?;
         let settings = Settings {
             preset: name,
@@ -240,6 +237,16 @@ impl Options {
         }
         settings.check_method()?;
         Ok(settings)
+    }
+
+    /// The scales; a start from a file is a picture to go on from, which a coarser scale would undo.
+    fn scales(&self, preset: &Preset) -> Scales {
+        let from_file = matches!(self.init, Some(Init::File(_)));
+        let default = match preset.coarse_to_fine && !from_file {
+            true => Scales::Auto,
+            false => Scales::Count(1),
+        };
+        self.scales.clone().unwrap_or(default)
     }
 
     /// The size and the iterations of the finest scale; a list of scales says both by itself.

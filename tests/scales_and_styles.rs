@@ -55,6 +55,15 @@ fn the_preset_says_how_many_scales_are_painted_unless_a_flag_does() {
 }
 
 #[test]
+fn a_start_from_a_file_is_gone_on_with_at_its_own_scale() {
+    let workshop = Workshop::new();
+    let large = ["--size", "384", "--style-size", "384", "--init", "content.png"];
+    assert_eq!(sizes(&traced(&workshop, &large)), [(384, 269)]);
+    let asked = [&large[..], &["--scales", "2"]].concat();
+    assert_eq!(sizes(&traced(&workshop, &asked)), [(192, 134), (384, 269)]);
+}
+
+#[test]
 fn the_content_weighs_more_at_a_coarse_scale_by_the_square_of_the_pixels() {
     let workshop = Workshop::new();
     let losses = |flags: &[&str]| -> Vec<f64> {
