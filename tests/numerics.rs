@@ -25,7 +25,7 @@ const GRADIENT_TOLERANCE: f64 = 1e-4;
 const TIED_GRADIENT_TOLERANCE: f64 = 5e-2;
 
 /// ONNX Runtime's kernels, then the program's own, for every instruction set that this machine may have.
-const KERNELS: [&str; 5] = ["onnxruntime", "portable", "neon", "avx2", "avx512"];
+const KERNELS: [&str; 6] = ["onnxruntime", "portable", "neon", "avx2", "avx512", "amx"];
 
 /// What of [`KERNELS`] this machine can run.
 fn kernels() -> impl Iterator<Item = &'static str> {

@@ -16,7 +16,7 @@ pub struct Engine {
     #[command(flatten)]
     pub provider: ProviderArgs,
 
-    /// What the CPU provider computes with: auto (the program's own kernels), onnxruntime, portable, neon, avx2, avx512
+    /// What the CPU provider computes with: auto (the program's own kernels), onnxruntime, portable, neon, avx2, avx512, amx
     ///
     /// stylize takes auto, the fastest. evaluate takes onnxruntime, which is several times slower and closer to
     /// exact arithmetic; with auto it gives the gradient that stylize sees.

@@ -1,18 +1,18 @@
 //! The 3 x 3 convolution, stride 1, padding 1, with frozen weights, and its gradient.
 
+use super::filter::Filter;
 use super::parallel::Exec;
 use super::pass::Pass;
-use super::product::{BLOCK, BLOCK_LEN, Orientation, Packed};
+use super::product::Orientation;
 use super::scratch::Output;
 use super::simd::Isa;
 use super::sink::{Biased, Pooled, Sink, Stored};
 use super::source::{Framed, Gated, Gradient, Replicated, Source, Spread, Whole};
-use super::winograd::{self, PLANES};
 use super::{Pool, Size};
 
 /// A convolution with frozen weights: transformed once, used in both directions.
 pub struct Conv3x3 {
-    filter: Packed,
+    filter: Filter,
     bias: Vec<f32>,
     isa: Isa,
 }
@@ -27,12 +27,7 @@ impl Conv3x3 {
         let outputs = bias.len();
         assert!(inputs > 0 && outputs > 0, "a convolution needs channels");
         assert_eq!(weights.len(), outputs * inputs * 9, "weights do not fit");
-        let mut filter = Packed::zeros(PLANES, outputs, inputs);
-        for row in 0..outputs.div_ceil(BLOCK) {
-            for col in 0..inputs.div_ceil(BLOCK) {
-                set_block(&mut filter, weights, inputs, row, col);
-            }
-        }
+        let filter = Filter::new(weights, outputs, inputs, isa);
         Self {
             filter,
             bias: bias.to_vec(),
@@ -247,25 +242,5 @@ fn fold_frame(framed: &[f32], size: Size, plane: &mut [f32]) {
         }
         line[0] += framed[0];
         line[width - 1] += framed[width + 1];
-    }
-}
-
-/// Transforms the filters of 8 outputs and 8 inputs, or as many as there are.
-fn set_block(filter: &mut Packed, weights: &[f32], inputs: usize, row: usize, col: usize) {
-    let mut blocks = [[0.0; BLOCK_LEN]; PLANES];
-    for (k, weights) in weights
-        .chunks_exact(inputs * 9)
-        .skip(row * BLOCK)
-        .take(BLOCK)
-        .enumerate()
-    {
-        for (c, g) in weights.chunks_exact(9).skip(col * BLOCK).take(BLOCK).enumerate() {
-            for (block, value) in blocks.iter_mut().zip(winograd::filter(g)) {
-                block[c * BLOCK + k] = value;
-            }
-        }
-    }
-    for (plane, block) in blocks.iter().enumerate() {
-        filter.set_block(plane, row, col, block);
     }
 }

@@ -3,10 +3,11 @@
 //! All tensors are f32, row-major, one picture: `[channels, height, width]`. The pieces, from the
 //! bottom up:
 //!
-//! - [`Isa`]: vectors of AVX-512, AVX2, NEON or plain Rust, chosen at run time;
+//! - [`Isa`]: vectors of AVX-512, AVX2, NEON or plain Rust, with or without a matrix unit, chosen at run time;
 //! - [`Parallel`], [`Workspace`]: threads and scratch memory, lent by the caller;
 //! - `product`: the register-blocked matrix product that does the arithmetic of all layers;
-//! - `winograd`: the transforms of the 3 x 3 convolution;
+//! - `amx`: the same by a matrix unit, where there is one;
+//! - `filter`, `winograd`: the transforms of the 3 x 3 convolution;
 //! - `blocks`, `source`, `sink`, `pass`: how a layer is cut into blocks of tiles that stay in cache,
 //!   where their input comes from and where their output goes;
 //! - [`Conv3x3`]: convolution with bias, ReLU and pooling fused, and its gradient;
@@ -20,13 +21,17 @@
     reason = "loops over register blocks index several arrays, and must unroll"
 )]
 
+mod amx;
 mod blocks;
 mod conv3x3;
 mod difference;
+mod filter;
 mod gram;
+mod gram_gradient;
 mod normalize;
 mod parallel;
 mod pass;
+mod plan;
 mod pool;
 mod product;
 mod scratch;
@@ -38,7 +43,8 @@ mod winograd;
 
 pub use conv3x3::Conv3x3;
 pub use difference::{content_gradient, mean_square_difference};
-pub use gram::{GramGradient, gram};
+pub use gram::gram;
+pub use gram_gradient::GramGradient;
 pub use normalize::normalize;
 pub use parallel::{Exec, Parallel, Threads};
 pub use pool::{pool, pool_gradient};

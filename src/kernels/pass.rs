@@ -2,8 +2,11 @@
 //! Winograd domain, products, and back, without leaving the cache.
 
 use super::Size;
-use super::blocks::{Grid, Run, Strip, even_parts, panels};
+use super::amx::{self, DEPTH, EDGE, Operands, Pair, Parts, QUARTERS, SIDE, SplitMatrices, Unit};
+use super::blocks::{Run, Strip, panels};
+use super::filter::Filter;
 use super::parallel::Exec;
+use super::plan::{MOST_VECTORS, Plan};
 use super::product::{BLOCK, BlockRow, Orientation, Packed, Panel};
 use super::simd::{Isa, Job, Simd};
 use super::sink::Sink;
@@ -13,7 +16,7 @@ use std::ops::Range;
 
 /// A convolution of `source` to `sink`.
 pub(super) struct Pass<'a, I, O> {
-    pub filter: &'a Packed,
+    pub filter: &'a Filter,
     pub orientation: Orientation,
     pub source: I,
     pub sink: O,
@@ -23,12 +26,14 @@ pub(super) struct Pass<'a, I, O> {
 impl<I: Source, O: Sink> Pass<'_, I, O> {
     /// Runs the pass for a layer of this size.
     pub(super) fn run(&self, size: Size, exec: Exec<'_>) {
-        let (depth, outputs) = (
-            self.filter.depth(self.orientation),
-            self.filter.outputs(self.orientation),
-        );
         assert!(size.area() > 0, "a layer has pixels");
-        let plan = Plan::new(size, depth, outputs, self.isa, exec.parallel.threads().max(1));
+        let plan = Plan::new(
+            size,
+            self.filter,
+            self.orientation,
+            self.isa,
+            exec.parallel.threads().max(1),
+        );
         exec.parallel.par_for(plan.tasks(), &|task| {
             let mut scratch = exec.workspace.take(plan.scratch());
             let scratch = scratch.as_mut_ptr();
@@ -51,126 +56,6 @@ impl<I: Source, O: Sink> Pass<'_, I, O> {
             }
         });
     }
-}
-
-/// How the work of a pass is cut, and the sizes of a task's scratch memory, all in values.
-///
-/// No cut changes an output's terms or their order, so results do not depend on it.
-#[derive(Clone, Copy, Debug)]
-struct Plan {
-    grid: Grid,
-    lanes: usize,
-    /// Most vectors of a panel.
-    panel: usize,
-    depth: usize,
-    outputs: usize,
-    /// Vectors of tiles in a block.
-    vectors: usize,
-    /// Tiles in a task, some blocks.
-    tiles: usize,
-    /// Output channels in a task.
-    part: usize,
-    /// Output channels that are in the making at the same time.
-    chunk: usize,
-    /// Distance of rows in the staged input.
-    stage_stride: usize,
-    /// Distance of planes in the transformed input.
-    plane_stride: usize,
-}
-
-/// Most vectors of tiles in a block.
-const MOST_VECTORS: usize = 6;
-/// Tasks that are enough to keep threads busy.
-const TASKS: usize = 32;
-
-impl Plan {
-    fn new(size: Size, depth: usize, outputs: usize, isa: Isa, threads: usize) -> Self {
-        let lanes = isa.lanes();
-        // With AVX-512, the transformed input and the products of a block take 147 KB each for
-        // 64 channels: as many channels of products as leave the rest of a cache of 2 MB to the
-        // input, or to one plane of it if it is too long.
-        let (most, chunk) = match (isa, depth) {
-            (Isa::Avx512, 0..256) => (4, 64),
-            (Isa::Avx512, _) => (4, 128),
-            (Isa::Avx2, _) => (4, 64),
-            (Isa::Neon | Isa::Portable, _) => (MOST_VECTORS, 64),
-        };
-        let grid = Grid::new(size, most * lanes, lanes);
-        let strip = grid.strip(0).tiles();
-        let vectors = even_parts(strip.div_ceil(lanes), most);
-        let blocks = strip.div_ceil(vectors * lanes);
-        let blocks_in_task = (blocks * grid.strips() / TASKS).clamp(1, blocks);
-        let tasks = blocks.div_ceil(blocks_in_task) * grid.strips();
-        let part = outputs
-            .div_ceil(parts(tasks, outputs, threads))
-            .next_multiple_of(BLOCK);
-        Self {
-            grid,
-            lanes,
-            panel: isa.panel(),
-            depth,
-            outputs,
-            vectors,
-            tiles: blocks_in_task * vectors * lanes,
-            part,
-            chunk: part.min(chunk),
-            stage_stride: (vectors + 2) * TILE * lanes,
-            plane_stride: (vectors * depth + panels(vectors, isa.panel()).count()) * lanes,
-        }
-    }
-
-    /// Tiles of a block.
-    fn block(&self) -> usize {
-        self.vectors * self.lanes
-    }
-
-    /// Tasks along a strip.
-    fn strip_tasks(&self) -> usize {
-        self.grid.strip(0).tiles().div_ceil(self.tiles)
-    }
-
-    fn tasks(&self) -> usize {
-        self.strip_tasks() * self.grid.strips() * self.outputs.div_ceil(self.part)
-    }
-
-    /// The strip, its tiles and the output channels of a task.
-    fn task(&self, task: usize) -> (Strip, Range<usize>, Range<usize>) {
-        let (along, task) = (task % self.strip_tasks(), task / self.strip_tasks());
-        let (strip, part) = (task % self.grid.strips(), task / self.grid.strips());
-        let strip = self.grid.strip(strip);
-        let cut =
-            |part: usize, index: usize, end: usize| (index * part).min(end)..((index + 1) * part).min(end);
-        (
-            strip,
-            cut(self.tiles, along, strip.tiles()),
-            cut(self.part, part, self.outputs),
-        )
-    }
-
-    /// Two stages: while one is transformed, the next one is filled.
-    fn stage_len(&self) -> usize {
-        2 * POINTS * self.stage_stride
-    }
-
-    fn transformed_len(&self) -> usize {
-        PLANES * self.plane_stride
-    }
-
-    fn scratch(&self) -> usize {
-        let products = self.chunk * self.vectors * PLANES * self.lanes;
-        self.stage_len() + self.transformed_len() + products + self.lanes
-    }
-}
-
-/// In how many parts to cut the output channels so that all threads have the same work; each part
-/// transforms the input anew.
-fn parts(tasks: usize, outputs: usize, threads: usize) -> usize {
-    let most = outputs.div_ceil(64);
-    let even = |&parts: &usize| {
-        let tasks = tasks * parts;
-        tasks.div_ceil(threads) * threads * 8 <= tasks * 9
-    };
-    (1..most).find(even).unwrap_or(most)
 }
 
 /// A block of tiles.
@@ -211,9 +96,14 @@ impl<I: Source, O: Sink> Job for TransformOutput<'_, Block<'_, Pass<'_, I, O>>> 
 }
 
 impl<I: Source, O: Sink> Block<'_, Pass<'_, I, O>> {
-    /// Vectors of tiles.
+    /// Vectors of tiles; for the matrix unit, whole squares of them by two.
     fn vectors(&self) -> usize {
-        self.tiles.len().div_ceil(self.plan.lanes)
+        let vectors = self.tiles.len().div_ceil(self.plan.lanes);
+        if self.plan.parts.is_some() {
+            vectors.next_multiple_of(2)
+        } else {
+            vectors
+        }
     }
 
     /// One of the two stages: rows of the input, with zeros around the picture.
@@ -222,14 +112,20 @@ impl<I: Source, O: Sink> Block<'_, Pass<'_, I, O>> {
             .wrapping_add(index % 2 * POINTS * self.plan.stage_stride)
     }
 
-    /// The input in the Winograd domain: `[plane][panel][channel][vector]`.
+    /// The input in the Winograd domain: `[plane][panel][channel][vector]`, or, of two channels,
+    /// `[plane][channel][vector]`.
     fn transformed(&self) -> *mut f32 {
         self.scratch.wrapping_add(self.plan.stage_len())
     }
 
+    /// The input cut into parts: `[plane][edge of vectors]`, then as in [`Operands::right`].
+    fn cut(&self) -> *mut f32 {
+        self.transformed().wrapping_add(self.plan.transformed_len())
+    }
+
     /// The products: `[channel][vector][plane]`.
     fn products(&self) -> *mut f32 {
-        self.transformed().wrapping_add(self.plan.transformed_len())
+        self.cut().wrapping_add(self.plan.cut_len())
     }
 
     /// Where in a plane of the transformed input each vector is for channel 0, and the distance
@@ -238,6 +134,9 @@ impl<I: Source, O: Sink> Block<'_, Pass<'_, I, O>> {
     fn places(&self) -> [(usize, usize); MOST_VECTORS] {
         let (lanes, depth) = (self.plan.lanes, self.plan.depth);
         let mut places = [(0, 0); MOST_VECTORS];
+        if self.plan.parts.is_some() {
+            return std::array::from_fn(|vector| (vector * lanes, (self.plan.vectors + 1) * lanes));
+        }
         for (index, (start, count)) in panels(self.vectors(), self.plan.panel).enumerate() {
             for i in 0..count {
                 places[start + i] = ((start * depth + index + i) * lanes, count * lanes);
@@ -262,9 +161,14 @@ impl<I: Source, O: Sink> Block<'_, Pass<'_, I, O>> {
             if let Some((channel, run)) = next {
                 self.fill::<S>(channel, run, index + 1);
             }
+            let row = if self.plan.parts.is_some() {
+                channel % 2
+            } else {
+                channel
+            };
             for part in run.by_vector(S::LANES) {
                 let (base, step) = places[part.first / S::LANES];
-                let place = base + channel * step + part.first % S::LANES;
+                let place = base + row * step + part.first % S::LANES;
                 let from = self.stage(index).wrapping_add((part.col - run.col) * TILE);
                 let to = self.transformed().wrapping_add(place);
                 // SAFETY: the stage's rows have two vectors of tiles more than the block. Tiles
@@ -275,7 +179,45 @@ impl<I: Source, O: Sink> Block<'_, Pass<'_, I, O>> {
                 }
             }
             index += 1;
+            let ended = next.is_none_or(|(next, _)| next != channel);
+            if let Some(parts) = self.plan.parts
+                && ended
+                && (row == 1 || next.is_none())
+            {
+                let first = self.transformed().cast_const();
+                let second = (row == 1).then(|| first.wrapping_add((self.plan.vectors + 1) * S::LANES));
+                self.cut_pair(parts, channel / 2, [Some(first), second]);
+            }
         }
+        if let Some(parts) = self.plan.parts {
+            // Zeros for the channels that are missing in the last squares.
+            for pair in self.plan.depth.div_ceil(2)..self.steps() * DEPTH / 2 {
+                self.cut_pair(parts, pair, [None; 2]);
+            }
+        }
+    }
+
+    /// Cuts two channels into parts.
+    fn cut_pair(&self, parts: Parts, pair: usize, from: [Option<*const f32>; 2]) {
+        let (step, row) = (pair / SIDE, pair % SIDE);
+        // SAFETY: addresses are inside of the scratch memory; a plan has parts where there is the unit.
+        unsafe {
+            amx::split(Pair {
+                from,
+                from_stride: self.plan.plane_stride,
+                to: self.cut().wrapping_add(step * parts.step() + row * SIDE),
+                to_stride: self.plan.cut_stride,
+                edge_stride: self.steps() * parts.step(),
+                planes: PLANES,
+                squares: self.vectors(),
+                parts,
+            });
+        }
+    }
+
+    /// The depth in steps of the matrix unit.
+    fn steps(&self) -> usize {
+        self.plan.depth.div_ceil(DEPTH)
     }
 
     /// Fills a stage with the input of a run.
@@ -295,6 +237,20 @@ impl<I: Source, O: Sink> Block<'_, Pass<'_, I, O>> {
     /// Multiplies all planes for the output channels in `chunk`.
     #[inline(always)]
     unsafe fn multiply<S: Simd>(&self, chunk: Range<usize>) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match (self.pass.filter, self.pass.orientation) {
+                (Filter::Packed(filter), _) => self.multiply_vectors::<S>(filter, chunk),
+                (Filter::Split { plain, .. }, Orientation::Plain) => self.multiply_parts(plain, chunk),
+                (Filter::Split { transposed, .. }, Orientation::Transposed) => {
+                    self.multiply_parts(transposed, chunk)
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_vectors<S: Simd>(&self, filter: &Packed, chunk: Range<usize>) {
         let rows = chunk.start / BLOCK..chunk.end.div_ceil(BLOCK);
         let vector_stride = PLANES * S::LANES;
         let row_stride = self.vectors() * vector_stride;
@@ -303,10 +259,10 @@ impl<I: Source, O: Sink> Block<'_, Pass<'_, I, O>> {
             let v = self.transformed().wrapping_add(plane * self.plan.plane_stride);
             let mut ahead = 0;
             for row in rows.clone() {
-                let now = self.filter_row(plane, row);
+                let now = self.filter_row(filter, plane, row);
                 let next = match row + 1 < rows.end {
-                    true => self.filter_row(plane, row + 1),
-                    false => self.filter_row((plane + 1) % PLANES, rows.start),
+                    true => self.filter_row(filter, plane, row + 1),
+                    false => self.filter_row(filter, (plane + 1) % PLANES, rows.start),
                 };
                 for (start, count) in panels(self.vectors(), self.plan.panel) {
                     let out = (row - rows.start) * BLOCK * row_stride + start * vector_stride;
@@ -321,6 +277,43 @@ impl<I: Source, O: Sink> Block<'_, Pass<'_, I, O>> {
                     // SAFETY: addresses are inside of the scratch memory.
                     unsafe { now.multiply::<S>(panel, next) }
                     ahead = (ahead + now.ahead_len()).min(self.plan.plane_stride);
+                }
+            }
+        }
+    }
+
+    /// As above, by the matrix unit.
+    unsafe fn multiply_parts(&self, filter: &SplitMatrices, chunk: Range<usize>) {
+        let (lanes, steps, step) = (self.plan.lanes, self.steps(), filter.parts().step());
+        let square_stride = PLANES * lanes;
+        let row_stride = self.vectors() * square_stride;
+        let edges = self.vectors() / 2;
+        // SAFETY: a filter is in parts only where there is the unit.
+        let unit = unsafe { Unit::configure() };
+        for plane in 0..PLANES {
+            let cut = self.cut().wrapping_add(plane * self.plan.cut_stride);
+            let mut ahead = cut.wrapping_add(self.plan.cut_stride).cast_const();
+            for (i, row) in chunk.clone().step_by(EDGE).enumerate() {
+                let next = match row + EDGE < chunk.end {
+                    true => filter.panel(plane, row + EDGE),
+                    false => filter.panel((plane + 1) % PLANES, chunk.start),
+                };
+                for edge in 0..edges {
+                    let out = (i * EDGE * self.vectors() + 2 * edge) * square_stride + plane * lanes;
+                    let operands = Operands {
+                        left: filter.panel(plane, row),
+                        right: cut.wrapping_add(edge * steps * step),
+                        steps,
+                        out: self.products().wrapping_add(out),
+                        row_stride,
+                        square_stride,
+                        ahead: [next.wrapping_add(edge * steps * step / QUARTERS), ahead],
+                    };
+                    // SAFETY: addresses are inside of the scratch memory, whose products have room for whole squares.
+                    unsafe { unit.multiply(filter.parts(), operands) }
+                    if i < QUARTERS {
+                        ahead = ahead.wrapping_add(steps * step / QUARTERS);
+                    }
                 }
             }
         }
@@ -349,13 +342,12 @@ impl<I: Source, O: Sink> Block<'_, Pass<'_, I, O>> {
 
     /// A block row of the filter for a plane of the input.
     #[inline(always)]
-    fn filter_row(&self, plane: usize, row: usize) -> BlockRow {
-        let Pass {
-            filter, orientation, ..
-        } = *self.pass;
-        match orientation {
-            Orientation::Plain => filter.block_row(orientation, plane, row),
-            Orientation::Transposed => filter.block_row(orientation, winograd::turned(plane), row),
+    fn filter_row(&self, filter: &Packed, plane: usize, row: usize) -> BlockRow {
+        match self.pass.orientation {
+            Orientation::Plain => filter.block_row(Orientation::Plain, plane, row),
+            Orientation::Transposed => {
+                filter.block_row(Orientation::Transposed, winograd::turned(plane), row)
+            }
         }
     }
 }

@@ -1,11 +1,8 @@
 //! Convolutions, forward and backward.
 
-use crate::reference::{convolve, error, first_largest, noise, turned, wide, windows};
+use crate::reference::{BOUND, convolve, error, first_largest, gradient_bound, noise, turned, wide, windows};
 use crate::with;
 use impasto::kernels::{Conv3x3, Exec, Gradient, Isa, Pool, Size, Threads, Workspace};
-
-/// Bound for the relative L2 error of a layer, forward or backward.
-const BOUND: f64 = 5e-6;
 
 /// Channels in, channels out, height, width.
 const SHAPES: [(usize, usize, usize, usize); 15] = [
@@ -130,7 +127,7 @@ fn backward_agrees_with_f64() {
         let e = with(2, |exec| {
             error(&case.backward(Gradient::Whole(&case.dy), exec), &want)
         });
-        assert!(e < BOUND, "{e:e} {}", case.name());
+        assert!(e < gradient_bound(case.isa), "{e:e} {}", case.name());
     }
 }
 
@@ -146,7 +143,7 @@ fn backward_through_a_relu_counts_positive_outputs_only() {
         let want = case.expected_gradient(&gated.collect::<Vec<f64>>());
         let dy = Gradient::Gated { dy: &case.dy, y: &y };
         let e = with(2, |exec| error(&case.backward(dy, exec), &want));
-        assert!(e < BOUND, "{e:e} {}", case.name());
+        assert!(e < gradient_bound(case.isa), "{e:e} {}", case.name());
     }
 }
 
@@ -194,7 +191,7 @@ fn backward_through_a_pooling_goes_where_the_gate_says() {
                 pool,
             };
             let e = with(2, |exec| error(&case.backward(dy, exec), &want));
-            assert!(e < BOUND, "{e:e} {}", case.name());
+            assert!(e < gradient_bound(case.isa), "{e:e} {}", case.name());
         }
     }
 }
@@ -234,7 +231,7 @@ fn backward_is_the_adjoint_of_forward() {
         let difference = (dot(&y, &case.dy) - dot(&case.x, &dx)).abs();
         let scale = norm(&y) * norm(&case.dy);
         assert!(
-            difference < BOUND * scale,
+            difference < gradient_bound(case.isa) * scale,
             "{difference:e} of {scale:e} {}",
             case.name()
         );

@@ -88,8 +88,9 @@ fn gram_gradients_agree_with_f64() {
                 relu,
             };
             with(2, |exec| gradient.run(&mut df, isa, exec));
+            let bound = if isa == Isa::Amx { 1e-5 } else { 1e-6 };
             let e = error(&df, &want);
-            assert!(e < 1e-6, "{e:e} {isa:?} {channels} {pixels}");
+            assert!(e < bound, "{e:e} {isa:?} {channels} {pixels}");
         }
     }
 }

@@ -1,6 +1,14 @@
 //! What the kernels compute, as plain loops in f64, and how far off they are.
 
-use impasto::kernels::Size;
+use impasto::kernels::{Isa, Size};
+
+/// Bound for the relative L2 error of a convolution forward.
+pub const BOUND: f64 = 5e-6;
+
+/// The same for its gradient, of which [`Isa::Amx`] has 16 bits; the transforms make their error larger.
+pub fn gradient_bound(isa: Isa) -> f64 {
+    if isa == Isa::Amx { 5e-5 } else { BOUND }
+}
 
 /// Values between -1 and 1, always the same for a seed.
 pub fn noise(len: usize, seed: u32) -> Vec<f32> {

@@ -1,10 +1,8 @@
 //! The first convolution, when it sees the picture's edge around it.
 
-use crate::reference::{convolve, error, noise, turned, wide};
+use crate::reference::{BOUND, convolve, error, gradient_bound, noise, turned, wide};
 use crate::with;
 use impasto::kernels::{Conv3x3, Isa, Size};
-
-const BOUND: f64 = 5e-6;
 
 /// Channels in, channels out, height, width.
 const SHAPES: [(usize, usize, usize, usize); 9] = [
@@ -99,7 +97,10 @@ fn backward_gives_the_edge_what_its_repetitions_get() {
             let mut dx = vec![f32::NAN; want.len()];
             with(2, |exec| conv.backward_replicated(&dy, &y, size, &mut dx, exec));
             let e = error(&dx, &want);
-            assert!(e < BOUND, "{e:e} {isa:?} {inputs} {outputs} {size:?}");
+            assert!(
+                e < gradient_bound(isa),
+                "{e:e} {isa:?} {inputs} {outputs} {size:?}"
+            );
         }
     }
 }
@@ -130,7 +131,10 @@ fn backward_is_the_adjoint_of_forward() {
         let linear: Vec<f32> = y.iter().zip(&at_zero).map(|(y, zero)| y - zero).collect();
         let difference = (dot(&linear, &dy) - dot(&x, &dx)).abs();
         let scale = dot(&y, &y).sqrt() * dot(&dy, &dy).sqrt();
-        assert!(difference < BOUND * scale, "{difference:e} of {scale:e} {size:?}");
+        assert!(
+            difference < gradient_bound(Isa::detect()) * scale,
+            "{difference:e} of {scale:e} {size:?}"
+        );
     }
 }
 

@@ -12,6 +12,8 @@ mod avx512;
 mod neon;
 mod portable;
 
+use super::amx;
+
 /// Most vectors of a panel.
 pub(super) const PANEL: usize = 3;
 
@@ -27,6 +29,8 @@ pub enum Isa {
     Avx2,
     /// x86-64 with AVX-512F: 16 lanes.
     Avx512,
+    /// x86-64 with AVX-512F and AMX-BF16 on Linux: 16 lanes, and convolutions in products of bf16 halves.
+    Amx,
     /// 64-bit ARM: 4 lanes.
     Neon,
 }
@@ -39,7 +43,7 @@ impl Isa {
 
     /// Every instruction set that this machine can run, the slowest first.
     pub fn available() -> Vec<Self> {
-        let all = [Self::Portable, Self::Neon, Self::Avx2, Self::Avx512];
+        let all = [Self::Portable, Self::Neon, Self::Avx2, Self::Avx512, Self::Amx];
         all.into_iter().filter(|isa| isa.is_available()).collect()
     }
 
@@ -51,6 +55,7 @@ impl Isa {
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => is_x86_feature_detected!("avx512f"),
+            Self::Amx => amx::is_available(),
             #[cfg(target_arch = "aarch64")]
             Self::Neon => true,
             #[allow(unreachable_patterns, reason = "the sets of other architectures")]
@@ -61,7 +66,7 @@ impl Isa {
     /// Lanes of a vector.
     pub fn lanes(self) -> usize {
         match self {
-            Self::Avx512 => 16,
+            Self::Avx512 | Self::Amx => 16,
             Self::Avx2 => 8,
             Self::Portable | Self::Neon => 4,
         }
@@ -71,7 +76,7 @@ impl Isa {
     pub(super) fn panel(self) -> usize {
         match self {
             Self::Avx2 => 2,
-            Self::Avx512 | Self::Neon | Self::Portable => PANEL,
+            Self::Avx512 | Self::Amx | Self::Neon | Self::Portable => PANEL,
         }
     }
 
@@ -90,7 +95,7 @@ impl Isa {
             Self::Avx2 => unsafe { avx2::run(job) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the features were detected.
-            Self::Avx512 => unsafe { avx512::run(job) },
+            Self::Avx512 | Self::Amx => unsafe { avx512::run(job) },
             #[cfg(target_arch = "aarch64")]
             // SAFETY: NEON belongs to the architecture.
             Self::Neon => unsafe { neon::run(job) },

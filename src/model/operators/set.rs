@@ -21,13 +21,14 @@ pub enum KernelSet {
 }
 
 /// The names on the command line.
-const NAMES: [(&str, KernelSet); 6] = [
+const NAMES: [(&str, KernelSet); 7] = [
     ("auto", KernelSet::Auto),
     ("onnxruntime", KernelSet::OnnxRuntime),
     ("portable", KernelSet::Own(Isa::Portable)),
     ("neon", KernelSet::Own(Isa::Neon)),
     ("avx2", KernelSet::Own(Isa::Avx2)),
     ("avx512", KernelSet::Own(Isa::Avx512)),
+    ("amx", KernelSet::Own(Isa::Amx)),
 ];
 
 /// Kernels that are not known, or that this machine cannot run.

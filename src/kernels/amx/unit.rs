@@ -1,0 +1,302 @@
+//! The matrix unit itself.
+
+use super::{Operands, Pair, Parts, SIDE, SQUARE};
+use std::arch::asm;
+use std::arch::x86_64::*;
+use std::marker::PhantomData;
+use std::sync::LazyLock;
+
+/// Whether the processor has the unit and the system lets this process use it.
+pub(in super::super) fn is_available() -> bool {
+    static AVAILABLE: LazyLock<bool> = LazyLock::new(|| has_unit() && is_permitted());
+    *AVAILABLE
+}
+
+/// Intel, "Software Developer's Manual", volume 2A, CPUID: leaf 7, EDX, bits 22 (AMX-BF16) and 24 (AMX-TILE).
+fn has_unit() -> bool {
+    const BOTH: u32 = 1 << 22 | 1 << 24;
+    is_x86_feature_detected!("avx512f") && __cpuid(0).eax >= 7 && __cpuid_count(7, 0).edx & BOTH == BOTH
+}
+
+/// Asks the system to save the registers of the unit, 8 KB, for the threads of this process.
+///
+/// The Linux kernel's documentation, "Using XSTATE features in user space applications".
+fn is_permitted() -> bool {
+    const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
+    const XFEATURE_XTILEDATA: libc::c_long = 18;
+    // SAFETY: the call takes two numbers and changes nothing but the permission; an old kernel says no.
+    unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0 }
+}
+
+/// The unit of the thread, with all its registers being squares.
+pub(in super::super) struct Unit {
+    /// It belongs to the thread that configured it.
+    thread: PhantomData<*const ()>,
+}
+
+/// What `ldtilecfg` reads: palette 1, and for each register the bytes of a row and the rows.
+#[repr(C, align(64))]
+struct Configuration {
+    palette: u8,
+    start_row: u8,
+    reserved: [u8; 14],
+    row_bytes: [u16; 16],
+    rows: [u8; 16],
+}
+
+impl Unit {
+    /// Configures the unit for this thread.
+    ///
+    /// # Safety
+    ///
+    /// Only where [`is_available`].
+    #[inline(always)]
+    pub(in super::super) unsafe fn configure() -> Self {
+        static SQUARES: Configuration = {
+            let (mut row_bytes, mut rows) = ([0; 16], [0; 16]);
+            let mut register = 0;
+            while register < 8 {
+                row_bytes[register] = 64;
+                rows[register] = SIDE as u8;
+                register += 1;
+            }
+            Configuration {
+                palette: 1,
+                start_row: 0,
+                reserved: [0; 14],
+                row_bytes,
+                rows,
+            }
+        };
+        // SAFETY: the caller's promise.
+        unsafe {
+            asm!("ldtilecfg [{}]", in(reg) &raw const SQUARES, options(nostack, readonly, preserves_flags))
+        }
+        Self { thread: PhantomData }
+    }
+
+    /// Computes a block of two by two squares of the product.
+    ///
+    /// # Safety
+    ///
+    /// The operands' pointers must be good for what they say; `ahead` may point anywhere.
+    #[inline(always)]
+    pub(in super::super) unsafe fn multiply(&self, parts: Parts, operands: Operands) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match parts {
+                Parts::Two => multiply_two(operands),
+                Parts::Three => multiply_three(operands),
+            }
+        }
+    }
+}
+
+/// Assembly that loads both squares of a part: of the left matrix to registers 4 and 5, of the right one to 6 and 7.
+macro_rules! load {
+    (left, $part:literal) => {
+        concat!(
+            "tileloadd tmm4, [{left} + {line} + 2048 * ",
+            $part,
+            "]\n",
+            "tileloadd tmm5, [{left} + {line} + 2048 * ",
+            $part,
+            " + 1024]",
+        )
+    };
+    (right, $part:literal) => {
+        concat!(
+            "tileloadd tmm6, [{right} + {line} + 2048 * ",
+            $part,
+            "]\n",
+            "tileloadd tmm7, [{right} + {line} + 2048 * ",
+            $part,
+            " + 1024]",
+        )
+    };
+}
+
+/// Assembly that adds the products of the squares that are loaded.
+macro_rules! add_products {
+    () => {
+        concat!(
+            "tdpbf16ps tmm0, tmm4, tmm6\n",
+            "tdpbf16ps tmm1, tmm4, tmm7\n",
+            "tdpbf16ps tmm2, tmm5, tmm6\n",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+        )
+    };
+}
+
+/// Assembly that asks for 4 cache lines of both that come next to be in the second cache soon.
+macro_rules! ask {
+    ($first:literal) => {
+        concat!(
+            "prefetcht1 [{ahead} + ",
+            $first,
+            "]\n",
+            "prefetcht1 [{ahead} + ",
+            $first,
+            " + 64]\n",
+            "prefetcht1 [{ahead} + ",
+            $first,
+            " + 128]\n",
+            "prefetcht1 [{ahead} + ",
+            $first,
+            " + 192]\n",
+            "prefetcht1 [{ahead_right} + ",
+            $first,
+            "]\n",
+            "prefetcht1 [{ahead_right} + ",
+            $first,
+            " + 64]\n",
+            "prefetcht1 [{ahead_right} + ",
+            $first,
+            " + 128]\n",
+            "prefetcht1 [{ahead_right} + ",
+            $first,
+            " + 192]",
+        )
+    };
+}
+
+/// A function that multiplies values of so many parts, in the steps that are given.
+macro_rules! multiply {
+    ($(#[$doc:meta])* $name:ident, $parts:literal, $($step:expr),+ $(,)?) => {
+        $(#[$doc])*
+        #[inline(always)]
+        unsafe fn $name(operands: Operands) {
+            let Operands { left, right, steps, out, row_stride, square_stride, ahead } = operands;
+            // SAFETY: the caller's promise; the steps read what the operands say and write registers only.
+            unsafe {
+                asm!(
+                    "tilezero tmm0",
+                    "tilezero tmm1",
+                    "tilezero tmm2",
+                    "tilezero tmm3",
+                    "2:",
+                    $($step,)+
+                    concat!("add {left}, 2048 * ", $parts),
+                    concat!("add {right}, 2048 * ", $parts),
+                    concat!("add {ahead}, 512 * ", $parts),
+                    concat!("add {ahead_right}, 512 * ", $parts),
+                    "dec {steps}",
+                    "jnz 2b",
+                    "tilestored [{out} + {row}], tmm0",
+                    "tilestored [{out_right} + {row}], tmm1",
+                    "tilestored [{below} + {row}], tmm2",
+                    "tilestored [{below_right} + {row}], tmm3",
+                    left = inout(reg) left => _,
+                    right = inout(reg) right => _,
+                    steps = inout(reg) steps => _,
+                    ahead = inout(reg) ahead[0] => _,
+                    ahead_right = inout(reg) ahead[1] => _,
+                    line = in(reg) 64_usize,
+                    row = in(reg) row_stride * size_of::<f32>(),
+                    out = in(reg) out,
+                    out_right = in(reg) out.add(square_stride),
+                    below = in(reg) out.add(SIDE * row_stride),
+                    below_right = in(reg) out.add(SIDE * row_stride + square_stride),
+                    out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                    out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                    options(nostack),
+                );
+            }
+        }
+    };
+}
+
+multiply!(
+    /// Of parts 0 and 1: 00, 10, 01.
+    multiply_two,
+    2,
+    load!(left, 0),
+    load!(right, 0),
+    add_products!(),
+    ask!(0),
+    load!(left, 1),
+    add_products!(),
+    ask!(256),
+    load!(left, 0),
+    load!(right, 1),
+    add_products!(),
+    ask!(512),
+    ask!(768),
+);
+
+multiply!(
+    /// Of parts 0, 1 and 2: 00, 10, 20, 11, 01, 02.
+    multiply_three,
+    3,
+    load!(left, 0),
+    load!(right, 0),
+    add_products!(),
+    ask!(0),
+    load!(left, 1),
+    add_products!(),
+    ask!(256),
+    load!(left, 2),
+    add_products!(),
+    ask!(512),
+    load!(left, 1),
+    load!(right, 1),
+    add_products!(),
+    ask!(768),
+    load!(left, 0),
+    add_products!(),
+    ask!(1024),
+    load!(right, 2),
+    add_products!(),
+    ask!(1280),
+);
+
+impl Drop for Unit {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: the unit was configured by this thread.
+        unsafe { asm!("tilerelease", options(nostack, nomem, preserves_flags)) }
+    }
+}
+
+/// Cuts two terms of all columns and planes, and writes them where [`Unit::multiply`] reads them.
+///
+/// # Safety
+///
+/// Only where [`is_available`]; the pointers must be good for what [`Pair`] says.
+#[target_feature(enable = "avx512f")]
+pub(in super::super) unsafe fn split(pair: Pair) {
+    for plane in 0..pair.planes {
+        for square in 0..pair.squares {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let mut terms = pair.from.map(|from| match from {
+                    Some(from) => _mm512_loadu_ps(from.add(plane * pair.from_stride + square * SIDE)),
+                    None => _mm512_setzero_ps(),
+                });
+                let mut to = pair
+                    .to
+                    .add(plane * pair.to_stride + square / 2 * pair.edge_stride + square % 2 * SQUARE);
+                for _ in 0..pair.parts as usize {
+                    _mm512_storeu_si512(to.cast(), take_part(&mut terms));
+                    to = to.add(2 * SQUARE);
+                }
+            }
+        }
+    }
+}
+
+/// The upper halves of two vectors, rounded as by [`super::round`]: in each lane that of the first in the low bits and
+/// that of the second in the high bits. The rest stays in the vectors.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn take_part(terms: &mut [__m512; 2]) -> __m512i {
+    let upper = _mm512_set1_epi32(0xffff_0000_u32 as i32);
+    let half = _mm512_set1_epi32(0x8000);
+    let [first, second] = terms.each_mut().map(|term| {
+        let rounded = _mm512_add_epi32(_mm512_castps_si512(*term), half);
+        let part = _mm512_and_si512(rounded, upper);
+        *term = _mm512_sub_ps(*term, _mm512_castsi512_ps(part));
+        part
+    });
+    _mm512_or_si512(_mm512_srli_epi32::<16>(first), second)
+}

@@ -1,0 +1,108 @@
+//! The transformed filters of a layer, laid out for the products of an instruction set.
+
+use super::amx::{Parts, SplitMatrices};
+use super::product::{BLOCK, BLOCK_LEN, Orientation, Packed};
+use super::simd::Isa;
+use super::winograd::{self, PLANES};
+
+/// Filters in the Winograd domain, for both directions.
+pub(super) enum Filter {
+    /// For vectors: one copy.
+    Packed(Packed),
+    /// For the matrix unit: a copy for each direction, since it wants the terms of a sum in pairs.
+    Split {
+        /// `[outputs, inputs]`
+        plain: SplitMatrices,
+        /// `[inputs, outputs]`, of filters turned by 180 degrees.
+        transposed: SplitMatrices,
+    },
+}
+
+impl Filter {
+    /// Transforms `weights`, `f32[outputs, inputs, 3, 3]`.
+    pub(super) fn new(weights: &[f32], outputs: usize, inputs: usize, isa: Isa) -> Self {
+        match isa {
+            Isa::Amx => split(weights, outputs, inputs),
+            _ => Self::Packed(packed(weights, outputs, inputs)),
+        }
+    }
+
+    /// Channels that a pass writes.
+    pub(super) fn outputs(&self, orientation: Orientation) -> usize {
+        match (self, orientation) {
+            (Self::Packed(packed), orientation) => packed.outputs(orientation),
+            (Self::Split { plain, .. }, Orientation::Plain) => plain.rows(),
+            (Self::Split { transposed, .. }, Orientation::Transposed) => transposed.rows(),
+        }
+    }
+
+    /// Channels that a pass reads.
+    pub(super) fn depth(&self, orientation: Orientation) -> usize {
+        match (self, orientation) {
+            (Self::Packed(packed), orientation) => packed.depth(orientation),
+            (Self::Split { plain, .. }, Orientation::Plain) => plain.cols(),
+            (Self::Split { transposed, .. }, Orientation::Transposed) => transposed.cols(),
+        }
+    }
+
+    /// In how many parts the matrix unit takes the values of a pass; none for vectors.
+    pub(super) fn parts(&self, orientation: Orientation) -> Option<Parts> {
+        match (self, orientation) {
+            (Self::Packed(_), _) => None,
+            (Self::Split { plain, .. }, Orientation::Plain) => Some(plain.parts()),
+            (Self::Split { transposed, .. }, Orientation::Transposed) => Some(transposed.parts()),
+        }
+    }
+
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Packed(packed) => packed.bytes(),
+            Self::Split { plain, transposed } => plain.bytes() + transposed.bytes(),
+        }
+    }
+}
+
+fn packed(weights: &[f32], outputs: usize, inputs: usize) -> Packed {
+    let mut filter = Packed::zeros(PLANES, outputs, inputs);
+    for row in 0..outputs.div_ceil(BLOCK) {
+        for col in 0..inputs.div_ceil(BLOCK) {
+            set_block(&mut filter, weights, inputs, row, col);
+        }
+    }
+    filter
+}
+
+/// Transforms the filters of 8 outputs and 8 inputs, or as many as there are.
+fn set_block(filter: &mut Packed, weights: &[f32], inputs: usize, row: usize, col: usize) {
+    let mut blocks = [[0.0; BLOCK_LEN]; PLANES];
+    for (k, weights) in weights
+        .chunks_exact(inputs * 9)
+        .skip(row * BLOCK)
+        .take(BLOCK)
+        .enumerate()
+    {
+        for (c, g) in weights.chunks_exact(9).skip(col * BLOCK).take(BLOCK).enumerate() {
+            for (block, value) in blocks.iter_mut().zip(winograd::filter(g)) {
+                block[c * BLOCK + k] = value;
+            }
+        }
+    }
+    for (plane, block) in blocks.iter().enumerate() {
+        filter.set_block(plane, row, col, block);
+    }
+}
+
+fn split(weights: &[f32], outputs: usize, inputs: usize) -> Filter {
+    let mut plain = SplitMatrices::zeros(PLANES, outputs, inputs, Parts::Three);
+    let mut transposed = SplitMatrices::zeros(PLANES, inputs, outputs, Parts::Two);
+    for (k, weights) in weights.chunks_exact(inputs * 9).enumerate() {
+        for (c, g) in weights.chunks_exact(9).enumerate() {
+            for (plane, value) in winograd::filter(g).into_iter().enumerate() {
+                plain.set(plane, k, c, value);
+                transposed.set(winograd::turned(plane), c, k, value);
+            }
+        }
+    }
+    Filter::Split { plain, transposed }
+}

@@ -1,0 +1,163 @@
+//! How the work of a pass is cut.
+
+use super::Size;
+use super::amx::{DEPTH, EDGE, Parts};
+use super::blocks::{Grid, Strip, even_parts, panels};
+use super::filter::Filter;
+use super::product::{BLOCK, Orientation};
+use super::simd::Isa;
+use super::winograd::{PLANES, POINTS, TILE};
+use std::ops::Range;
+
+/// How the work of a pass is cut, and the sizes of a task's scratch memory, all in values.
+///
+/// No cut changes an output's terms or their order, so results do not depend on it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan {
+    grid: Grid,
+    pub lanes: usize,
+    /// Most vectors of a panel.
+    pub panel: usize,
+    pub depth: usize,
+    outputs: usize,
+    /// Vectors of tiles in a block.
+    pub vectors: usize,
+    /// Tiles in a task, some blocks.
+    tiles: usize,
+    /// Output channels in a task.
+    part: usize,
+    /// Output channels that are in the making at the same time.
+    pub chunk: usize,
+    /// Distance of rows in the staged input.
+    pub stage_stride: usize,
+    /// For the matrix unit: two channels at a time are transformed and cut into so many parts.
+    pub parts: Option<Parts>,
+    /// Distance of planes in the transformed input.
+    pub plane_stride: usize,
+    /// Distance of planes in what was cut into parts.
+    pub cut_stride: usize,
+}
+
+/// Most vectors of tiles in a block.
+pub(super) const MOST_VECTORS: usize = 8;
+/// Tasks that are enough to keep threads busy.
+const TASKS: usize = 32;
+
+impl Plan {
+    pub(super) fn new(
+        size: Size,
+        filter: &Filter,
+        orientation: Orientation,
+        isa: Isa,
+        threads: usize,
+    ) -> Self {
+        let (depth, outputs) = (filter.depth(orientation), filter.outputs(orientation));
+        let parts = filter.parts(orientation);
+        let lanes = isa.lanes();
+        // With AVX-512, the transformed input and the products of a block take 147 KB each for
+        // 64 channels: as many channels of products as leave the rest of a cache of 2 MB to the
+        // input, or to one plane of it if it is too long.
+        let (most, chunk) = match (isa, depth) {
+            (Isa::Avx512, 0..256) => (4, 64),
+            (Isa::Avx512, _) => (4, 128),
+            // With AMX, the caches are what products wait for; measured at 512 pixels.
+            (Isa::Amx, 0..128) => (2, 64),
+            (Isa::Amx, _) => (MOST_VECTORS, 256),
+            (Isa::Avx2, _) => (4, 64),
+            (Isa::Neon | Isa::Portable, _) => (6, 64),
+        };
+        let grid = Grid::new(size, most * lanes, lanes);
+        let strip = grid.strip(0).tiles();
+        let (edge, rows) = parts.map_or((1, BLOCK), |_| (2, EDGE));
+        let vectors = even_parts(strip.div_ceil(lanes), most).next_multiple_of(edge);
+        let blocks = strip.div_ceil(vectors * lanes);
+        let blocks_in_task = (blocks * grid.strips() / TASKS).clamp(1, blocks);
+        let tasks = blocks.div_ceil(blocks_in_task) * grid.strips();
+        let part = outputs
+            .div_ceil(even_tasks(tasks, outputs, threads))
+            .next_multiple_of(rows);
+        let (plane_stride, cut_stride) = match parts {
+            None => (
+                (vectors * depth + panels(vectors, isa.panel()).count()) * lanes,
+                0,
+            ),
+            // A cache line more, so that planes do not fall on the same places in the cache.
+            Some(parts) => (
+                2 * (vectors + 1) * lanes,
+                vectors / 2 * depth.div_ceil(DEPTH) * parts.step() + lanes,
+            ),
+        };
+        Self {
+            grid,
+            lanes,
+            panel: isa.panel(),
+            depth,
+            outputs,
+            vectors,
+            tiles: blocks_in_task * vectors * lanes,
+            part,
+            chunk: part.min(chunk),
+            stage_stride: (vectors + 2) * TILE * lanes,
+            parts,
+            plane_stride,
+            cut_stride,
+        }
+    }
+
+    /// Tiles of a block.
+    pub(super) fn block(&self) -> usize {
+        self.vectors * self.lanes
+    }
+
+    /// Tasks along a strip.
+    fn strip_tasks(&self) -> usize {
+        self.grid.strip(0).tiles().div_ceil(self.tiles)
+    }
+
+    pub(super) fn tasks(&self) -> usize {
+        self.strip_tasks() * self.grid.strips() * self.outputs.div_ceil(self.part)
+    }
+
+    /// The strip, its tiles and the output channels of a task.
+    pub(super) fn task(&self, task: usize) -> (Strip, Range<usize>, Range<usize>) {
+        let (along, task) = (task % self.strip_tasks(), task / self.strip_tasks());
+        let (strip, part) = (task % self.grid.strips(), task / self.grid.strips());
+        let strip = self.grid.strip(strip);
+        let cut =
+            |part: usize, index: usize, end: usize| (index * part).min(end)..((index + 1) * part).min(end);
+        (
+            strip,
+            cut(self.tiles, along, strip.tiles()),
+            cut(self.part, part, self.outputs),
+        )
+    }
+
+    /// Two stages: while one is transformed, the next one is filled.
+    pub(super) fn stage_len(&self) -> usize {
+        2 * POINTS * self.stage_stride
+    }
+
+    pub(super) fn transformed_len(&self) -> usize {
+        PLANES * self.plane_stride
+    }
+
+    pub(super) fn cut_len(&self) -> usize {
+        PLANES * self.cut_stride
+    }
+
+    pub(super) fn scratch(&self) -> usize {
+        let products = self.chunk * self.vectors * PLANES * self.lanes;
+        self.stage_len() + self.transformed_len() + self.cut_len() + products + self.lanes
+    }
+}
+
+/// In how many parts to cut the output channels so that all threads have the same work; each part
+/// transforms the input anew.
+fn even_tasks(tasks: usize, outputs: usize, threads: usize) -> usize {
+    let most = outputs.div_ceil(64);
+    let even = |&parts: &usize| {
+        let tasks = tasks * parts;
+        tasks.div_ceil(threads) * threads * 8 <= tasks * 9
+    };
+    (1..most).find(even).unwrap_or(most)
+}
