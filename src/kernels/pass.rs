@@ -36,6 +36,9 @@ impl<I: Source, O: Sink> Pass<'_, I, O> {
         );
         exec.parallel.par_for(plan.tasks(), &|task| {
             let mut scratch = exec.workspace.take(plan.scratch());
+            // The transforms also read what lies behind a run; numbers below the normal ones, of which old bits may
+            // be some, would make them several times slower.
+            scratch[..plan.read_behind_runs()].fill(0.0);
             let scratch = scratch.as_mut_ptr();
             let (strip, tiles, outputs) = plan.task(task);
             for start in tiles.clone().step_by(plan.block()) {

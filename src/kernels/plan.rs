@@ -141,6 +141,12 @@ impl Plan {
         PLANES * self.plane_stride
     }
 
+    /// Values at the start of the scratch memory that are read before they are written, to no effect: the stages and,
+    /// for the matrix unit, the transformed pair of channels.
+    pub(super) fn read_behind_runs(&self) -> usize {
+        self.stage_len() + self.parts.map_or(0, |_| self.transformed_len())
+    }
+
     pub(super) fn cut_len(&self) -> usize {
         PLANES * self.cut_stride
     }
