@@ -465,7 +465,8 @@ fn the_best_point_is_returned_when_the_last_one_is_worse() {
 #[test]
 fn the_path_does_not_depend_on_the_scale_of_the_loss() {
     let start: Vec<f32> = (0..1000).map(|i| (i % 7) as f32 * 20.0).collect();
-    for options in [options(25), adam(25)] {
+    // L-BFGS rounds its pairs to 16 bits, and its path amplifies that.
+    for (options, off) in [(options(25), 0.3), (adam(25), 2e-3)] {
         let path = |scale: f64| {
             let objective = Fake::new(&["q"], move |_, x, g| Ok(vec![quadratic(scale, x, g)]));
             run(objective, start.clone(), &options).unwrap()
@@ -476,7 +477,7 @@ fn the_path_does_not_depend_on_the_scale_of_the_loss() {
             assert_eq!(scaled.evaluations, plain.evaluations);
             for (a, b) in scaled.image.iter().zip(&plain.image) {
                 assert!(
-                    (a - b).abs() < 2e-3,
+                    (a - b).abs() < off,
                     "{scale}, {:?}: {a} instead of {b}",
                     options.method
                 );

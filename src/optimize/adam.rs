@@ -4,8 +4,9 @@
 
 use super::Steps;
 use super::kernels::{self, AdamStep};
+use super::numbers::CHUNK;
 use super::options::AdamOptions;
-use super::vector::{CHUNK, Vector};
+use super::vector::Vector;
 use crate::objective::{Halt, Objective, Point};
 
 /// A run of Adam from one point.
@@ -59,9 +60,8 @@ impl Adam {
                     .zip(moments)
                     .map(move |task| (task, bounds))
             });
-        space.sum(tasks, |((((new, old), gradient), (mean, variance)), bounds)| {
+        space.map(tasks, |((((new, old), gradient), (mean, variance)), bounds)| {
             kernels::adam(&step, bounds, gradient, mean, variance, old, new);
-            0.0
         });
         Vector::new(&space, new)
     }

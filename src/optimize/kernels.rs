@@ -1,12 +1,17 @@
 //! The inner loops, on one chunk each. They are written so that the compiler makes vector code of them, for several
 //! instruction sets. A product is never fused with a sum, so that all of them give the same bytes.
 
+use std::array;
+
 use multiversion::multiversion;
 
 use super::options::AdamOptions;
 
 /// Partial sums that run side by side. Their number is fixed: it is part of the order of summation.
 const LANES: usize = 16;
+
+/// Rounded vectors that are read side by side: a core waits less for memory that way, up to half as long.
+pub(super) const STREAMS: usize = 4;
 
 /// `a . b`, every product and every sum in f64.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
@@ -35,21 +40,83 @@ pub(super) fn add_scaled(target: &mut [f32], factor: f32, other: &[f32]) {
     }
 }
 
-/// `target += factor * other`, and the new `target . with`: one pass over memory for both.
+/// `a . b` for several `b` of 16 bits, every product and every sum in f64. All have the length of `a`.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
-pub(super) fn add_scaled_dot(target: &mut [f32], factor: f32, other: &[f32], with: &[f32]) -> f64 {
-    let (target, target_rest) = target.as_chunks_mut::<LANES>();
-    let (other, other_rest) = other.as_chunks::<LANES>();
-    let (with, with_rest) = with.as_chunks::<LANES>();
-    let mut sums = [0.0; LANES];
-    for ((target, other), with) in target.iter_mut().zip(other).zip(with) {
+pub(super) fn dots_mixed(a: &[f32], others: [&[i16]; STREAMS]) -> [f64; STREAMS] {
+    let (a, a_rest) = a.as_chunks::<LANES>();
+    let rest = others.map(|b| &b[LANES * a.len()..]);
+    let others = others.map(|b| &b.as_chunks::<LANES>().0[..a.len()]);
+    let mut sums = [[0.0; LANES]; STREAMS];
+    for (i, a) in a.iter().enumerate() {
         for lane in 0..LANES {
-            target[lane] += factor * other[lane];
-            sums[lane] += f64::from(target[lane]) * f64::from(with[lane]);
+            for n in 0..STREAMS {
+                sums[n][lane] += f64::from(a[lane]) * f64::from(others[n][i][lane]);
+            }
         }
     }
-    add_scaled(target_rest, factor, other_rest);
-    sums.iter().sum::<f64>() + dot(target_rest, with_rest)
+    let rest = rest.map(|b| {
+        let products = a_rest.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b));
+        products.sum::<f64>()
+    });
+    let sums = sums.map(|lanes| lanes.iter().sum::<f64>());
+    array::from_fn(|n| sums[n] + rest[n])
+}
+
+/// `a . b` for several `b`, all of 16 bits, exactly. All have the length of `a`.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
+pub(super) fn dots_rounded(a: &[i16], others: [&[i16]; STREAMS]) -> [i64; STREAMS] {
+    let product = |a: i16, b: i16| i64::from(i32::from(a) * i32::from(b));
+    let (a, a_rest) = a.as_chunks::<LANES>();
+    let rest = others.map(|b| &b[LANES * a.len()..]);
+    let others = others.map(|b| &b.as_chunks::<LANES>().0[..a.len()]);
+    let mut sums = [[0; LANES]; STREAMS];
+    for (i, a) in a.iter().enumerate() {
+        for n in 0..STREAMS {
+            for lane in 0..LANES {
+                sums[n][lane] += product(a[lane], others[n][i][lane]);
+            }
+        }
+    }
+    let rest = rest.map(|b| a_rest.iter().zip(b).map(|(&a, &b)| product(a, b)).sum::<i64>());
+    let sums = sums.map(|lanes| lanes.iter().sum::<i64>());
+    array::from_fn(|n| sums[n] + rest[n])
+}
+
+/// `target += factor * other` for several `other` of 16 bits, one after the other. All have the length of `target`.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
+pub(super) fn add_scaled_rounded(target: &mut [f32], factors: [f32; STREAMS], others: [&[i16]; STREAMS]) {
+    let others = others.map(|other| &other[..target.len()]);
+    for (i, target) in target.iter_mut().enumerate() {
+        for n in 0..STREAMS {
+            *target += factors[n] * f32::from(others[n][i]);
+        }
+    }
+}
+
+/// Writes `(a - factor * b) / step`, rounded, and returns the step: the largest magnitude over [`i16::MAX`].
+///
+/// Where a difference is not finite, neither is the step.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
+pub(super) fn round_difference(rounded: &mut [i16], a: &[f32], factor: f32, b: &[f32]) -> f32 {
+    /// Added to a number of up to 22 bits, it leaves its nearest integer in the lowest bits.
+    const INTEGER: f32 = 1.5 * (1 << 23) as f32;
+    // The bits of magnitudes are ordered as the magnitudes are, infinity and NaN last.
+    let largest = a
+        .iter()
+        .zip(b)
+        .map(|(a, b)| (a - factor * b).abs().to_bits())
+        .fold(0, u32::max);
+    let step = f32::from_bits(largest) / f32::from(i16::MAX);
+    // Differences too small for an inverse are none.
+    let (step, inverse) = if step < f32::MIN_POSITIVE {
+        (0.0, 0.0)
+    } else {
+        (step, 1.0 / step)
+    };
+    for ((rounded, a), b) in rounded.iter_mut().zip(a).zip(b) {
+        *rounded = ((a - factor * b) * inverse + INTEGER).to_bits() as i16;
+    }
+    step
 }
 
 /// The numbers of one step of Adam.

@@ -1,252 +1,102 @@
-//! The optimiser's vectors: pictures and gradients with fused, parallel, deterministic arithmetic.
+//! The optimiser's vectors: pictures, gradients and all that L-BFGS makes of them, as sums not yet evaluated.
 //!
-//! L-BFGS spends its time in `q = q - alpha * y` followed by `s . q`, twice for every pair of its history.
-//! A [`Vector`] therefore holds `a * x + b * y` unevaluated, and evaluates it in the pass that first reads it:
-//! the sum and the product are one sweep over memory, in place where nobody else holds the buffer. A clone, a
-//! multiple and a sum cost nothing. Buffers that are no longer needed are used again.
+//! L-BFGS would spend its time in `q = q - alpha * y` followed by `s . q`, twice for every pair of its history. But
+//! `q` is a sum of multiples of one gradient and the pairs, so that `s . q` is a sum of multiples of products of
+//! those, and they do not change: W. Chen, Z. Wang and J. Zhou, "Large-scale L-BFGS using MapReduce", NIPS 2014. A
+//! [`Vector`] therefore is such a sum, [`Buffer::dot`] remembers the products, and the numbers are computed where
+//! the objective asks for them: once an iteration, for the next point. Clones, multiples and sums cost nothing, and
+//! memory is read three times an iteration: for the point, for the products of its gradient, for those of its pair.
 //!
-//! Products accumulate in f64, chunk by chunk in a fixed order, so that a result does not depend on how many
-//! threads computed it.
+//! The pairs are in 16 bits, half the memory and half the time. They are known by how L-BFGS makes them: a
+//! difference of two whole buffers is that of two points or of two gradients. What it subtracts from its direction
+//! is a multiple of a pair, and its line search adds.
 
 use std::cell::RefCell;
 use std::ops::Deref;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 use argmin_math::{
     ArgminAdd, ArgminDot, ArgminL1Norm, ArgminL2Norm, ArgminMinMax, ArgminMul, ArgminScaledAdd, ArgminSignum,
     ArgminSub, ArgminZeroLike,
 };
-use rayon::prelude::*;
-use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
-use super::kernels;
-
-/// Floats that one task works on: small enough for the first cache, large enough to hide what a task costs.
-pub(super) const CHUNK: usize = 8192;
-
-/// What all vectors of one optimisation share: their length, the threads, the buffers to use again.
-#[derive(Debug)]
-pub(crate) struct Space {
-    len: usize,
-    /// None where a single thread does all the work: then it is the caller's.
-    threads: Option<ThreadPool>,
-    free: RefCell<Vec<Vec<f32>>>,
-}
-
-impl Space {
-    /// A space of `len` dimensions whose operations run on `threads` threads of its own (on the caller's if 1).
-    pub(crate) fn new(len: usize, threads: usize) -> Result<Rc<Self>, ThreadPoolBuildError> {
-        let threads = match threads {
-            0 | 1 => None,
-            n => Some(ThreadPoolBuilder::new().num_threads(n).build()?),
-        };
-        Ok(Rc::new(Self {
-            len,
-            threads,
-            free: RefCell::default(),
-        }))
-    }
-
-    /// A buffer with whatever its last user left in it.
-    pub(crate) fn buffer(&self) -> Vec<f32> {
-        self.free
-            .borrow_mut()
-            .pop()
-            .unwrap_or_else(|| vec![0.0; self.len])
-    }
-
-    /// How many buffers there are once none is on loan.
-    #[cfg(test)]
-    pub(crate) fn allocated(&self) -> usize {
-        self.free.borrow().len()
-    }
-
-    /// Runs `kernel` on every task, in parallel, and adds up what it returns in the order of the tasks.
-    pub(crate) fn sum<T: Send>(
-        &self,
-        tasks: impl Iterator<Item = T>,
-        kernel: impl Fn(T) -> f64 + Sync + Send,
-    ) -> f64 {
-        let Some(threads) = &self.threads else {
-            return tasks.map(kernel).sum();
-        };
-        let tasks: Vec<T> = tasks.collect();
-        let sums: Vec<f64> = threads.install(|| tasks.into_par_iter().map(kernel).collect());
-        sums.into_iter().sum()
-    }
-
-    fn dot(&self, a: &[f32], b: &[f32]) -> f64 {
-        self.sum(a.chunks(CHUNK).zip(b.chunks(CHUNK)), |(a, b)| kernels::dot(a, b))
-    }
-
-    /// `target += factor * other`; returns `target . with` where it is asked for, 0 otherwise.
-    fn add_scaled(&self, target: &mut [f32], factor: f32, other: &[f32], with: Option<&[f32]>) -> f64 {
-        let sums = target.chunks_mut(CHUNK).zip(other.chunks(CHUNK));
-        match with {
-            Some(with) => self.sum(sums.zip(with.chunks(CHUNK)), |((target, other), with)| {
-                kernels::add_scaled_dot(target, factor, other, with)
-            }),
-            None => self.sum(sums, |(target, other)| {
-                kernels::add_scaled(target, factor, other);
-                0.0
-            }),
-        }
-    }
-}
-
-/// The numbers of one vector, on loan from the space.
-#[derive(Debug)]
-struct Buffer {
-    space: Rc<Space>,
-    data: Vec<f32>,
-    /// The product with one other buffer, for as long as that lives unchanged. L-BFGS asks for `y . s` of every
-    /// pair in every iteration, and the pairs do not change.
-    product: RefCell<Option<(Weak<Buffer>, f64)>>,
-}
-
-impl Buffer {
-    fn new(space: Rc<Space>, data: Vec<f32>) -> Self {
-        Self {
-            space,
-            data,
-            product: RefCell::default(),
-        }
-    }
-
-    /// The buffer to write to: a copy if someone else holds it too.
-    ///
-    /// No product is remembered of it any more, neither here nor, since weak references end too, by its partners.
-    fn make_mut(this: &mut Rc<Self>) -> &mut Self {
-        let buffer = Rc::make_mut(this);
-        buffer.product.take();
-        buffer
-    }
-
-    fn scale(this: &mut Rc<Self>, factor: f64) {
-        let factor = factor as f32;
-        Self::make_mut(this)
-            .data
-            .iter_mut()
-            .for_each(|value| *value *= factor);
-    }
-
-    /// Adds `factor * other`; returns the new product with `with`, or 0 if there is none.
-    fn add_scaled(this: &mut Rc<Self>, factor: f64, other: &Self, with: Option<&Self>) -> f64 {
-        let this = Self::make_mut(this);
-        let with = with.map(|with| &with.data[..]);
-        this.space
-            .add_scaled(&mut this.data, factor as f32, &other.data, with)
-    }
-
-    /// The product with `other`, remembered if it is the first.
-    fn dot(self: &Rc<Self>, other: &Rc<Self>) -> f64 {
-        let mut remembered = self.product.borrow_mut();
-        let partner = remembered
-            .as_ref()
-            .and_then(|(partner, product)| Some((partner.upgrade()?, *product)));
-        match partner {
-            Some((partner, product)) if Rc::ptr_eq(&partner, other) => product,
-            partner => {
-                let product = self.space.dot(&self.data, &other.data);
-                if partner.is_none() && !Rc::ptr_eq(self, other) {
-                    *remembered = Some((Rc::downgrade(other), product));
-                }
-                product
-            }
-        }
-    }
-}
-
-impl Clone for Buffer {
-    fn clone(&self) -> Self {
-        let mut data = self.space.buffer();
-        data.copy_from_slice(&self.data);
-        Self::new(Rc::clone(&self.space), data)
-    }
-}
-
-impl Drop for Buffer {
-    fn drop(&mut self) {
-        self.space.free.borrow_mut().push(std::mem::take(&mut self.data));
-    }
-}
+use super::space::{Buffer, Space};
 
 /// `factor * buffer`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Term {
     factor: f64,
     buffer: Rc<Buffer>,
 }
 
-impl Term {
-    fn times(&self, factor: f64) -> Self {
-        Self {
-            factor: factor * self.factor,
-            buffer: Rc::clone(&self.buffer),
-        }
-    }
-}
-
-/// One term, or two that nobody has read yet.
-#[derive(Debug)]
-struct Sum {
-    first: Term,
-    second: Option<Term>,
-}
-
-impl Sum {
-    /// Makes one term of two, in the pass that multiplies the result's buffer with `with` where that is given.
-    fn settle(&mut self, with: Option<&Buffer>) -> Option<f64> {
-        let mut second = self.second.take()?;
-        let first = &mut self.first;
-        if Rc::strong_count(&first.buffer) > 1 && Rc::strong_count(&second.buffer) == 1 {
-            std::mem::swap(first, &mut second);
-        }
-        let factor = second.factor / first.factor;
-        Some(Buffer::add_scaled(
-            &mut first.buffer,
-            factor,
-            &second.buffer,
-            with,
-        ))
-    }
-}
-
-/// A point or a gradient: one number for each element of the picture.
+/// A point, a gradient or a direction: one number for each element of the picture.
 ///
 /// Clones and multiples share one sum, so that it is evaluated once for all of them.
 #[derive(Debug, Clone)]
 pub(crate) struct Vector {
     factor: f64,
-    sum: Rc<RefCell<Sum>>,
+    /// One term at least.
+    sum: Rc<RefCell<Vec<Term>>>,
 }
 
 impl Vector {
     /// Takes over `data`, whose length is that of the space.
     pub(crate) fn new(space: &Rc<Space>, data: Vec<f32>) -> Self {
-        debug_assert_eq!(space.len, data.len());
-        let buffer = Rc::new(Buffer::new(Rc::clone(space), data));
-        Self::of(Term { factor: 1.0, buffer }, None)
+        Self::of(vec![Term {
+            factor: 1.0,
+            buffer: Buffer::new(space, data),
+        }])
     }
 
-    fn of(first: Term, second: Option<Term>) -> Self {
+    fn of(terms: Vec<Term>) -> Self {
         Self {
             factor: 1.0,
-            sum: Rc::new(RefCell::new(Sum { first, second })),
+            sum: Rc::new(RefCell::new(terms)),
         }
     }
 
     pub(crate) fn space(&self) -> Rc<Space> {
-        Rc::clone(&self.sum.borrow().first.buffer.space)
+        Rc::clone(self.sum.borrow()[0].buffer.space())
     }
 
     /// The numbers themselves.
     pub(crate) fn values(&self) -> Values {
-        let Term { factor, mut buffer } = self.settled();
-        if factor != 1.0 {
-            Buffer::scale(&mut buffer, factor);
+        let (factor, values) = self.whole().unwrap_or_else(|| self.evaluate());
+        if factor == 1.0 {
+            values
+        } else {
+            Values(Buffer::sum(&self.space(), &[(factor, &values.0)]))
         }
-        Values(buffer)
+    }
+
+    /// Makes one buffer of the sum.
+    fn evaluate(&self) -> (f64, Values) {
+        let mut sum = self.sum.borrow_mut();
+        let terms: Vec<_> = sum.iter().map(|term| (term.factor, &*term.buffer)).collect();
+        let buffer = Buffer::sum(sum[0].buffer.space(), &terms);
+        *sum = vec![Term {
+            factor: 1.0,
+            buffer: Rc::clone(&buffer),
+        }];
+        (self.factor, Values(buffer))
+    }
+
+    /// A factor and the numbers it multiplies, if the sum is a single buffer that is not rounded.
+    fn whole(&self) -> Option<(f64, Values)> {
+        match &self.sum.borrow()[..] {
+            [term] if term.buffer.full().is_some() => {
+                Some((self.factor * term.factor, Values(Rc::clone(&term.buffer))))
+            }
+            _ => None,
+        }
+    }
+
+    fn terms(&self) -> Vec<Term> {
+        let times = |term: &Term| Term {
+            factor: self.factor * term.factor,
+            buffer: Rc::clone(&term.buffer),
+        };
+        self.sum.borrow().iter().map(times).collect()
     }
 
     /// Whether both are the same point because one is a clone of the other. Never true of different points.
@@ -256,27 +106,20 @@ impl Vector {
 
     /// The square root of the mean square of the elements.
     pub(crate) fn rms(&self) -> f64 {
-        let Term { factor, buffer } = self.settled();
-        factor.abs() * (buffer.dot(&buffer) / buffer.data.len() as f64).sqrt()
+        (self.dot(self) / self.space().len() as f64).sqrt()
     }
 
-    /// The vector as one term.
-    fn settled(&self) -> Term {
-        let mut sum = self.sum.borrow_mut();
-        sum.settle(None);
-        sum.first.times(self.factor)
-    }
-
-    /// `self + factor * other`, to be evaluated later.
+    /// `self + factor * other`. The terms of `self` come last: those of a point are the largest, those of a step
+    /// to it are better added up first.
     fn plus(&self, factor: f64, other: &Self) -> Self {
-        let second = other.mul(&factor);
-        if second.factor == 0.0 {
+        let other = other.mul(&factor);
+        if other.factor == 0.0 {
             return self.clone();
         }
         if self.factor == 0.0 {
-            return second;
+            return other;
         }
-        Self::of(self.settled(), Some(second.settled()))
+        Self::of([other.terms(), self.terms()].concat())
     }
 
     /// Element by element; for the operations that L-BFGS needs only with a penalty on the L1 norm.
@@ -296,7 +139,7 @@ impl Vector {
     }
 }
 
-/// A vector's numbers, shared with it.
+/// A vector's numbers, shared with it. They are never rounded ones.
 #[derive(Debug)]
 pub(crate) struct Values(Rc<Buffer>);
 
@@ -304,18 +147,19 @@ impl Deref for Values {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.0.data
+        self.0.full().unwrap_or_default()
     }
 }
 
 impl ArgminDot<Self, f64> for Vector {
     fn dot(&self, other: &Self) -> f64 {
-        let left = self.settled();
-        let mut right = other.sum.borrow_mut();
-        let product = right
-            .settle(Some(&left.buffer))
-            .unwrap_or_else(|| left.buffer.dot(&right.first.buffer));
-        left.factor * other.factor * right.first.factor * product
+        let (left, right) = (self.sum.borrow(), other.sum.borrow());
+        let products = left.iter().flat_map(|a| {
+            right
+                .iter()
+                .map(move |b| a.factor * b.factor * a.buffer.dot(&b.buffer))
+        });
+        self.factor * other.factor * products.sum::<f64>()
     }
 }
 
@@ -327,7 +171,13 @@ impl ArgminAdd<Self, Self> for Vector {
 
 impl ArgminSub<Self, Self> for Vector {
     fn sub(&self, other: &Self) -> Self {
-        self.plus(-1.0, other)
+        match (self.whole(), other.whole()) {
+            (Some((factor, a)), Some((other_factor, b))) if factor != 0.0 => {
+                let buffer = Buffer::rounded_difference(&self.space(), &a, other_factor / factor, &b);
+                Self::of(vec![Term { factor, buffer }])
+            }
+            _ => self.plus(-1.0, other),
+        }
     }
 }
 
@@ -400,6 +250,7 @@ impl ArgminL1Norm<f64> for Vector {
 
 #[cfg(test)]
 mod tests {
+    use super::super::numbers::CHUNK;
     use super::*;
 
     /// Longer than a chunk, and no multiple of anything.
@@ -410,46 +261,47 @@ mod tests {
     }
 
     fn vector(space: &Rc<Space>, seed: usize) -> Vector {
-        Vector::new(
-            space,
-            (0..LEN)
-                .map(|i| ((i * 31 + seed * 17) % 101) as f32 - 50.0)
-                .collect(),
-        )
+        let number = |i| ((i * 31 + seed * 17) % 101) as f32 - 50.0;
+        Vector::new(space, (0..LEN).map(number).collect())
     }
 
-    /// The dot product of the numbers, plainly.
-    fn plain_dot(a: &Vector, b: &Vector) -> f64 {
-        a.values()
-            .iter()
-            .zip(b.values().iter())
-            .map(|(&a, &b)| f64::from(a) * f64::from(b))
-            .sum()
+    /// The numbers in f64; the vector stays as it is.
+    fn numbers(vector: &Vector) -> Vec<f64> {
+        let values = Vector::of(vector.terms()).values();
+        values.iter().copied().map(f64::from).collect()
+    }
+
+    fn plain_dot(a: &[f64], b: &[f64]) -> f64 {
+        a.iter().zip(b).map(|(a, b)| a * b).sum()
+    }
+
+    /// `a + factor * b`.
+    fn plain_sum(a: &[f64], factor: f64, b: &[f64]) -> Vec<f64> {
+        a.iter().zip(b).map(|(a, b)| a + factor * b).collect()
+    }
+
+    fn assert_close(found: &[f64], expected: &[f64], tolerance: f64) {
+        for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
+            assert!(
+                (found - expected).abs() <= tolerance,
+                "element {i}: {found} instead of {expected}"
+            );
+        }
     }
 
     #[test]
     fn a_sum_read_by_a_product_is_the_sum_of_the_numbers() {
         let space = space();
         let (x, y, w) = (vector(&space, 1), vector(&space, 2), vector(&space, 3));
-        let sum = x.mul(&0.5).sub(&y.mul(&3.0)).mul(&-2.0);
+        let sum = x.mul(&0.5).add(&y.mul(&-3.0)).mul(&-2.0);
         let product = w.dot(&sum);
-        for (i, ((&x, &y), &sum)) in x
-            .values()
-            .iter()
-            .zip(y.values().iter())
-            .zip(sum.values().iter())
-            .enumerate()
-        {
-            assert!((sum - (6.0 * y - x)).abs() < 1e-4, "element {i}");
-        }
-        assert!(
-            (product - plain_dot(&w, &sum)).abs() < 1e-9 * product.abs(),
-            "{product}"
-        );
+        let expected = plain_sum(&numbers(&y.mul(&6.0)), -1.0, &numbers(&x));
+        assert_close(&numbers(&sum), &expected, 1e-4);
+        assert!((product - plain_dot(&numbers(&w), &expected)).abs() < 1e-9 * product.abs());
     }
 
     #[test]
-    fn a_sum_in_place_leaves_other_holders_of_the_numbers_alone() {
+    fn a_sum_leaves_its_terms_alone() {
         let space = space();
         let (x, y) = (vector(&space, 1), vector(&space, 2));
         let (kept, before) = (x.clone(), x.values().to_vec());
@@ -460,14 +312,76 @@ mod tests {
     }
 
     #[test]
-    fn a_remembered_product_is_forgotten_when_a_buffer_changes() {
+    fn a_difference_of_whole_vectors_takes_half_the_memory_and_is_off_by_half_a_step() {
         let space = space();
-        let (y, mut q) = (vector(&space, 1), vector(&space, 2));
-        for _ in 0..3 {
-            assert_eq!(y.dot(&q), q.dot(&y));
-            assert!((y.dot(&q) - plain_dot(&y, &q)).abs() < 1e-6 * plain_dot(&y, &y));
-            q = q.sub(&y.mul(&0.25));
+        let (x, y) = (vector(&space, 1).mul(&0.25), vector(&space, 2).mul(&0.25));
+        let pair = x.sub(&y);
+        let exact = plain_sum(&numbers(&x), -1.0, &numbers(&y));
+        let largest = exact
+            .iter()
+            .fold(0.0, |largest: f64, number| largest.max(number.abs()));
+        assert_close(&numbers(&pair), &exact, largest / 32767.0 * 0.501);
+        assert_ne!(numbers(&pair), exact);
+        drop((x, y, pair));
+        assert_eq!(space.allocated().1, 1);
+    }
+
+    #[test]
+    fn what_is_not_a_difference_of_whole_vectors_is_not_rounded() {
+        let space = space();
+        let pair = vector(&space, 1).sub(&vector(&space, 2));
+        let (x, gradient) = (vector(&space, 3), vector(&space, 4));
+        let rounded = numbers(&pair);
+        // The direction, and the point that a line search makes of it.
+        let direction = gradient.sub(&pair.mul(&0.3));
+        let expected = plain_sum(&numbers(&gradient), -0.3, &rounded);
+        assert_close(&numbers(&direction), &expected, 1e-5);
+        let point = x.scaled_add(&-1.0, &direction);
+        assert_close(&numbers(&point), &plain_sum(&numbers(&x), -1.0, &expected), 3e-5);
+        let along_gradient = x.scaled_add(&-1.0, &gradient);
+        assert_eq!(
+            numbers(&along_gradient),
+            plain_sum(&numbers(&x), -1.0, &numbers(&gradient))
+        );
+        drop((pair, direction, point));
+        assert_eq!(space.allocated().1, 1);
+    }
+
+    #[test]
+    fn the_direction_of_lbfgs_is_that_of_its_recursion_on_plain_numbers() {
+        let space = space();
+        let gradient = vector(&space, 1);
+        let pairs: Vec<_> = (0..7)
+            .map(|k| {
+                let s = vector(&space, 3 * k).sub(&vector(&space, 5 * k + 1));
+                let bent = s.mul(&2.0).add(&vector(&space, 7 * k).mul(&0.1));
+                let y = Vector::new(&space, bent.values().to_vec()).sub(&vector(&space, 2).mul(&0.1));
+                (s, y)
+            })
+            .collect();
+        let plain: Vec<_> = pairs.iter().map(|(s, y)| (numbers(s), numbers(y))).collect();
+
+        // Nocedal and Wright, algorithm 7.4, with an initial Hessian of 1.
+        let (mut q, mut plain_q) = (gradient.clone(), numbers(&gradient));
+        let mut alphas = Vec::new();
+        for ((s, y), (plain_s, plain_y)) in pairs.iter().zip(&plain).rev() {
+            let alpha: f64 = s.dot(&q) / y.dot(s);
+            let plain_alpha = plain_dot(plain_s, &plain_q) / plain_dot(plain_y, plain_s);
+            q = q.sub(&y.mul(&alpha));
+            plain_q = plain_sum(&plain_q, -plain_alpha, plain_y);
+            alphas.push((alpha, plain_alpha));
         }
+        for ((s, y), (plain_s, plain_y)) in pairs.iter().zip(&plain) {
+            let (alpha, plain_alpha) = alphas.pop().unwrap();
+            let beta = y.dot(&q) / y.dot(s);
+            let plain_beta = plain_dot(plain_y, &plain_q) / plain_dot(plain_y, plain_s);
+            q = q.add(&s.mul(&(alpha - beta)));
+            plain_q = plain_sum(&plain_q, plain_alpha - plain_beta, plain_s);
+        }
+        assert_ne!(numbers(&q), numbers(&gradient));
+        assert_close(&numbers(&q), &plain_q, 1e-3);
+        let slope = gradient.dot(&q);
+        assert!((slope / plain_dot(&numbers(&gradient), &plain_q) - 1.0).abs() < 1e-6);
     }
 
     #[test]
@@ -488,9 +402,10 @@ mod tests {
         let (x, y) = (vector(&space, 1), vector(&space, 2));
         for _ in 0..5 {
             x.add(&y).values();
+            x.sub(&y);
         }
         drop((x, y));
-        assert_eq!(space.allocated(), 3);
+        assert_eq!(space.allocated(), (3, 1));
     }
 
     #[test]
