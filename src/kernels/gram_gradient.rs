@@ -199,7 +199,7 @@ impl Times<'_> {
                 let operands = Operands {
                     left,
                     right,
-                    steps: matrix.cols().div_ceil(DEPTH),
+                    steps: matrix.steps(),
                     out: products[edge * EDGE..].as_mut_ptr(),
                     row_stride: self.part + GAP,
                     square_stride: SIDE,

@@ -287,7 +287,7 @@ impl<I: Source, O: Sink> Block<'_, Pass<'_, I, O>> {
 
     /// As above, by the matrix unit.
     unsafe fn multiply_parts(&self, filter: &SplitMatrices, chunk: Range<usize>) {
-        let (lanes, steps, step) = (self.plan.lanes, self.steps(), filter.parts().step());
+        let (lanes, steps, step) = (self.plan.lanes, filter.steps(), filter.parts().step());
         let square_stride = PLANES * lanes;
         let row_stride = self.vectors() * square_stride;
         let edges = self.vectors() / 2;

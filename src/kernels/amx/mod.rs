@@ -141,9 +141,14 @@ impl SplitMatrices {
         self.data[self.place(plane, row)..].as_ptr()
     }
 
+    /// [`Operands::steps`] of a product with it.
+    pub(super) fn steps(&self) -> usize {
+        self.cols.div_ceil(DEPTH)
+    }
+
     /// Values of f32 that [`EDGE`] rows have room for.
     pub(super) fn panel_len(&self) -> usize {
-        self.cols.div_ceil(DEPTH) * self.parts.step()
+        self.steps() * self.parts.step()
     }
 
     /// Where the [`EDGE`] rows begin that `row` is one of.

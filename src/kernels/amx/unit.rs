@@ -95,21 +95,25 @@ impl Unit {
 /// Assembly that loads both squares of a part: of the left matrix to registers 4 and 5, of the right one to 6 and 7.
 macro_rules! load {
     (left, $part:literal) => {
-        concat!(
-            "tileloadd tmm4, [{left} + {line} + 2048 * ",
-            $part,
-            "]\n",
-            "tileloadd tmm5, [{left} + {line} + 2048 * ",
-            $part,
-            " + 1024]",
-        )
+        load!("left", 4, 5, $part)
     };
     (right, $part:literal) => {
+        load!("right", 6, 7, $part)
+    };
+    ($matrix:literal, $first:literal, $second:literal, $part:literal) => {
         concat!(
-            "tileloadd tmm6, [{right} + {line} + 2048 * ",
+            "tileloadd tmm",
+            $first,
+            ", [{",
+            $matrix,
+            "} + {line} + 2048 * ",
             $part,
             "]\n",
-            "tileloadd tmm7, [{right} + {line} + 2048 * ",
+            "tileloadd tmm",
+            $second,
+            ", [{",
+            $matrix,
+            "} + {line} + 2048 * ",
             $part,
             " + 1024]",
         )
