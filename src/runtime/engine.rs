@@ -323,7 +323,11 @@ impl Engine {
         let provided = match &self.target {
             // One block planned for all tensors took 1264 MB at 512x512; taken as they come, 824 MB.
             Target::Known(provider) if provider.is_cpu() => {
-                return Ok(builder.with_memory_pattern(false).map_err(ort::Error::from)?);
+                return Ok(builder
+                    .with_memory_pattern(false)
+                    .map_err(ort::Error::from)?
+                    .with_env_allocators()
+                    .map_err(ort::Error::from)?);
             }
             Target::Known(provider) => {
                 builder.with_execution_providers(self.registrations(provider, purpose)?)

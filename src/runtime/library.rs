@@ -12,7 +12,7 @@ use ort::logging::LogLevel;
 
 use super::locate::{in_repository, program_folder};
 use super::provider::{CPU, Choice, PROVIDERS, Provider};
-use super::{RuntimeError, preload};
+use super::{RuntimeError, arena, preload};
 
 /// The oldest ONNX Runtime that has the interface (`api-24` of `ort`) that the program was built for.
 pub const MINIMUM_VERSION: &str = "1.24";
@@ -224,6 +224,7 @@ pub(super) fn start(path: &Path, found_by: FoundBy) -> Result<(Environment, Stri
         .map_err(failed)?;
     // Its warnings would run through the progress bar; its errors come back as errors.
     environment.set_log_level(LogLevel::Fatal);
+    arena::share(&environment).map_err(failed)?;
     Ok((environment, version(path).unwrap_or_else(|| "unknown".to_owned())))
 }
 

@@ -4,6 +4,7 @@
 //! names one of them, or none, and its options; [`Engine::start`] brings it up, or says in one sentence what is
 //! missing. All sessions are built from the engine.
 
+mod arena;
 mod cache;
 mod engine;
 mod library;
