@@ -90,11 +90,11 @@ pub struct Options {
     pub seed: Option<u64>,
     /// The optimiser (default L-BFGS).
     pub optimizer: Option<Optimizer>,
-    /// Its iterations at every scale (default 300, or 500 when `scales` says 1).
+    /// Its iterations at the finest scale; coarser ones have half of them (default 500).
     pub iterations: Option<u64>,
     /// The scales that are painted from coarse to fine (default the preset's; 1 for a start from a file).
     pub scales: Option<Scales>,
-    /// Pairs that L-BFGS remembers, 1 to 1000 (default 20); each takes 12 bytes a pixel.
+    /// Pairs that L-BFGS remembers, 1 to 1000 (default 40); each takes 12 bytes a pixel.
     pub history: Option<usize>,
     /// How far a step of Adam moves a pixel, in grey levels: more than 0, at most 255 (default 5).
     pub learning_rate: Option<f64>,
@@ -251,10 +251,9 @@ impl Options {
 
     /// The size and the iterations of the finest scale; a list of scales says both by itself.
     fn finest(&self, scales: &Scales) -> Result<(u32, u64), ConfigError> {
-        let iterations = if *scales == Scales::Count(1) { 500 } else { 300 };
         let (size, iterations) = scales
             .finest()
-            .map_or((512, iterations), |scale| (scale.size, scale.iterations));
+            .map_or((512, 500), |scale| (scale.size, scale.iterations));
         let chosen = (self.size.unwrap_or(size), self.iterations.unwrap_or(iterations));
         if scales.finest().is_some() && chosen != (size, iterations) {
             return Err(ConfigError {

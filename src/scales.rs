@@ -43,7 +43,8 @@ pub enum Scales {
 }
 
 impl Scales {
-    /// The scales from coarse to fine, the last one of `size` pixels; a list is taken as it is.
+    /// The scales from coarse to fine, the last one of `size` pixels with all `iterations`, the others with half of
+    /// them; a list is taken as it is.
     ///
     /// `sees` says whether the network takes the pictures when the painted one has a given size.
     pub fn schedule(&self, size: u32, iterations: u64, sees: impl Fn(u32) -> bool) -> Vec<Scale> {
@@ -58,7 +59,15 @@ impl Scales {
                 .collect(),
         };
         sizes.reverse();
-        sizes.into_iter().map(|size| Scale { size, iterations }).collect()
+        let iterations_at = |scale| match scale == size {
+            true => iterations,
+            false => iterations.div_ceil(2),
+        };
+        let scale = |size| Scale {
+            size,
+            iterations: iterations_at(size),
+        };
+        sizes.into_iter().map(scale).collect()
     }
 }
 
@@ -160,11 +169,11 @@ mod tests {
 
     fn sizes(text: &str, size: u32, sees: impl Fn(u32) -> bool) -> Vec<u32> {
         let scales: Scales = text.parse().unwrap();
-        let schedule = scales.schedule(size, 300, sees);
-        assert!(
-            schedule.iter().all(|scale| scale.iterations == 300),
-            "{schedule:?}"
-        );
+        let schedule = scales.schedule(size, 301, sees);
+        for scale in &schedule {
+            let iterations = if scale.size == size { 301 } else { 151 };
+            assert_eq!(scale.iterations, iterations, "{schedule:?}");
+        }
         schedule.iter().map(|scale| scale.size).collect()
     }
 

@@ -119,8 +119,8 @@ pub struct Stylize {
 
     /// Paint from coarse to fine: auto, a number of scales, or SIZE:ITERATIONS,… [default: auto]
     ///
-    /// auto: from --size halves of it, down to no less than 192 pixels, each with all --iterations. A number, 1 to 16: so
-    /// many. A list such as 256:200,512:100 says the sizes from coarse to fine, and the iterations of each. A coarse
+    /// auto: from --size halves of it, down to no less than 192 pixels, each with half of --iterations. A number, 1 to 16:
+    /// so many. A list such as 256:200,512:100 says the sizes from coarse to fine, and the iterations of each. A coarse
     /// evaluation costs a quarter of the next finer one, and lays out larger shapes; below some 192 pixels they take the
     /// place of the photo's. The style picture shrinks with the painted one, and the content weighs more: 16 times as
     /// much at half the size. Presets book and neural-style, and a start
@@ -149,18 +149,18 @@ pub struct Stylize {
 
     /// What moves the pixels: lbfgs or adam [default: lbfgs]
     ///
-    /// lbfgs reaches a lower loss in the same time. adam takes 84 bytes a pixel where lbfgs takes some 550, and keeps
+    /// lbfgs reaches a lower loss in the same time. adam takes 84 bytes a pixel where lbfgs takes some 560, and keeps
     /// every pixel displayable, so that nothing is clipped at the end.
     #[arg(long, value_name = "NAME", help_heading = "Optimiser", hide_short_help = true)]
     pub optimizer: Option<Optimizer>,
 
-    /// Iterations at every scale: 0 or more [default: 300]
+    /// Iterations at the finest scale: 0 or more [default: 500]
     ///
-    /// Each takes about one evaluation. With --scales 1 the default is 500.
+    /// Each takes about one evaluation. Coarser scales have half as many.
     #[arg(long, value_name = "N", value_parser = whole::<u64>(0, 1_000_000), help_heading = "Optimiser")]
     pub iterations: Option<u64>,
 
-    /// Steps that L-BFGS remembers, 1 to 1000; each takes 12 bytes a pixel [default: 20]
+    /// Steps that L-BFGS remembers, 1 to 1000; each takes 12 bytes a pixel [default: 40]
     #[arg(long, value_name = "PAIRS", value_parser = whole::<usize>(1, 1000), help_heading = "Optimiser", hide_short_help = true)]
     pub history: Option<usize>,
 
