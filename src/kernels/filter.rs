@@ -1,6 +1,6 @@
 //! The transformed filters of a layer, laid out for the products of an instruction set.
 
-use super::amx::{Parts, SplitMatrices};
+use super::amx::{DEPTH, Parts, SplitMatrices};
 use super::product::{BLOCK, BLOCK_LEN, Orientation, Packed};
 use super::simd::Isa;
 use super::winograd::{self, PLANES};
@@ -22,7 +22,8 @@ impl Filter {
     /// Transforms `weights`, `f32[outputs, inputs, 3, 3]`.
     pub(super) fn new(weights: &[f32], outputs: usize, inputs: usize, isa: Isa) -> Self {
         match isa {
-            Isa::Amx => split(weights, outputs, inputs),
+            // With fewer inputs, the unit would mostly multiply zeros.
+            Isa::Amx if inputs >= DEPTH => split(weights, outputs, inputs),
             _ => Self::Packed(packed(weights, outputs, inputs)),
         }
     }

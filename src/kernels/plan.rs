@@ -57,14 +57,14 @@ impl Plan {
         // With AVX-512, the transformed input and the products of a block take 147 KB each for
         // 64 channels: as many channels of products as leave the rest of a cache of 2 MB to the
         // input, or to one plane of it if it is too long.
-        let (most, chunk) = match (isa, depth) {
-            (Isa::Avx512, 0..256) => (4, 64),
-            (Isa::Avx512, _) => (4, 128),
+        let (most, chunk) = match (isa, parts, depth) {
+            (Isa::Avx512 | Isa::Amx, None, 0..256) => (4, 64),
+            (Isa::Avx512 | Isa::Amx, None, _) => (4, 128),
             // With AMX, the caches are what products wait for; measured at 512 pixels.
-            (Isa::Amx, 0..128) => (2, 64),
-            (Isa::Amx, _) => (MOST_VECTORS, 256),
-            (Isa::Avx2, _) => (4, 64),
-            (Isa::Neon | Isa::Portable, _) => (6, 64),
+            (_, Some(_), 0..128) => (2, 64),
+            (_, Some(_), _) => (MOST_VECTORS, 256),
+            (Isa::Avx2, None, _) => (4, 64),
+            (Isa::Neon | Isa::Portable, None, _) => (6, 64),
         };
         let grid = Grid::new(size, most * lanes, lanes);
         let strip = grid.strip(0).tiles();
