@@ -278,7 +278,9 @@ impl Stylizer {
         let content = first.finish.content();
         let style = self.colored(style.clone(), content);
         let start = self.settings.init.tensor(content, &style, self.settings.seed)?;
-        Ok(Painting::new(start.into_raw_vec_and_offset().0, first.size()))
+        let is_painting = matches!(self.settings.init, Init::File(_));
+        let start = start.into_raw_vec_and_offset().0;
+        Ok(Painting::new(start, first.size(), is_painting))
     }
 
     /// The loss of a stage; the observer is told where it runs, if that needs telling.

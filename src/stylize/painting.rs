@@ -6,7 +6,7 @@ use super::Stylized;
 use crate::finish::Finish;
 use crate::model::LossGradient;
 use crate::observe::{Observer, Relayed};
-use crate::optimize::{OptimizeError, Options, Outcome, StopReason, minimize};
+use crate::optimize::{Method, OptimizeError, Options, Outcome, StopReason, minimize, minimize_smoothly};
 use crate::picture::Picture;
 use crate::tensor::{from_values, to_tensor};
 
@@ -14,13 +14,16 @@ use crate::tensor::{from_values, to_tensor};
 pub(super) struct Painting {
     /// Width and height in pixels.
     size: (u32, u32),
+    /// Whether its large shapes are those of a painting.
+    has_shapes: bool,
     /// Iterations and evaluations of the whole run; loss, terms and the image of the last stage.
     outcome: Outcome,
 }
 
 impl Painting {
-    /// The start of a run: `image` is f32 `[1, 3, height, width]`, flattened, of this `size` (width, height).
-    pub(super) fn new(image: Vec<f32>, size: (u32, u32)) -> Painting {
+    /// The start of a run: `image` is f32 `[1, 3, height, width]`, flattened, of this `size` (width, height);
+    /// `has_shapes` says whether it is a painting already.
+    pub(super) fn new(image: Vec<f32>, size: (u32, u32), has_shapes: bool) -> Painting {
         let outcome = Outcome {
             image,
             loss: f64::INFINITY,
@@ -29,7 +32,11 @@ impl Painting {
             evaluations: 0,
             stop: StopReason::Iterations,
         };
-        Painting { size, outcome }
+        Painting {
+            size,
+            has_shapes,
+            outcome,
+        }
     }
 
     /// Goes on from here, enlarged to `size`, to a lower `loss`, whose values are in multiples of `unit`.
@@ -52,7 +59,12 @@ impl Painting {
             observer,
         };
         let start = self.image_at(size).into_owned();
-        let (outcome, result) = match minimize(loss, start, options, &mut observer) {
+        let is_lbfgs = matches!(options.method, Method::Lbfgs { .. });
+        let minimized = match is_lbfgs && !self.has_shapes {
+            true => minimize_smoothly(loss, start, size, options, &mut observer),
+            false => minimize(loss, start, options, &mut observer),
+        };
+        let (outcome, result) = match minimized {
             Ok(outcome) => (Some(outcome), Ok(())),
             Err(error) => {
                 let mut error = error.after(evaluations);
@@ -61,6 +73,7 @@ impl Painting {
         };
         if let Some(outcome) = outcome {
             self.size = size;
+            self.has_shapes = true;
             self.outcome = Outcome {
                 loss: outcome.loss * unit,
                 terms: outcome.terms.iter().map(|term| term * unit).collect(),
