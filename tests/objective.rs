@@ -192,7 +192,15 @@ fn factors_of_layers_multiply_their_terms() {
         assert!((ratio / factor - 1.0).abs() < 1e-6, "{name}: {ratio}");
     }
     let last = |trace: &Value, name| term(trace, trace["evaluations"].as_array().unwrap().len() - 1, name);
-    assert!(last(&weighted, "style/relu1_1") < 2.0 * last(&plain, "style/relu1_1"));
+    let heavy = traced(&workshop, &["--style-layer-weights", "relu1_1=1000"]);
+    let (heavy, plain) = (
+        last(&heavy, "style/relu1_1") / 1000.0,
+        last(&plain, "style/relu1_1"),
+    );
+    assert!(
+        heavy < plain,
+        "a layer that weighs more is matched better: {heavy}, {plain}"
+    );
 }
 
 #[test]
