@@ -59,13 +59,10 @@ impl Scales {
                 .collect(),
         };
         sizes.reverse();
-        let iterations_at = |scale| match scale == size {
-            true => iterations,
-            false => iterations.div_ceil(2),
-        };
-        let scale = |size| Scale {
-            size,
-            iterations: iterations_at(size),
+        let half = iterations.div_ceil(2);
+        let scale = |of| Scale {
+            size: of,
+            iterations: if of == size { iterations } else { half },
         };
         sizes.into_iter().map(scale).collect()
     }

@@ -11,7 +11,7 @@
 //!
 //! Memory, in vectors of the image's size (12 bytes a pixel): L-BFGS keeps one for each pair of its history, whose two
 //! halves are in 16 bits, and seven more (the last point, one of the line search and the best, with their gradients,
-//! and the pair that the last direction still holds). Adam keeps seven. [`minimize_smoothly`] takes 60 bytes a pixel more.
+//! and the pair that the last direction still holds). Adam keeps seven. [`minimize_smoothly`] takes 72 bytes a pixel more.
 
 mod adam;
 mod kernels;

@@ -13,13 +13,14 @@
 
 mod filter;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::ops::ControlFlow;
 
 use crate::model::{Evaluation, LossGradient, ObjectiveError};
 use crate::observe::{Event, Iterated, Observer};
 use filter::Filter;
 
+use super::kernels::dot;
 use super::{OptimizeError, Options, Outcome, minimize};
 
 /// As [`minimize`], for a picture whose large shapes are still to be found: walks in smoothed changes of it.
@@ -70,6 +71,14 @@ struct Variables {
     filter: RefCell<Filter>,
     /// `g`; unknown until there is a gradient.
     gain: Cell<Option<f32>>,
+    /// The image that was asked for last: that of an accepted point is asked for again.
+    latest: RefCell<Latest>,
+}
+
+#[derive(Default)]
+struct Latest {
+    z: Vec<f32>,
+    image: Vec<f32>,
 }
 
 impl Variables {
@@ -80,18 +89,29 @@ impl Variables {
             start,
             filter: RefCell::new(filter),
             gain: Cell::new(None),
+            latest: RefCell::default(),
         }
     }
 
     /// `start + g S z`
-    fn image(&self, z: &[f32]) -> Vec<f32> {
-        let mut image = z.to_vec();
-        self.filter.borrow_mut().apply(&mut image);
+    fn image(&self, z: &[f32]) -> Ref<'_, Vec<f32>> {
+        if self.latest.borrow().z != z {
+            self.compute(z);
+        }
+        Ref::map(self.latest.borrow(), |latest| &latest.image)
+    }
+
+    fn compute(&self, z: &[f32]) {
+        let Latest { z: of, image } = &mut *self.latest.borrow_mut();
+        for copy in [of, &mut *image] {
+            copy.clear();
+            copy.extend_from_slice(z);
+        }
+        self.filter.borrow_mut().apply(image);
         let gain = self.gain.get().unwrap_or(1.0);
         for (value, start) in image.iter_mut().zip(&self.start) {
             *value = start + gain * *value;
         }
-        image
     }
 
     /// From the gradient in terms of the image to that in terms of `z`: `g S gradient`.
@@ -106,7 +126,7 @@ impl Variables {
     fn choose_gain(&self, smoothed: &[f32]) -> f32 {
         let mut twice = smoothed.to_vec();
         self.filter.borrow_mut().apply(&mut twice);
-        let ratio = (norm(smoothed) / norm(&twice)) as f32;
+        let ratio = (dot(smoothed, smoothed) / dot(&twice, &twice)).sqrt() as f32;
         let gain = if ratio.is_finite() { ratio } else { 1.0 };
         self.gain.set(Some(gain));
         gain
@@ -114,15 +134,10 @@ impl Variables {
 
     fn translated(&self, outcome: Outcome) -> Outcome {
         Outcome {
-            image: self.image(&outcome.image),
+            image: self.image(&outcome.image).clone(),
             ..outcome
         }
     }
-}
-
-fn norm(values: &[f32]) -> f64 {
-    let squares = values.iter().map(|&value| f64::from(value).powi(2));
-    squares.sum::<f64>().sqrt()
 }
 
 /// The objective in terms of `z`.
@@ -274,7 +289,7 @@ mod tests {
             .zip(&start)
             .map(|(a, b)| a - b)
             .collect();
-        let rms = norm(&step) / (LEN as f64).sqrt();
+        let rms = (dot(&step, &step) / LEN as f64).sqrt();
         assert!((rms - 6.0).abs() < 0.01, "{rms}");
     }
 
