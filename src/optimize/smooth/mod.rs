@@ -7,7 +7,7 @@
 //!
 //! Measured on four pairs of pictures, L-BFGS with 40 pairs: at one scale of 192 pixels the loss after 200 evaluations
 //! was 9 to 25 % lower, and the loss that the pixels' own variables had led to by then was reached after 117 to 160. At
-//! 384 pixels, after 200 evaluations at half the size, it was 7 to 17 % lower after 50 at the full size and 4 to 7 %
+//! 384 pixels, after 200 evaluations at half the size, it was 7 to 18 % lower after 50 at the full size and 4 to 7 %
 //! after 200. At a second scale, large shapes are there and the filter only delays: over both, it gained 0 to 5 %. The
 //! axes of the colours, which the article decorrelates too, made it worse.
 
