@@ -327,6 +327,9 @@ impl Engine {
                     .with_memory_pattern(false)
                     .map_err(ort::Error::from)?
                     .with_env_allocators()
+                    .map_err(ort::Error::from)?
+                    // Threads that wait for more work after an evaluation would take the optimiser's time.
+                    .with_config_entry("session.force_spinning_stop", "1")
                     .map_err(ort::Error::from)?);
             }
             Target::Known(provider) => {
