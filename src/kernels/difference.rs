@@ -1,7 +1,6 @@
 //! The content term: the difference of two tensors.
 
 use super::parallel::Exec;
-use super::scratch::Output;
 use super::simd::{Isa, Job, Simd};
 
 /// Values that are summed in f32; such sums are added in f64.
@@ -16,15 +15,12 @@ pub fn mean_square_difference(a: &[f32], b: &[f32], isa: Isa, exec: Exec<'_>) ->
     assert!(a.len() == b.len() && !a.is_empty(), "lengths do not fit");
     let pieces = a.len().div_ceil(PIECE);
     let mut sums = exec.workspace.take(pieces);
-    let sums_of = Output::new(&mut sums[..pieces]);
-    exec.parallel.par_for(pieces, &|i| {
+    exec.par_chunks(&mut sums[..pieces], 1, |i, sum| {
         let range = i * PIECE..((i + 1) * PIECE).min(a.len());
-        // SAFETY: every task has its own sum.
-        let sum = unsafe { &mut *sums_of.at(i, 1) };
         isa.run(SquareDifference {
             a: &a[range.clone()],
             b: &b[range],
-            sum,
+            sum: &mut sum[0],
         });
     });
     let sum: f64 = sums[..pieces].iter().map(|&sum| f64::from(sum)).sum();
@@ -75,11 +71,8 @@ pub fn content_gradient(
     let len = f.len();
     assert!(target.len() == len && df.len() == len, "lengths do not fit");
     assert!(add.is_none_or(|add| add.len() == len), "lengths do not fit");
-    let df = Output::new(df);
-    exec.parallel.par_for(len.div_ceil(PIECE), &|i| {
-        let range = i * PIECE..((i + 1) * PIECE).min(len);
-        // SAFETY: every task has its own piece.
-        let df = unsafe { std::slice::from_raw_parts_mut(df.at(range.start, range.len()), range.len()) };
+    exec.par_chunks(df, PIECE, |i, df| {
+        let range = i * PIECE..i * PIECE + df.len();
         let add = add.map(|add| &add[range.clone()]);
         let (f, target) = (&f[range.clone()], &target[range]);
         isa.run(ContentGradient {

@@ -17,6 +17,8 @@ const PIXELS: usize = 1024;
 const TASKS: usize = 16;
 /// Rows of the register block.
 const HEIGHT: usize = 4;
+/// Rows of the Gram matrix that are finished at a time, and its columns.
+const TILE: usize = 32;
 
 /// `gram = F transpose(F) / pixels`, `f32[channels, channels]`; `f`: `f32[channels, pixels]`.
 ///
@@ -42,7 +44,9 @@ pub fn gram(f: &[f32], gram: &mut [f32], isa: Isa, exec: Exec<'_>) {
             let start = sums_of.at(place, rows * channels * 2).cast::<f64>();
             std::slice::from_raw_parts_mut(start, rows * channels)
         };
-        sums.fill(0.0);
+        for row in sums.chunks_exact_mut(channels) {
+            row[band * BAND..].fill(0.0);
+        }
         isa.run(BandSums {
             plan,
             f,
@@ -55,7 +59,7 @@ pub fn gram(f: &[f32], gram: &mut [f32], isa: Isa, exec: Exec<'_>) {
     // SAFETY: the tasks are done; a line of the buffer is aligned for f64.
     let sums =
         unsafe { std::slice::from_raw_parts(sums.as_ptr().cast::<f64>(), plan.ranges * channels * channels) };
-    plan.collect(sums, gram);
+    exec.par_chunks(gram, TILE * channels, |tile, rows| plan.collect(sums, tile, rows));
 }
 
 /// How the work is cut: it decides the order of the sums and so depends on the layer only.
@@ -98,17 +102,39 @@ impl GramPlan {
             .map(move |first| first..(first + PIXELS).min(end))
     }
 
-    /// Adds the ranges' sums, of which only the upper triangle is there.
-    fn collect(&self, sums: &[f64], gram: &mut [f32]) {
-        let channels = self.channels;
-        for i in 0..channels {
-            for j in i..channels {
-                let parts = (0..self.ranges).map(|range| sums[(range * channels + i) * channels + j]);
-                let value = (parts.sum::<f64>() / self.pixels as f64) as f32;
-                gram[i * channels + j] = value;
-                gram[j * channels + i] = value;
+    /// Adds the ranges' sums to [`TILE`] rows of the matrix, square by square.
+    ///
+    /// Only the upper triangle of the sums is there; squares below it are mirrored.
+    fn collect(&self, sums: &[f64], tile: usize, rows: &mut [f32]) {
+        let (channels, first) = (self.channels, tile * TILE);
+        for other in (0..channels).step_by(TILE) {
+            let (top, left) = (first.min(other), first.max(other));
+            for i in 0..TILE.min(channels - top) {
+                let means = self.means(sums, top + i, left);
+                let begin = if first == other { i } else { 0 };
+                for j in begin..TILE.min(channels - left) {
+                    if first <= other {
+                        rows[i * channels + other + j] = means[j];
+                    }
+                    if other <= first {
+                        rows[j * channels + other + i] = means[j];
+                    }
+                }
             }
         }
+    }
+
+    /// The ranges' sums over all pixels, in row `row` from column `col` on.
+    fn means(&self, sums: &[f64], row: usize, col: usize) -> [f32; TILE] {
+        let len = TILE.min(self.channels - col);
+        let mut totals = [0.0; TILE];
+        for range in 0..self.ranges {
+            let place = (range * self.channels + row) * self.channels + col;
+            for (total, sum) in totals.iter_mut().zip(&sums[place..place + len]) {
+                *total += sum;
+            }
+        }
+        totals.map(|total| (total / self.pixels as f64) as f32)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The gradient of a layer's features in terms of their Gram matrix.
 
-use super::amx::{self, DEPTH, EDGE, Operands, Pair, Parts, SIDE, SplitMatrices, Unit};
+use super::amx::{self, DEPTH, EDGE, Operands, Pair, Parts, QUARTERS, SIDE, SplitMatrices, Unit};
 use super::parallel::Exec;
 use super::product::{BLOCK, Orientation, Packed, Panel};
 use super::scratch::{Buffer, Output};
@@ -58,9 +58,8 @@ impl GramGradient<'_> {
             "df does not fit"
         );
         let pixels = f.len() / channels;
-        let matrix = Matrix::new(exec.workspace.take_buffer(gram.len()), channels, isa, |place| {
-            coefficient * (gram[place] - target[place])
-        });
+        let difference = |place: usize| coefficient * (gram[place] - target[place]);
+        let matrix = Matrix::new(channels, isa, exec, difference);
         let vectors = (CACHED / channels / isa.lanes()).clamp(1, MOST_VECTORS);
         let part = vectors.next_multiple_of(matrix.vectors(isa)) * isa.lanes();
         let df = Output::new(df);
@@ -93,11 +92,12 @@ const GAP: usize = 16;
 
 impl Matrix {
     /// A square matrix in a buffer that was used before.
-    fn new(buffer: Buffer, side: usize, isa: Isa, value: impl Fn(usize) -> f32) -> Self {
+    fn new(side: usize, isa: Isa, exec: Exec<'_>, value: impl Fn(usize) -> f32 + Sync) -> Self {
+        let buffer = exec.workspace.take_buffer(side * side);
         let value = |row, col| value(row * side + col);
         match isa {
-            Isa::Amx => Self::Split(SplitMatrices::one(buffer, side, side, Parts::Two, value)),
-            _ => Self::Packed(Packed::one(buffer, side, side, value)),
+            Isa::Amx => Self::Split(SplitMatrices::one(buffer, side, side, Parts::Two, exec, value)),
+            _ => Self::Packed(Packed::one(buffer, side, side, exec, value)),
         }
     }
 
@@ -204,6 +204,7 @@ impl Times<'_> {
                     row_stride: self.part + GAP,
                     square_stride: SIDE,
                     ahead: [left, right],
+                    shares: QUARTERS,
                 };
                 // SAFETY: the scratch memory has room for whole squares.
                 unsafe { unit.multiply(matrix.parts(), operands) }

@@ -1,7 +1,6 @@
 //! Normalised gradients, as `-normalize_gradients` of J. Johnson's neural-style (2015) means them.
 
 use super::parallel::Exec;
-use super::scratch::Output;
 use super::simd::{Isa, Job, Simd};
 
 /// Values that are summed in f32; such sums are added in f64.
@@ -15,15 +14,10 @@ const EPSILON: f64 = 1e-8;
 ///
 /// When the lengths differ.
 pub fn normalize(df: &mut [f32], strength: f64, add: Option<&[f32]>, isa: Isa, exec: Exec<'_>) {
-    let len = df.len();
-    assert!(add.is_none_or(|add| add.len() == len), "lengths do not fit");
+    assert!(add.is_none_or(|add| add.len() == df.len()), "lengths do not fit");
     let factor = (strength / (l1_norm(df, isa, exec) + EPSILON)) as f32;
-    let df = Output::new(df);
-    exec.parallel.par_for(len.div_ceil(PIECE), &|i| {
-        let range = i * PIECE..((i + 1) * PIECE).min(len);
-        // SAFETY: every task has its own piece.
-        let df = unsafe { std::slice::from_raw_parts_mut(df.at(range.start, range.len()), range.len()) };
-        let add = add.map(|add| &add[range]);
+    exec.par_chunks(df, PIECE, |i, df| {
+        let add = add.map(|add| &add[i * PIECE..][..df.len()]);
         isa.run(Scale { df, factor, add });
     });
 }
@@ -32,11 +26,9 @@ pub fn normalize(df: &mut [f32], strength: f64, add: Option<&[f32]>, isa: Isa, e
 fn l1_norm(values: &[f32], isa: Isa, exec: Exec<'_>) -> f64 {
     let pieces = values.len().div_ceil(PIECE);
     let mut sums = exec.workspace.take(pieces);
-    let sums_of = Output::new(&mut sums[..pieces]);
-    exec.parallel.par_for(pieces, &|i| {
+    exec.par_chunks(&mut sums[..pieces], 1, |i, sum| {
         let values = &values[i * PIECE..((i + 1) * PIECE).min(values.len())];
-        // SAFETY: every task has its own sum.
-        let sum = unsafe { &mut *sums_of.at(i, 1) };
+        let sum = &mut sum[0];
         isa.run(Magnitude { values, sum });
     });
     sums[..pieces].iter().map(|&sum| f64::from(sum)).sum()

@@ -1,6 +1,6 @@
 //! Who runs the tasks of a kernel, and the memory they work in.
 
-use super::scratch::Workspace;
+use super::scratch::{Output, Workspace};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Runs independent tasks, on as many threads as it likes.
@@ -54,4 +54,28 @@ pub struct Exec<'a> {
     pub parallel: &'a dyn Parallel,
     /// Scratch memory, shared by all kernels that run one after another.
     pub workspace: &'a Workspace,
+}
+
+impl Exec<'_> {
+    /// Calls `task(i, chunk)` for every chunk of `len` values; the last one may be shorter.
+    pub(super) fn par_chunks<T: Send>(
+        &self,
+        values: &mut [T],
+        len: usize,
+        task: impl Fn(usize, &mut [T]) + Sync,
+    ) {
+        if values.is_empty() {
+            return;
+        }
+        let end = values.len();
+        let values = Output::new(values);
+        self.parallel.par_for(end.div_ceil(len), &|i| {
+            let start = i * len;
+            let len = len.min(end - start);
+            // SAFETY: every task has its own chunk.
+            task(i, unsafe {
+                std::slice::from_raw_parts_mut(values.at(start, len), len)
+            });
+        });
+    }
 }

@@ -310,7 +310,8 @@ impl<I: Source, O: Sink> Block<'_, Pass<'_, I, O>> {
                         out: self.products().wrapping_add(out),
                         row_stride,
                         square_stride,
-                        ahead: [next.wrapping_add(edge * steps * step / QUARTERS), ahead],
+                        ahead: [next.wrapping_add(edge * steps * step / edges), ahead],
+                        shares: edges,
                     };
                     // SAFETY: addresses are inside of the scratch memory, whose products have room for whole squares.
                     unsafe { unit.multiply(filter.parts(), operands) }

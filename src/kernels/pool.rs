@@ -1,7 +1,6 @@
 //! Pooling 2 x 2 with stride 2 by itself, for layers whose values before pooling are needed.
 
 use super::parallel::Exec;
-use super::scratch::Output;
 use super::simd::{Isa, Job, Simd};
 use super::{Pool, Size};
 
@@ -15,10 +14,7 @@ pub fn pool(x: &[f32], size: Size, pool: Pool, y: &mut [f32], isa: Isa, exec: Ex
     let channels = channels(x, size);
     let len = size.pooled().area();
     assert_eq!(y.len(), channels * len, "y does not fit");
-    let y = Output::new(y);
-    exec.parallel.par_for(channels, &|channel| {
-        // SAFETY: every task has its own channel.
-        let y = unsafe { std::slice::from_raw_parts_mut(y.at(channel * len, len), len) };
+    exec.par_chunks(y, len, |channel, y| {
         let x = &x[channel * size.area()..][..size.area()];
         isa.run(Forward { x, size, pool, y });
     });
@@ -45,12 +41,9 @@ pub fn pool_gradient(
         dy.len() == channels * len && dx.len() == x.len(),
         "dy or dx does not fit"
     );
-    let dx = Output::new(dx);
-    exec.parallel.par_for(channels, &|channel| {
-        let start = channel * size.area();
-        // SAFETY: every task has its own channel.
-        let dx = unsafe { std::slice::from_raw_parts_mut(dx.at(start, size.area()), size.area()) };
-        let (x, dy) = (&x[start..start + size.area()], &dy[channel * len..][..len]);
+    exec.par_chunks(dx, size.area(), |channel, dx| {
+        let x = &x[channel * size.area()..][..size.area()];
+        let dy = &dy[channel * len..][..len];
         isa.run(Backward {
             dy,
             x,

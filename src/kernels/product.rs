@@ -3,6 +3,7 @@
 //! `out = M x v`: `M` is broadcast value by value, `v` and `out` are vectors over tiles or pixels.
 //! A register block is [`Simd::ROWS`] rows by up to [`PANEL`] vectors.
 
+use super::parallel::Exec;
 use super::scratch::Buffer;
 use super::simd::{PANEL, Simd};
 
@@ -57,22 +58,28 @@ impl Packed {
         mut data: Buffer,
         rows: usize,
         cols: usize,
-        value: impl Fn(usize, usize) -> f32,
+        exec: Exec<'_>,
+        value: impl Fn(usize, usize) -> f32 + Sync,
     ) -> Self {
-        data.grow(plane_len(rows, cols));
-        let mut packed = Self { data, rows, cols };
-        for row in 0..rows.next_multiple_of(BLOCK) {
-            for col in 0..cols.next_multiple_of(BLOCK) {
-                let value = if row < rows && col < cols {
-                    value(row, col)
-                } else {
-                    0.0
-                };
-                let place = packed.place(0, row, col);
-                packed.data[place] = value;
+        let len = plane_len(rows, cols);
+        data.grow(len);
+        let packed = Self {
+            data: Buffer::default(),
+            rows,
+            cols,
+        };
+        const SIDE: usize = BLOCK * GROUP;
+        exec.par_chunks(&mut data[..len], packed.col_groups() * GROUP_LEN, |group, values| {
+            for row in 0..SIDE {
+                for col in 0..cols.next_multiple_of(BLOCK) {
+                    let place = packed.place(0, row, col);
+                    let row = group * SIDE + row;
+                    let inside = row < rows && col < cols;
+                    values[place] = if inside { value(row, col) } else { 0.0 };
+                }
             }
-        }
-        packed
+        });
+        Self { data, ..packed }
     }
 
     /// The buffer, to be used again.

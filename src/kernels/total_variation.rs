@@ -5,7 +5,6 @@
 
 use super::Size;
 use super::parallel::Exec;
-use super::scratch::Output;
 use super::simd::{Isa, Job, Simd};
 
 /// The total variation of `x`, `f32[channels, height, width]`, accurate to some 1e-7; 0 for a single row or column.
@@ -16,10 +15,8 @@ use super::simd::{Isa, Job, Simd};
 pub fn total_variation(x: &[f32], size: Size, isa: Isa, exec: Exec<'_>) -> f64 {
     let rows = rows(x, size);
     let mut sums = exec.workspace.take(rows);
-    let sums_of = Output::new(&mut sums[..rows]);
-    exec.parallel.par_for(rows, &|row| {
-        // SAFETY: every task has its own sum.
-        let sum = unsafe { &mut *sums_of.at(row, 1) };
+    exec.par_chunks(&mut sums[..rows], 1, |row, sum| {
+        let sum = &mut sum[0];
         let lines = Lines::around(x, size, row);
         isa.run(Squares { lines, sum });
     });
@@ -42,18 +39,14 @@ pub fn total_variation_gradient(
     isa: Isa,
     exec: Exec<'_>,
 ) {
-    let rows = rows(x, size);
+    rows(x, size);
     assert!(
         dx.len() == x.len() && add.is_none_or(|add| add.len() == x.len()),
         "lengths do not fit"
     );
-    let dx = Output::new(dx);
-    exec.parallel.par_for(rows, &|row| {
-        let place = row * size.width..(row + 1) * size.width;
-        // SAFETY: every task has its own row.
-        let dx = unsafe { std::slice::from_raw_parts_mut(dx.at(place.start, size.width), size.width) };
+    exec.par_chunks(dx, size.width, |row, dx| {
         match add {
-            Some(add) => dx.copy_from_slice(&add[place]),
+            Some(add) => dx.copy_from_slice(&add[row * size.width..][..size.width]),
             None => dx.fill(0.0),
         }
         if weight != 0.0 {

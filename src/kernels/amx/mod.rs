@@ -25,6 +25,7 @@ pub(super) use no_unit::{Unit, is_available, split};
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub(super) use unit::{Unit, is_available, split};
 
+use super::parallel::Exec;
 use super::scratch::Buffer;
 
 /// Rows of a square, and its columns of f32.
@@ -80,21 +81,30 @@ impl SplitMatrices {
         rows: usize,
         cols: usize,
         parts: Parts,
-        value: impl Fn(usize, usize) -> f32,
+        exec: Exec<'_>,
+        value: impl Fn(usize, usize) -> f32 + Sync,
     ) -> Self {
-        data.grow(rows.div_ceil(EDGE) * cols.div_ceil(DEPTH) * parts.step());
+        let len = rows.div_ceil(EDGE) * cols.div_ceil(DEPTH) * parts.step();
+        data.grow(len);
         let mut matrix = Self {
-            data,
+            data: Buffer::default(),
             parts,
             rows,
             cols,
         };
-        for row in 0..rows.next_multiple_of(EDGE) {
-            for col in 0..cols.next_multiple_of(DEPTH) {
-                let inside = row < rows && col < cols;
-                matrix.set(0, row, col, if inside { value(row, col) } else { 0.0 });
+        let value = |row, col| {
+            let inside = row < rows && col < cols;
+            if inside { value(row, col) } else { 0.0 }
+        };
+        exec.par_chunks(&mut data[..len], matrix.panel_len(), |panel, squares| {
+            for (step, squares) in squares.chunks_exact_mut(parts.step()).enumerate() {
+                for row in 0..EDGE {
+                    let terms = std::array::from_fn(|i| value(panel * EDGE + row, step * DEPTH + i));
+                    set_row(squares, row, terms);
+                }
             }
-        }
+        });
+        matrix.data = data;
         matrix
     }
 
@@ -109,9 +119,7 @@ impl SplitMatrices {
         let place = 2 * step + row % EDGE * DEPTH + col % DEPTH;
         let halves: &mut [u16] = bytemuck::cast_slice_mut(&mut self.data);
         for part in 0..self.parts as usize {
-            let rounded = round(value);
-            halves[place + part * 4 * SQUARE] = rounded;
-            value -= f32::from_bits(u32::from(rounded) << 16);
+            halves[place + part * 4 * SQUARE] = take_part(&mut value);
         }
     }
 
@@ -158,6 +166,24 @@ impl SplitMatrices {
     }
 }
 
+/// Sets a row of the squares of a step, in all their parts.
+fn set_row(squares: &mut [f32], row: usize, mut terms: [f32; DEPTH]) {
+    let halves: &mut [u16] = bytemuck::cast_slice_mut(squares);
+    for part in halves.chunks_exact_mut(4 * SQUARE) {
+        let row = &mut part[row * DEPTH..][..DEPTH];
+        for (half, term) in row.iter_mut().zip(&mut terms) {
+            *half = take_part(term);
+        }
+    }
+}
+
+/// The first part of a value, of which the rest stays.
+fn take_part(value: &mut f32) -> u16 {
+    let rounded = round(*value);
+    *value -= f32::from_bits(u32::from(rounded) << 16);
+    rounded
+}
+
 /// The upper half of a value's bits, rounded to nearest.
 fn round(value: f32) -> u16 {
     (value.to_bits().wrapping_add(0x8000) >> 16) as u16
@@ -178,11 +204,13 @@ pub(super) struct Operands {
     pub row_stride: usize,
     /// Distance of the result's two squares of columns, in values.
     pub square_stride: usize,
-    /// What coming products need: a quarter of [`Parts::step`] is asked for in each step.
+    /// What coming products need: of the left matrix one of [`Self::shares`], of the right one one of [`QUARTERS`].
     pub ahead: [*const f32; 2],
+    /// Products that ask for the next left matrix together, at least 1.
+    pub shares: usize,
 }
 
-/// Parts of what a product needs that are asked for ahead of it, one by one.
+/// Most parts of what a product needs that are asked for ahead of it, one by one.
 pub(super) const QUARTERS: usize = 4;
 
 /// Values of two terms, to be cut and paired.

@@ -84,9 +84,14 @@ impl Unit {
     pub(in super::super) unsafe fn multiply(&self, parts: Parts, operands: Operands) {
         // SAFETY: the caller's promise.
         unsafe {
-            match parts {
-                Parts::Two => multiply_two(operands),
-                Parts::Three => multiply_three(operands),
+            match (parts, operands.shares) {
+                // Lines of a step, divided by the times that it asks and by the products that share them.
+                (Parts::Two, 1) => multiply_two::<16>(operands),
+                (Parts::Two, 2 | 3) => multiply_two::<8>(operands),
+                (Parts::Two, _) => multiply_two::<4>(operands),
+                (Parts::Three, 1) => multiply_three::<16>(operands),
+                (Parts::Three, 2 | 3) => multiply_three::<8>(operands),
+                (Parts::Three, _) => multiply_three::<4>(operands),
             }
         }
     }
@@ -132,45 +137,30 @@ macro_rules! add_products {
     };
 }
 
-/// Assembly that asks for 4 cache lines of both that come next to be in the second cache soon.
+/// Assembly that asks for some cache lines of the left matrix that comes next and for 4 of the right one to be in
+/// the second cache soon.
 macro_rules! ask {
-    ($first:literal) => {
+    () => {
         concat!(
-            "prefetcht1 [{ahead} + ",
-            $first,
-            "]\n",
-            "prefetcht1 [{ahead} + ",
-            $first,
-            " + 64]\n",
-            "prefetcht1 [{ahead} + ",
-            $first,
-            " + 128]\n",
-            "prefetcht1 [{ahead} + ",
-            $first,
-            " + 192]\n",
-            "prefetcht1 [{ahead_right} + ",
-            $first,
-            "]\n",
-            "prefetcht1 [{ahead_right} + ",
-            $first,
-            " + 64]\n",
-            "prefetcht1 [{ahead_right} + ",
-            $first,
-            " + 128]\n",
-            "prefetcht1 [{ahead_right} + ",
-            $first,
-            " + 192]",
+            ".rept {lines}\n",
+            "prefetcht1 [{ahead}]\n",
+            "add {ahead}, 64\n",
+            ".endr\n",
+            ".rept 4\n",
+            "prefetcht1 [{ahead_right}]\n",
+            "add {ahead_right}, 64\n",
+            ".endr",
         )
     };
 }
 
-/// A function that multiplies values of so many parts, in the steps that are given.
+/// A function that multiplies values of so many parts, in the steps that are given; `LINES` as in [`ask`].
 macro_rules! multiply {
     ($(#[$doc:meta])* $name:ident, $parts:literal, $($step:expr),+ $(,)?) => {
         $(#[$doc])*
         #[inline(always)]
-        unsafe fn $name(operands: Operands) {
-            let Operands { left, right, steps, out, row_stride, square_stride, ahead } = operands;
+        unsafe fn $name<const LINES: usize>(operands: Operands) {
+            let Operands { left, right, steps, out, row_stride, square_stride, ahead, shares: _ } = operands;
             // SAFETY: the caller's promise; the steps read what the operands say and write registers only.
             unsafe {
                 asm!(
@@ -182,8 +172,6 @@ macro_rules! multiply {
                     $($step,)+
                     concat!("add {left}, 2048 * ", $parts),
                     concat!("add {right}, 2048 * ", $parts),
-                    concat!("add {ahead}, 512 * ", $parts),
-                    concat!("add {ahead_right}, 512 * ", $parts),
                     "dec {steps}",
                     "jnz 2b",
                     "tilestored [{out} + {row}], tmm0",
@@ -196,6 +184,7 @@ macro_rules! multiply {
                     ahead = inout(reg) ahead[0] => _,
                     ahead_right = inout(reg) ahead[1] => _,
                     line = in(reg) 64_usize,
+                    lines = const LINES,
                     row = in(reg) row_stride * size_of::<f32>(),
                     out = in(reg) out,
                     out_right = in(reg) out.add(square_stride),
@@ -217,15 +206,15 @@ multiply!(
     load!(left, 0),
     load!(right, 0),
     add_products!(),
-    ask!(0),
+    ask!(),
     load!(left, 1),
     add_products!(),
-    ask!(256),
+    ask!(),
     load!(left, 0),
     load!(right, 1),
     add_products!(),
-    ask!(512),
-    ask!(768),
+    ask!(),
+    ask!(),
 );
 
 multiply!(
@@ -235,23 +224,23 @@ multiply!(
     load!(left, 0),
     load!(right, 0),
     add_products!(),
-    ask!(0),
+    ask!(),
     load!(left, 1),
     add_products!(),
-    ask!(256),
+    ask!(),
     load!(left, 2),
     add_products!(),
-    ask!(512),
+    ask!(),
     load!(left, 1),
     load!(right, 1),
     add_products!(),
-    ask!(768),
+    ask!(),
     load!(left, 0),
     add_products!(),
-    ask!(1024),
+    ask!(),
     load!(right, 2),
     add_products!(),
-    ask!(1280),
+    ask!(),
 );
 
 impl Drop for Unit {
