@@ -8,6 +8,7 @@ use super::filter::Filter;
 use super::parallel::Exec;
 use super::plan::{MOST_VECTORS, Plan};
 use super::product::{BLOCK, BlockRow, Orientation, Packed, Panel};
+use super::scratch::Output;
 use super::simd::{Isa, Job, Simd};
 use super::sink::Sink;
 use super::source::Source;
@@ -34,29 +35,43 @@ impl<I: Source, O: Sink> Pass<'_, I, O> {
             self.isa,
             exec.parallel.threads().max(1),
         );
-        exec.parallel.par_for(plan.tasks(), &|task| {
+        let mut shared = plan.shares_input().then(|| exec.workspace.take(plan.shared()));
+        let shared = Output::new(shared.as_deref_mut().unwrap_or_default());
+        let for_each = |blocks: Range<usize>, work: &dyn Fn(&Block<'_, Self>)| {
             let mut scratch = exec.workspace.take(plan.scratch());
             // The transforms also read what lies behind a run; numbers below the normal ones, of which old bits may
             // be some, would make them several times slower.
             scratch[..plan.read_behind_runs()].fill(0.0);
-            let scratch = scratch.as_mut_ptr();
-            let (strip, tiles, outputs) = plan.task(task);
-            for start in tiles.clone().step_by(plan.block()) {
-                let tiles = start..(start + plan.block()).min(tiles.end);
-                let block = Block {
+            for index in blocks {
+                let (strip, tiles) = plan.block(index);
+                if tiles.is_empty() {
+                    continue;
+                }
+                work(&Block {
                     pass: self,
                     plan: &plan,
                     strip,
                     tiles,
-                    scratch,
-                };
-                self.isa.run(TransformInput(&block));
-                for start in outputs.clone().step_by(plan.chunk) {
-                    let chunk = start..(start + plan.chunk).min(outputs.end);
-                    self.isa.run(Multiply(&block, chunk.clone()));
-                    self.isa.run(TransformOutput(&block, chunk));
-                }
+                    scratch: scratch.as_mut_ptr(),
+                    // SAFETY: no two tasks write the same channels of a block, and none reads them before.
+                    shared: unsafe { shared.at(index * plan.shared_len(), plan.shared_len()) },
+                });
             }
+        };
+        if plan.shares_input() {
+            exec.parallel.par_for(plan.input_tasks(), &|task| {
+                let (block, channels) = plan.input_task(task);
+                for_each(block..block + 1, &|block| block.transform(channels.clone()));
+            });
+        }
+        exec.parallel.par_for(plan.tasks(), &|task| {
+            let (blocks, outputs) = plan.task(task);
+            for_each(blocks, &|block| {
+                if !plan.shares_input() {
+                    block.transform(0..plan.depth);
+                }
+                block.convolve(outputs.clone());
+            });
         });
     }
 }
@@ -68,9 +83,11 @@ struct Block<'a, P> {
     strip: Strip,
     tiles: Range<usize>,
     scratch: *mut f32,
+    /// The input cut into parts, if tasks share it.
+    shared: *mut f32,
 }
 
-struct TransformInput<'a, B>(&'a B);
+struct TransformInput<'a, B>(&'a B, Range<usize>);
 struct Multiply<'a, B>(&'a B, Range<usize>);
 struct TransformOutput<'a, B>(&'a B, Range<usize>);
 
@@ -78,7 +95,7 @@ impl<I: Source, O: Sink> Job for TransformInput<'_, Block<'_, Pass<'_, I, O>>> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         // SAFETY: this is a job, and the scratch memory is as long as the plan says.
-        unsafe { self.0.transform_input::<S>() }
+        unsafe { self.0.transform_input::<S>(self.1) }
     }
 }
 
@@ -99,6 +116,20 @@ impl<I: Source, O: Sink> Job for TransformOutput<'_, Block<'_, Pass<'_, I, O>>> 
 }
 
 impl<I: Source, O: Sink> Block<'_, Pass<'_, I, O>> {
+    /// Some input channels to the Winograd domain.
+    fn transform(&self, channels: Range<usize>) {
+        self.pass.isa.run(TransformInput(self, channels));
+    }
+
+    /// Some output channels from the input in the Winograd domain.
+    fn convolve(&self, outputs: Range<usize>) {
+        for start in outputs.clone().step_by(self.plan.chunk) {
+            let chunk = start..(start + self.plan.chunk).min(outputs.end);
+            self.pass.isa.run(Multiply(self, chunk.clone()));
+            self.pass.isa.run(TransformOutput(self, chunk));
+        }
+    }
+
     /// Vectors of tiles; for the matrix unit, whole squares of them by two.
     fn vectors(&self) -> usize {
         let vectors = self.tiles.len().div_ceil(self.plan.lanes);
@@ -123,12 +154,16 @@ impl<I: Source, O: Sink> Block<'_, Pass<'_, I, O>> {
 
     /// The input cut into parts: `[plane][edge of vectors]`, then as in [`Operands::right`].
     fn cut(&self) -> *mut f32 {
-        self.transformed().wrapping_add(self.plan.transformed_len())
+        if self.plan.shares_input() {
+            self.shared
+        } else {
+            self.transformed().wrapping_add(self.plan.transformed_len())
+        }
     }
 
     /// The products: `[channel][vector][plane]`.
     fn products(&self) -> *mut f32 {
-        self.cut().wrapping_add(self.plan.cut_len())
+        self.scratch.wrapping_add(self.plan.scratch_before_products())
     }
 
     /// Where in a plane of the transformed input each vector is for channel 0, and the distance
@@ -148,11 +183,12 @@ impl<I: Source, O: Sink> Block<'_, Pass<'_, I, O>> {
         places
     }
 
-    /// All input channels to the Winograd domain.
+    /// As [`Self::transform`]; with the unit, from and to whole squares of channels.
     #[inline(always)]
-    unsafe fn transform_input<S: Simd>(&self) {
+    unsafe fn transform_input<S: Simd>(&self, channels: Range<usize>) {
         let places = self.places();
-        let mut runs = (0..self.plan.depth)
+        let pairs = channels.end.div_ceil(2)..channels.end.next_multiple_of(DEPTH) / 2;
+        let mut runs = channels
             .flat_map(|channel| self.strip.runs(self.tiles.clone()).map(move |run| (channel, run)));
         let mut next = runs.next();
         let mut index = 0;
@@ -194,7 +230,7 @@ impl<I: Source, O: Sink> Block<'_, Pass<'_, I, O>> {
         }
         if let Some(parts) = self.plan.parts {
             // Zeros for the channels that are missing in the last squares.
-            for pair in self.plan.depth.div_ceil(2)..self.steps() * DEPTH / 2 {
+            for pair in pairs {
                 self.cut_pair(parts, pair, [None; 2]);
             }
         }

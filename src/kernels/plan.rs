@@ -22,8 +22,9 @@ pub(super) struct Plan {
     outputs: usize,
     /// Vectors of tiles in a block.
     pub vectors: usize,
-    /// Tiles in a task, some blocks.
-    tiles: usize,
+    /// Blocks of a strip, and of a task.
+    strip_blocks: usize,
+    task_blocks: usize,
     /// Output channels in a task.
     part: usize,
     /// Output channels that are in the making at the same time.
@@ -70,9 +71,9 @@ impl Plan {
         let strip = grid.strip(0).tiles();
         let (edge, rows) = parts.map_or((1, BLOCK), |_| (2, EDGE));
         let vectors = even_parts(strip.div_ceil(lanes), most).next_multiple_of(edge);
-        let blocks = strip.div_ceil(vectors * lanes);
-        let blocks_in_task = (blocks * grid.strips() / TASKS).clamp(1, blocks);
-        let tasks = blocks.div_ceil(blocks_in_task) * grid.strips();
+        let strip_blocks = strip.div_ceil(vectors * lanes);
+        let task_blocks = (strip_blocks * grid.strips() / TASKS).clamp(1, strip_blocks);
+        let tasks = strip_blocks.div_ceil(task_blocks) * grid.strips();
         let part = outputs
             .div_ceil(even_tasks(tasks, outputs, threads))
             .next_multiple_of(rows);
@@ -94,7 +95,8 @@ impl Plan {
             depth,
             outputs,
             vectors,
-            tiles: blocks_in_task * vectors * lanes,
+            strip_blocks,
+            task_blocks,
             part,
             chunk: part.min(chunk),
             stage_stride: (vectors + 2) * TILE * lanes,
@@ -104,32 +106,53 @@ impl Plan {
         }
     }
 
-    /// Tiles of a block.
-    pub(super) fn block(&self) -> usize {
-        self.vectors * self.lanes
-    }
-
     /// Tasks along a strip.
     fn strip_tasks(&self) -> usize {
-        self.grid.strip(0).tiles().div_ceil(self.tiles)
+        self.strip_blocks.div_ceil(self.task_blocks)
     }
 
     pub(super) fn tasks(&self) -> usize {
         self.strip_tasks() * self.grid.strips() * self.outputs.div_ceil(self.part)
     }
 
-    /// The strip, its tiles and the output channels of a task.
-    pub(super) fn task(&self, task: usize) -> (Strip, Range<usize>, Range<usize>) {
+    /// The blocks and the output channels of a task.
+    pub(super) fn task(&self, task: usize) -> (Range<usize>, Range<usize>) {
         let (along, task) = (task % self.strip_tasks(), task / self.strip_tasks());
         let (strip, part) = (task % self.grid.strips(), task / self.grid.strips());
-        let strip = self.grid.strip(strip);
-        let cut =
-            |part: usize, index: usize, end: usize| (index * part).min(end)..((index + 1) * part).min(end);
+        let blocks = cut(along, self.task_blocks, self.strip_blocks);
+        let first = strip * self.strip_blocks;
         (
-            strip,
-            cut(self.tiles, along, strip.tiles()),
-            cut(self.part, part, self.outputs),
+            first + blocks.start..first + blocks.end,
+            cut(part, self.part, self.outputs),
         )
+    }
+
+    /// The strip and the tiles of a block; none at the end of a narrow strip.
+    pub(super) fn block(&self, block: usize) -> (Strip, Range<usize>) {
+        let strip = self.grid.strip(block / self.strip_blocks);
+        let tiles = cut(block % self.strip_blocks, self.vectors * self.lanes, strip.tiles());
+        (strip, tiles)
+    }
+
+    /// Whether tasks share the transformed input: several of them, each with its own output channels, need it. With
+    /// vectors, neighbouring channels are not independent.
+    pub(super) fn shares_input(&self) -> bool {
+        self.parts.is_some() && self.part < self.outputs
+    }
+
+    /// Tasks that transform the input if it is shared.
+    pub(super) fn input_tasks(&self) -> usize {
+        self.blocks() * self.depth.div_ceil(DEPTH)
+    }
+
+    /// The block and the channels of such a task.
+    pub(super) fn input_task(&self, task: usize) -> (usize, Range<usize>) {
+        let (block, step) = (task % self.blocks(), task / self.blocks());
+        (block, cut(step, DEPTH, self.depth))
+    }
+
+    fn blocks(&self) -> usize {
+        self.strip_blocks * self.grid.strips()
     }
 
     /// Two stages: while one is transformed, the next one is filled.
@@ -147,14 +170,34 @@ impl Plan {
         self.stage_len() + self.parts.map_or(0, |_| self.transformed_len())
     }
 
-    pub(super) fn cut_len(&self) -> usize {
+    fn cut_len(&self) -> usize {
         PLANES * self.cut_stride
+    }
+
+    /// Values of a block that tasks share.
+    pub(super) fn shared_len(&self) -> usize {
+        if self.shares_input() { self.cut_len() } else { 0 }
+    }
+
+    /// Values of all blocks that tasks share.
+    pub(super) fn shared(&self) -> usize {
+        self.blocks() * self.shared_len()
+    }
+
+    /// Values of the scratch memory in front of the products.
+    pub(super) fn scratch_before_products(&self) -> usize {
+        self.stage_len() + self.transformed_len() + self.cut_len() - self.shared_len()
     }
 
     pub(super) fn scratch(&self) -> usize {
         let products = self.chunk * self.vectors * PLANES * self.lanes;
-        self.stage_len() + self.transformed_len() + self.cut_len() + products + self.lanes
+        self.scratch_before_products() + products + self.lanes
     }
+}
+
+/// Part `index` of `0..end`, in parts of `len`.
+fn cut(index: usize, len: usize, end: usize) -> Range<usize> {
+    (index * len).min(end)..((index + 1) * len).min(end)
 }
 
 /// In how many parts to cut the output channels so that all threads have the same work; each part
