@@ -188,8 +188,8 @@ impl<I: Source, O: Sink> Block<'_, Pass<'_, I, O>> {
     unsafe fn transform_input<S: Simd>(&self, channels: Range<usize>) {
         let places = self.places();
         let pairs = channels.end.div_ceil(2)..channels.end.next_multiple_of(DEPTH) / 2;
-        let mut runs = channels
-            .flat_map(|channel| self.strip.runs(self.tiles.clone()).map(move |run| (channel, run)));
+        let mut runs =
+            channels.flat_map(|channel| self.strip.runs(self.tiles.clone()).map(move |run| (channel, run)));
         let mut next = runs.next();
         let mut index = 0;
         if let Some((channel, run)) = next {

@@ -63,7 +63,7 @@ impl Plan {
             (Isa::Avx512 | Isa::Amx, None, _) => (4, 128),
             // With AMX, the caches are what products wait for; measured at 512 pixels.
             (_, Some(_), 0..128) => (2, 64),
-            (_, Some(_), _) => (MOST_VECTORS, 256),
+            (_, Some(_), _) => (MOST_VECTORS, 128),
             (Isa::Avx2, None, _) => (4, 64),
             (Isa::Neon | Isa::Portable, None, _) => (6, 64),
         };
@@ -130,7 +130,11 @@ impl Plan {
     /// The strip and the tiles of a block; none at the end of a narrow strip.
     pub(super) fn block(&self, block: usize) -> (Strip, Range<usize>) {
         let strip = self.grid.strip(block / self.strip_blocks);
-        let tiles = cut(block % self.strip_blocks, self.vectors * self.lanes, strip.tiles());
+        let tiles = cut(
+            block % self.strip_blocks,
+            self.vectors * self.lanes,
+            strip.tiles(),
+        );
         (strip, tiles)
     }
 

@@ -69,16 +69,20 @@ impl Packed {
             cols,
         };
         const SIDE: usize = BLOCK * GROUP;
-        exec.par_chunks(&mut data[..len], packed.col_groups() * GROUP_LEN, |group, values| {
-            for row in 0..SIDE {
-                for col in 0..cols.next_multiple_of(BLOCK) {
-                    let place = packed.place(0, row, col);
-                    let row = group * SIDE + row;
-                    let inside = row < rows && col < cols;
-                    values[place] = if inside { value(row, col) } else { 0.0 };
+        exec.par_chunks(
+            &mut data[..len],
+            packed.col_groups() * GROUP_LEN,
+            |group, values| {
+                for row in 0..SIDE {
+                    for col in 0..cols.next_multiple_of(BLOCK) {
+                        let place = packed.place(0, row, col);
+                        let row = group * SIDE + row;
+                        let inside = row < rows && col < cols;
+                        values[place] = if inside { value(row, col) } else { 0.0 };
+                    }
                 }
-            }
-        });
+            },
+        );
         Self { data, ..packed }
     }
 

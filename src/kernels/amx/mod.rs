@@ -42,7 +42,7 @@ pub(super) const EDGE: usize = 2 * SIDE;
 pub(super) enum Parts {
     /// 16 bits of a value: enough where an error changes the result in proportion, as in a gradient.
     Two = 2,
-    /// All 24 bits: where a sign decides, as in a ReLU.
+    /// All 24 bits: where a sign decides, as in a ReLU, and many layers follow.
     Three = 3,
 }
 
