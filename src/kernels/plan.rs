@@ -41,6 +41,8 @@ pub(super) struct Plan {
 
 /// Most vectors of tiles in a block.
 pub(super) const MOST_VECTORS: usize = 8;
+/// Most values of transformed input that tasks share, 32 MB.
+const MOST_SHARED: usize = 8 << 20;
 /// Tasks that are enough to keep threads busy.
 const TASKS: usize = 32;
 
@@ -138,10 +140,10 @@ impl Plan {
         (strip, tiles)
     }
 
-    /// Whether tasks share the transformed input: several of them, each with its own output channels, need it. With
-    /// vectors, neighbouring channels are not independent.
+    /// Whether tasks share the transformed input: several of them, each with its own output channels, need it, and
+    /// it stays in a cache. With vectors, neighbouring channels are not independent.
     pub(super) fn shares_input(&self) -> bool {
-        self.parts.is_some() && self.part < self.outputs
+        self.parts.is_some() && self.part < self.outputs && self.blocks() * self.cut_len() <= MOST_SHARED
     }
 
     /// Tasks that transform the input if it is shared.
