@@ -207,7 +207,7 @@ fn cut(index: usize, len: usize, end: usize) -> Range<usize> {
 }
 
 /// In how many parts to cut the output channels so that all threads have the same work; each part
-/// transforms the input anew.
+/// transforms the input anew, unless they share it.
 fn even_tasks(tasks: usize, outputs: usize, threads: usize) -> usize {
     let most = outputs.div_ceil(64);
     let even = |&parts: &usize| {
