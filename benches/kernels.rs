@@ -10,9 +10,10 @@
 )]
 
 use impasto::kernels::{
-    Conv3x3, Exec, Gradient, GramGradient, Isa, Parallel, Pool, Size, Threads, Workspace, content_gradient,
-    gram,
+    Conv3x3, Exec, Gradient, GramGradient, Isa, Lanes, Parallel, Pool, Size, Threads, Workspace,
+    content_gradient, gram,
 };
+use std::array::from_fn;
 use std::hint::black_box;
 use std::ops::{Deref, DerefMut};
 use std::sync::LazyLock;
@@ -44,10 +45,10 @@ fn main() {
     };
     let (size, threads, runs) = (number(0, 512), Threads(number(1, 2)), number(2, 5));
     let isa = args.get(3).map_or(Isa::detect(), |name| {
-        let named = |isa: &Isa| format!("{isa:?}").eq_ignore_ascii_case(name);
+        let named = |isa: &Isa| format!("{isa:?}").to_lowercase().starts_with(name);
         Isa::available()
             .into_iter()
-            .find(named)
+            .rfind(named)
             .expect("no such instruction set here")
     });
     let workspace = Workspace::new();
@@ -319,9 +320,14 @@ fn times_vectors(isa: Isa, inputs: usize) -> [f64; 4] {
     match isa {
         Isa::Amx if inputs < 32 => [1.0, 1.0, 1.0, gradient],
         Isa::Amx => [forward, gradient, 1.0, gradient],
+        // Plain Rust multiplies, then adds.
+        Isa::Portable(Lanes::Sixteen) => [0.5; 4],
         _ => [1.0; 4],
     }
 }
+
+/// Sums that [`multiply_adds`] makes side by side.
+const CHAINS: usize = 8;
 
 /// GFLOP/s of multiply-adds on vector registers.
 fn peak_gflops(threads: Threads, isa: Isa) -> f64 {
@@ -334,7 +340,7 @@ fn peak_gflops(threads: Threads, isa: Isa) -> f64 {
             });
         });
     }
-    (threads.0 * STEPS * 12 * isa.lanes() * 2) as f64 / best / 1e9
+    (threads.0 * STEPS * CHAINS * isa.lanes() * 2) as f64 / best / 1e9
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -342,7 +348,7 @@ fn multiply_adds(isa: Isa, steps: usize) -> f32 {
     use std::arch::x86_64::*;
     #[target_feature(enable = "avx512f")]
     fn wide(steps: usize) -> f32 {
-        let mut sums = [0.5; 12].map(|x| _mm512_set1_ps(black_box(x)));
+        let mut sums = [0.5; CHAINS].map(|x| _mm512_set1_ps(black_box(x)));
         let (x, y) = (_mm512_set1_ps(0.5), _mm512_set1_ps(0.25));
         for _ in 0..steps {
             for sum in &mut sums {
@@ -353,7 +359,7 @@ fn multiply_adds(isa: Isa, steps: usize) -> f32 {
     }
     #[target_feature(enable = "avx2,fma")]
     fn narrow(steps: usize) -> f32 {
-        let mut sums = [0.5; 12].map(|x| _mm256_set1_ps(black_box(x)));
+        let mut sums = [0.5; CHAINS].map(|x| _mm256_set1_ps(black_box(x)));
         let (x, y) = (_mm256_set1_ps(0.5), _mm256_set1_ps(0.25));
         for _ in 0..steps {
             for sum in &mut sums {
@@ -362,25 +368,32 @@ fn multiply_adds(isa: Isa, steps: usize) -> f32 {
         }
         sums.iter().map(|&sum| _mm256_cvtss_f32(sum)).sum()
     }
+    #[target_feature(enable = "avx")]
+    fn plain_narrow(steps: usize) -> f32 {
+        plain::<8>(steps)
+    }
     match isa {
         // SAFETY: an available instruction set was chosen.
-        Isa::Avx512 | Isa::Amx => unsafe { wide(steps) },
+        Isa::Avx512 | Isa::Amx | Isa::Portable(Lanes::Sixteen) => unsafe { wide(steps) },
         // SAFETY: as above.
         Isa::Avx2 => unsafe { narrow(steps) },
-        _ => scalar(steps),
+        // SAFETY: as above.
+        Isa::Portable(Lanes::Eight) => unsafe { plain_narrow(steps) },
+        _ => plain::<4>(steps),
     }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
 fn multiply_adds(_: Isa, steps: usize) -> f32 {
-    scalar(steps)
+    plain::<4>(steps)
 }
 
-fn scalar(steps: usize) -> f32 {
-    let mut sums = [[black_box(0.5_f32); 4]; 12];
+#[inline(always)]
+fn plain<const N: usize>(steps: usize) -> f32 {
+    let mut sums = [[black_box(0.5_f32); N]; CHAINS];
     for _ in 0..steps {
-        for sum in sums.as_flattened_mut() {
-            *sum = *sum * 0.5 + 0.25;
+        for sum in &mut sums {
+            *sum = from_fn(|i| sum[i] * 0.5 + 0.25);
         }
     }
     sums.as_flattened().iter().sum()

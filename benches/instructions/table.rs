@@ -61,7 +61,7 @@ fn start_rows(plan: Plan) -> Result<(), Box<dyn Error>> {
     );
     let seen = Hidden::ALL.into_iter().filter(|hidden| hidden.is_there());
     let rows = seen.map(|hidden| (hidden, KernelSet::Auto));
-    for (hidden, kernels) in rows.chain([(Hidden::Nothing, KernelSet::Own(Isa::Portable))]) {
+    for (hidden, kernels) in rows.chain([(Hidden::Nothing, KernelSet::Own(Isa::portable()))]) {
         let numbers = [plan.size as usize, plan.pairs, plan.threads].map(|number| number.to_string());
         let status = Command::new(env::current_exe()?)
             .args([ROW, hidden.name(), &kernels.to_string()])

@@ -49,7 +49,7 @@ pub use normalize::normalize;
 pub use parallel::{Exec, Parallel, Threads};
 pub use pool::{pool, pool_gradient};
 pub use scratch::Workspace;
-pub use simd::Isa;
+pub use simd::{Isa, Lanes};
 pub use source::Gradient;
 pub use total_variation::{total_variation, total_variation_gradient};
 

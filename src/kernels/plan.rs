@@ -57,17 +57,16 @@ impl Plan {
         let (depth, outputs) = (filter.depth(orientation), filter.outputs(orientation));
         let parts = filter.parts(orientation);
         let lanes = isa.lanes();
-        // With AVX-512, the transformed input and the products of a block take 147 KB each for
+        // With 16 lanes, the transformed input and the products of a block take 147 KB each for
         // 64 channels: as many channels of products as leave the rest of a cache of 2 MB to the
         // input, or to one plane of it if it is too long.
-        let (most, chunk) = match (isa, parts, depth) {
-            (Isa::Avx512 | Isa::Amx, None, 0..256) => (4, 64),
-            (Isa::Avx512 | Isa::Amx, None, _) => (4, 128),
+        let (most, chunk) = match (lanes, parts, depth) {
             // With AMX, the caches are what products wait for; measured at 512 pixels.
             (_, Some(_), 0..128) => (2, 64),
             (_, Some(_), _) => (MOST_VECTORS, 128),
-            (Isa::Avx2, None, _) => (4, 64),
-            (Isa::Neon | Isa::Portable, None, _) => (6, 64),
+            (16, None, 256..) => (4, 128),
+            (8 | 16, None, _) => (4, 64),
+            (_, None, _) => (6, 64),
         };
         let grid = Grid::new(size, most * lanes, lanes);
         let strip = grid.strip(0).tiles();

@@ -274,7 +274,7 @@ fn bytes_do_not_depend_on_threads_or_on_what_is_left_in_the_workspace() {
 fn instruction_sets_agree() {
     for shape in SHAPES {
         let want = wide(&with(1, |exec| {
-            Case::new(shape, Isa::Portable).forward(true, exec)
+            Case::new(shape, Isa::portable()).forward(true, exec)
         }));
         for isa in Isa::available() {
             let case = Case::new(shape, isa);

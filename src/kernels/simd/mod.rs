@@ -24,7 +24,7 @@ pub(super) const PANEL: usize = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isa {
     /// Plain Rust, right on every machine.
-    Portable,
+    Portable(Lanes),
     /// x86-64 with AVX2 and FMA: 8 lanes.
     Avx2,
     /// x86-64 with AVX-512F: 16 lanes.
@@ -35,22 +35,57 @@ pub enum Isa {
     Neon,
 }
 
+/// Lanes of the vectors that plain Rust is compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lanes {
+    /// On every machine.
+    Four = 4,
+    /// On x86-64 with AVX.
+    Eight = 8,
+    /// On x86-64 with AVX-512F.
+    Sixteen = 16,
+}
+
+impl Lanes {
+    const ALL: [Self; 3] = [Self::Four, Self::Eight, Self::Sixteen];
+
+    fn are_available(self) -> bool {
+        match self {
+            Self::Four => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Eight => is_x86_feature_detected!("avx"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Sixteen => is_x86_feature_detected!("avx512f"),
+            #[allow(unreachable_patterns, reason = "other architectures have four")]
+            _ => false,
+        }
+    }
+}
+
 impl Isa {
     /// The fastest instruction set of this machine.
     pub fn detect() -> Self {
-        *Self::available().last().unwrap_or(&Self::Portable)
+        *Self::available().last().unwrap_or(&Self::portable())
+    }
+
+    /// Plain Rust with the most lanes that this machine has.
+    pub fn portable() -> Self {
+        let lanes = Lanes::ALL.into_iter().rfind(|lanes| lanes.are_available());
+        Self::Portable(lanes.unwrap_or(Lanes::Four))
     }
 
     /// Every instruction set that this machine can run, the slowest first.
     pub fn available() -> Vec<Self> {
-        let all = [Self::Portable, Self::Neon, Self::Avx2, Self::Avx512, Self::Amx];
-        all.into_iter().filter(|isa| isa.is_available()).collect()
+        let portable = Lanes::ALL.map(Self::Portable);
+        let own = [Self::Neon, Self::Avx2, Self::Avx512, Self::Amx];
+        let all = portable.into_iter().chain(own);
+        all.filter(|isa| isa.is_available()).collect()
     }
 
     /// Whether this machine can run it.
     pub fn is_available(self) -> bool {
         match self {
-            Self::Portable => true,
+            Self::Portable(lanes) => lanes.are_available(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
@@ -68,15 +103,16 @@ impl Isa {
         match self {
             Self::Avx512 | Self::Amx => 16,
             Self::Avx2 => 8,
-            Self::Portable | Self::Neon => 4,
+            Self::Neon => 4,
+            Self::Portable(lanes) => lanes as usize,
         }
     }
 
     /// Vectors of a panel: as many as leave registers to the rest of a register block.
     pub(super) fn panel(self) -> usize {
-        match self {
-            Self::Avx2 => 2,
-            Self::Avx512 | Self::Amx | Self::Neon | Self::Portable => PANEL,
+        match self.lanes() {
+            8 => 2,
+            _ => PANEL,
         }
     }
 
@@ -89,7 +125,8 @@ impl Isa {
     pub(super) fn run<J: Job>(self, job: J) {
         assert!(self.is_available(), "{self:?} is not available on this machine");
         match self {
-            Self::Portable => job.run::<portable::Portable>(),
+            // SAFETY: the features were detected.
+            Self::Portable(lanes) => unsafe { portable::run(lanes, job) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the features were detected.
             Self::Avx2 => unsafe { avx2::run(job) },

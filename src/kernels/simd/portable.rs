@@ -1,92 +1,138 @@
-//! Plain Rust: arrays of 4 lanes, which compilers map to whatever the target has.
+//! Plain Rust: arrays, which compilers map to whatever the target has.
+//!
+//! It is compiled for 4 lanes, which every target has, and on x86-64 once more for 8 and for 16, for machines with AVX
+//! and with AVX-512F: a machine with AVX but without FMA has no other kernels than these.
 
 #![allow(
     clippy::undocumented_unsafe_blocks,
     reason = "every body relies on what the trait asks of its caller: the instruction set and good pointers"
 )]
 
-use super::Simd;
+use super::{Job, Lanes, Simd};
 use std::array::from_fn;
 
 #[derive(Clone, Copy)]
-pub(super) struct Portable;
+struct Portable<const LANES: usize>;
 
-type V = [f32; 4];
+/// Runs `job` with vectors of so many lanes.
+///
+/// # Safety
+///
+/// The machine must have [`Lanes::are_available`].
+pub(super) unsafe fn run<J: Job>(lanes: Lanes, job: J) {
+    match lanes {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the caller's promise.
+        Lanes::Sixteen => unsafe { run_avx512(job) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the caller's promise.
+        Lanes::Eight => unsafe { run_avx(job) },
+        _ => job.run::<Portable<4>>(),
+    }
+}
 
-impl Simd for Portable {
-    type V = V;
-    const LANES: usize = 4;
-    const ROWS: usize = 4;
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+unsafe fn run_avx512<J: Job>(job: J) {
+    job.run::<Portable<16>>();
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx")]
+unsafe fn run_avx<J: Job>(job: J) {
+    job.run::<Portable<8>>();
+}
+
+impl<const N: usize> Simd for Portable<N> {
+    type V = [f32; N];
+    const LANES: usize = N;
+    const ROWS: usize = if N == 16 { 8 } else { 4 };
 
     #[inline(always)]
-    unsafe fn splat(x: f32) -> V {
-        [x; 4]
+    unsafe fn splat(x: f32) -> Self::V {
+        [x; N]
     }
     #[inline(always)]
-    unsafe fn load(p: *const f32) -> V {
-        unsafe { p.cast::<V>().read_unaligned() }
+    unsafe fn load(p: *const f32) -> Self::V {
+        unsafe { p.cast::<Self::V>().read_unaligned() }
     }
     #[inline(always)]
-    unsafe fn store(p: *mut f32, a: V) {
-        unsafe { p.cast::<V>().write_unaligned(a) }
+    unsafe fn store(p: *mut f32, a: Self::V) {
+        unsafe { p.cast::<Self::V>().write_unaligned(a) }
     }
     #[inline(always)]
-    unsafe fn add(a: V, b: V) -> V {
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
         from_fn(|i| a[i] + b[i])
     }
     #[inline(always)]
-    unsafe fn sub(a: V, b: V) -> V {
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
         from_fn(|i| a[i] - b[i])
     }
     #[inline(always)]
-    unsafe fn mul(a: V, b: V) -> V {
+    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
         from_fn(|i| a[i] * b[i])
     }
     #[inline(always)]
-    unsafe fn mul_add(a: V, b: V, c: V) -> V {
+    unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         from_fn(|i| a[i] * b[i] + c[i])
     }
     #[inline(always)]
-    unsafe fn mul_sub(a: V, b: V, c: V) -> V {
+    unsafe fn mul_sub(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         from_fn(|i| a[i] * b[i] - c[i])
     }
     #[inline(always)]
-    unsafe fn max(a: V, b: V) -> V {
+    unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
         from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
     }
     #[inline(always)]
-    unsafe fn select_gt(a: V, b: V, x: V, y: V) -> V {
+    unsafe fn select_gt(a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V {
         from_fn(|i| if a[i] > b[i] { x[i] } else { y[i] })
     }
     #[inline(always)]
-    unsafe fn deinterleave(a: [V; 4]) -> [V; 4] {
-        from_fn(|j| from_fn(|i| a[i][j]))
+    unsafe fn deinterleave(a: [Self::V; 4]) -> [Self::V; 4] {
+        from_fn(|j| from_fn(|i| a[(4 * i + j) / N][(4 * i + j) % N]))
     }
     #[inline(always)]
-    unsafe fn interleave(a: [V; 4]) -> [V; 4] {
-        from_fn(|i| from_fn(|j| a[j][i]))
+    unsafe fn interleave(a: [Self::V; 4]) -> [Self::V; 4] {
+        from_fn(|i| from_fn(|j| a[(N * i + j) % 4][(N * i + j) / 4]))
     }
     #[inline(always)]
-    unsafe fn interleave2(a: V, b: V) -> [V; 2] {
-        [[a[0], b[0], a[1], b[1]], [a[2], b[2], a[3], b[3]]]
+    unsafe fn interleave2(a: Self::V, b: Self::V) -> [Self::V; 2] {
+        from_fn(|i| from_fn(|j| [a, b][j % 2][(N * i + j) / 2]))
     }
     #[inline(always)]
-    unsafe fn store_u16(p: *mut u16, a: V) {
+    unsafe fn store_u16(p: *mut u16, a: Self::V) {
         unsafe {
-            p.cast::<[u16; 4]>()
+            p.cast::<[u16; N]>()
                 .write_unaligned(a.map(|x| (x as u16).to_le()))
         }
     }
     #[inline(always)]
-    unsafe fn stream(p: *mut f32, a: V) {
+    unsafe fn stream(p: *mut f32, a: Self::V) {
         unsafe { Self::store(p, a) }
     }
     #[inline(always)]
     unsafe fn fence() {}
     #[inline(always)]
-    fn prefetch(_: *const f32) {}
+    fn prefetch(p: *const f32) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: every x86-64 has it, and it may point anywhere.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T1>(p.cast());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = p;
+    }
     #[inline(always)]
-    unsafe fn sum(a: V) -> f32 {
-        (a[0] + a[1]) + (a[2] + a[3])
+    unsafe fn sum(mut a: Self::V) -> f32 {
+        let mut half = N / 2;
+        while half > 0 {
+            for i in 0..half {
+                a[i] += a[half + i];
+            }
+            half /= 2;
+        }
+        a[0]
     }
 }

@@ -20,17 +20,6 @@ pub enum KernelSet {
     Own(Isa),
 }
 
-/// The names on the command line.
-const NAMES: [(&str, KernelSet); 7] = [
-    ("auto", KernelSet::Auto),
-    ("onnxruntime", KernelSet::OnnxRuntime),
-    ("portable", KernelSet::Own(Isa::Portable)),
-    ("neon", KernelSet::Own(Isa::Neon)),
-    ("avx2", KernelSet::Own(Isa::Avx2)),
-    ("avx512", KernelSet::Own(Isa::Avx512)),
-    ("amx", KernelSet::Own(Isa::Amx)),
-];
-
 /// Kernels that are not known, or that this machine cannot run.
 #[derive(Debug, thiserror::Error)]
 #[error("kernels {name:?} cannot be used; on this machine there are: {usable}")]
@@ -41,15 +30,35 @@ pub struct UnusableKernels {
 
 impl UnusableKernels {
     fn new(name: &str) -> UnusableKernels {
-        let usable = NAMES.into_iter().filter(|(_, set)| set.is_usable());
+        let usable = KernelSet::all().filter(|set| set.is_usable());
         UnusableKernels {
             name: name.to_owned(),
-            usable: usable.map(|(known, _)| known).collect::<Vec<_>>().join(", "),
+            usable: usable.map(KernelSet::name).collect::<Vec<_>>().join(", "),
         }
     }
 }
 
 impl KernelSet {
+    /// One for each name, also those that this machine cannot run.
+    fn all() -> impl Iterator<Item = KernelSet> {
+        let own = [Isa::portable(), Isa::Neon, Isa::Avx2, Isa::Avx512, Isa::Amx];
+        let others = [KernelSet::Auto, KernelSet::OnnxRuntime];
+        others.into_iter().chain(own.map(KernelSet::Own))
+    }
+
+    /// The name on the command line.
+    fn name(self) -> &'static str {
+        match self {
+            KernelSet::Auto => "auto",
+            KernelSet::OnnxRuntime => "onnxruntime",
+            KernelSet::Own(Isa::Portable(_)) => "portable",
+            KernelSet::Own(Isa::Neon) => "neon",
+            KernelSet::Own(Isa::Avx2) => "avx2",
+            KernelSet::Own(Isa::Avx512) => "avx512",
+            KernelSet::Own(Isa::Amx) => "amx",
+        }
+    }
+
     /// The same kernels by their own name: those that `auto` means on this machine.
     #[must_use]
     pub fn resolved(self) -> KernelSet {
@@ -89,11 +98,8 @@ impl FromStr for KernelSet {
     type Err = UnusableKernels;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let found = NAMES
-            .into_iter()
-            .find(|(known, set)| *known == name && set.is_usable());
-        found
-            .map(|(_, set)| set)
+        KernelSet::all()
+            .find(|set| set.name() == name && set.is_usable())
             .ok_or_else(|| UnusableKernels::new(name))
     }
 }
@@ -102,9 +108,8 @@ impl FromStr for KernelSet {
 impl<'de> Deserialize<'de> for KernelSet {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<KernelSet, D::Error> {
         let name = String::deserialize(deserializer)?;
-        let known = NAMES.into_iter().find(|(known, _)| *known == name);
-        known
-            .map(|(_, set)| set)
+        KernelSet::all()
+            .find(|set| set.name() == name)
             .ok_or_else(|| D::Error::custom(UnusableKernels::new(&name)))
     }
 }
@@ -117,10 +122,6 @@ impl Serialize for KernelSet {
 
 impl fmt::Display for KernelSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = NAMES
-            .into_iter()
-            .find(|(_, set)| set == self)
-            .map_or("auto", |(name, _)| name);
-        f.write_str(name)
+        f.write_str(self.name())
     }
 }
