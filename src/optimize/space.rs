@@ -159,46 +159,62 @@ impl Buffer {
         Self::new(space, sum)
     }
 
-    /// `a - factor * b`, rounded to 16 bits.
-    pub(super) fn rounded_difference(space: &Rc<Space>, a: &[f32], factor: f64, b: &[f32]) -> Rc<Self> {
+    /// `a - factor * b`, rounded to 16 bits; neither of the two must be so already.
+    ///
+    /// Where the products of both with an older rounded buffer are known, so is that of their difference: what rounding
+    /// adds to it is as good as noise, which a product with a whole vector averages out.
+    pub(super) fn rounded_difference(space: &Rc<Space>, a: &Rc<Self>, factor: f64, b: &Rc<Self>) -> Rc<Self> {
+        let [a_numbers, b_numbers] = [a, b].map(|buffer| buffer.full().unwrap_or_default());
         let free = space.free_rounded.borrow_mut().pop();
         let mut rounded = free.unwrap_or_else(|| Rounded::new(space.len));
-        let operands = a.chunks(CHUNK).zip(b.chunks(CHUNK));
+        let operands = a_numbers.chunks(CHUNK).zip(b_numbers.chunks(CHUNK));
         space.map(rounded.chunks_mut().zip(operands), |((rounded, step), (a, b))| {
             *step = kernels::round_difference(rounded, a, factor as f32, b);
         });
-        let buffer = Rc::new(Self::of(space, Numbers::Rounded(rounded)));
+        let buffer = Self::of(space, Numbers::Rounded(rounded));
+        let products = space.rounded().into_iter().filter_map(|other| {
+            let product = a.known_product(&other)? - factor * b.known_product(&other)?;
+            Some((other.id, product))
+        });
+        buffer.products.borrow_mut().extend(products);
+        let buffer = Rc::new(buffer);
         space.rounded.borrow_mut().push(Rc::downgrade(&buffer));
         buffer
     }
 
     /// The product with `other`.
     pub(super) fn dot(self: &Rc<Self>, other: &Rc<Self>) -> f64 {
-        let (older, younger) = if self.id < other.id {
-            (self, other)
-        } else {
-            (other, self)
-        };
-        let known = younger.products.borrow().get(&older.id).copied();
-        known.unwrap_or_else(|| {
+        self.known_product(other).unwrap_or_else(|| {
+            let (older, younger) = by_age(self, other);
             Self::multiply(older, younger);
             younger.products.borrow()[&older.id]
         })
     }
 
+    fn known_product(self: &Rc<Self>, other: &Rc<Self>) -> Option<f64> {
+        let (older, younger) = by_age(self, other);
+        younger.products.borrow().get(&older.id).copied()
+    }
+
     /// Computes the product of the two, and if the older one is rounded, those of the younger one with all that
     /// are: L-BFGS asks for them next.
-    fn multiply(older: &Rc<Self>, younger: &Rc<Self>) {
-        let others = if older.full().is_some() {
+    fn multiply(older: &Rc<Self>, younger: &Self) {
+        let mut others = if older.full().is_some() {
             vec![Rc::clone(older)]
         } else {
             older.space.rounded()
         };
+        let mut products = younger.products.borrow_mut();
+        others.retain(|other| !products.contains_key(&other.id));
         let numbers: Vec<_> = others.iter().map(|other| &other.numbers).collect();
-        let products = older.space.products(&younger.numbers, &numbers);
-        let products = others.iter().map(|other| other.id).zip(products);
-        younger.products.borrow_mut().extend(products);
+        let computed = older.space.products(&younger.numbers, &numbers);
+        products.extend(others.iter().map(|other| other.id).zip(computed));
     }
+}
+
+/// The older one of the two, and the younger one.
+fn by_age<'a>(a: &'a Rc<Buffer>, b: &'a Rc<Buffer>) -> (&'a Rc<Buffer>, &'a Rc<Buffer>) {
+    if a.id < b.id { (a, b) } else { (b, a) }
 }
 
 impl Drop for Buffer {
@@ -224,7 +240,7 @@ mod tests {
 
     fn rounded(space: &Rc<Space>, seed: usize) -> Rc<Buffer> {
         let (a, b) = (buffer(space, seed), buffer(space, seed + 1));
-        Buffer::rounded_difference(space, a.full().unwrap(), 0.5, b.full().unwrap())
+        Buffer::rounded_difference(space, &a, 0.5, &b)
     }
 
     #[test]
@@ -278,5 +294,29 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_difference_knows_its_products_from_those_of_its_operands() {
+        let space = Space::new(LEN, 1).unwrap();
+        let (pair, a, b) = (rounded(&space, 1), buffer(&space, 2), buffer(&space, 5));
+        let expected = a.dot(&pair) - 0.5 * b.dot(&pair);
+        let younger = rounded(&space, 3);
+        let difference = Buffer::rounded_difference(&space, &a, 0.5, &b);
+        assert_eq!(difference.known_product(&pair), Some(expected));
+        assert_eq!(difference.known_product(&younger), None);
+        // The one that was not known is computed, and leaves the other as it was.
+        let values = |buffer: &Buffer| Buffer::sum(&space, &[(1.0, buffer)]).full().unwrap().to_vec();
+        let plain = |other: &Buffer| -> f64 {
+            let products = values(&difference).into_iter().zip(values(other));
+            products.map(|(a, b)| f64::from(a) * f64::from(b)).sum()
+        };
+        assert!((difference.dot(&younger) - plain(&younger)).abs() < 1e-2);
+        assert_eq!(difference.dot(&pair), expected);
+        assert!(
+            (expected - plain(&pair)).abs() < 0.5,
+            "{expected} instead of {}",
+            plain(&pair)
+        );
     }
 }

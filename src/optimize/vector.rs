@@ -5,7 +5,8 @@
 //! those, and they do not change: W. Chen, Z. Wang and J. Zhou, "Large-scale L-BFGS using MapReduce", NIPS 2014. A
 //! [`Vector`] therefore is such a sum, [`Buffer::dot`] remembers the products, and the numbers are computed where
 //! the objective asks for them: once an iteration, for the next point. Clones, multiples and sums cost nothing, and
-//! memory is read three times an iteration: for the point, for the products of its gradient, for those of its pair.
+//! memory is read twice an iteration, for the point and for the products of its gradient; those of the difference of two
+//! gradients are the differences of theirs.
 //!
 //! The pairs are in 16 bits, half the memory and half the time. They are known by how L-BFGS makes them: a
 //! difference of two whole buffers is that of two points or of two gradients. What it subtracts from its direction
@@ -173,7 +174,7 @@ impl ArgminSub<Self, Self> for Vector {
     fn sub(&self, other: &Self) -> Self {
         match (self.whole(), other.whole()) {
             (Some((factor, a)), Some((other_factor, b))) if factor != 0.0 => {
-                let buffer = Buffer::rounded_difference(&self.space(), &a, other_factor / factor, &b);
+                let buffer = Buffer::rounded_difference(&self.space(), &a.0, other_factor / factor, &b.0);
                 Self::of(vec![Term { factor, buffer }])
             }
             _ => self.plus(-1.0, other),
