@@ -2,7 +2,8 @@
 //! `gatys` needs it: what each kernel takes, and how far it is from the machine's roof.
 //!
 //! `cargo bench --bench kernels -- [SIZE] [THREADS] [RUNS] [ISA]`; by default 512 pixels, 2
-//! threads, the best of 5 runs, the fastest instruction set. On a machine that does other work too,
+//! threads, the best of 5 runs, the fastest instruction set, otherwise the fastest whose name begins so:
+//! `portable`, or `portable(four`. On a machine that does other work too,
 //! set `CPU_TIME` to see processor time instead of wall clock time.
 #![allow(
     clippy::print_stdout,

@@ -165,15 +165,16 @@ impl Buffer {
     /// adds to it is as good as noise, which a product with a whole vector averages out.
     pub(super) fn rounded_difference(space: &Rc<Space>, a: &Rc<Self>, factor: f64, b: &Rc<Self>) -> Rc<Self> {
         let [a_numbers, b_numbers] = [a, b].map(|buffer| buffer.full().unwrap_or_default());
+        let factor = factor as f32;
         let free = space.free_rounded.borrow_mut().pop();
         let mut rounded = free.unwrap_or_else(|| Rounded::new(space.len));
         let operands = a_numbers.chunks(CHUNK).zip(b_numbers.chunks(CHUNK));
         space.map(rounded.chunks_mut().zip(operands), |((rounded, step), (a, b))| {
-            *step = kernels::round_difference(rounded, a, factor as f32, b);
+            *step = kernels::round_difference(rounded, a, factor, b);
         });
         let buffer = Self::of(space, Numbers::Rounded(rounded));
         let products = space.rounded().into_iter().filter_map(|other| {
-            let product = a.known_product(&other)? - factor * b.known_product(&other)?;
+            let product = a.known_product(&other)? - f64::from(factor) * b.known_product(&other)?;
             Some((other.id, product))
         });
         buffer.products.borrow_mut().extend(products);

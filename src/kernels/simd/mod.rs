@@ -110,10 +110,7 @@ impl Isa {
 
     /// Vectors of a panel: as many as leave registers to the rest of a register block.
     pub(super) fn panel(self) -> usize {
-        match self.lanes() {
-            8 => 2,
-            _ => PANEL,
-        }
+        if self.lanes() == 8 { 2 } else { PANEL }
     }
 
     /// Runs `job` compiled for this instruction set.

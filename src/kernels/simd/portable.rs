@@ -18,7 +18,7 @@ struct Portable<const LANES: usize>;
 ///
 /// # Safety
 ///
-/// The machine must have [`Lanes::are_available`].
+/// Only where [`Lanes::are_available`].
 pub(super) unsafe fn run<J: Job>(lanes: Lanes, job: J) {
     match lanes {
         #[cfg(target_arch = "x86_64")]
