@@ -2,7 +2,8 @@
 //! them and with ONNX Runtime's plain graph, by turns, while AVX-512 is hidden from both, or AVX altogether.
 //!
 //! `cargo bench --bench instructions -- [SIZE] [PAIRS] [THREADS]`; by default 256 pixels a side, 3 pairs, 2 threads. It
-//! needs Linux on an Intel or AMD processor that lets `cpuid` fault, and the graphs and pictures of `make setup`.
+//! needs Linux on an Intel or AMD processor, and the graphs and pictures of `make setup`. Where the processor does not
+//! let `cpuid` fault, nothing is hidden, and only the kernels of `auto` and the portable ones are measured.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
