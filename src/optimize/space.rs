@@ -320,4 +320,16 @@ mod tests {
             plain(&pair)
         );
     }
+
+    #[test]
+    fn a_difference_knows_its_products_as_its_numbers_were_computed() {
+        let space = Space::new(LEN, 1).unwrap();
+        let (pair, a, b) = (rounded(&space, 1), buffer(&space, 2), buffer(&space, 2));
+        assert_eq!(a.dot(&pair), b.dot(&pair));
+        assert_ne!(b.dot(&pair), 0.0);
+        // In single precision, in which the numbers are computed, it is 1.
+        let factor = 1.0 + 2_f64.powi(-30);
+        let difference = Buffer::rounded_difference(&space, &a, factor, &b);
+        assert_eq!(difference.known_product(&pair), Some(0.0));
+    }
 }
