@@ -90,11 +90,11 @@ pub struct Options {
     pub seed: Option<u64>,
     /// The optimiser (default L-BFGS).
     pub optimizer: Option<Optimizer>,
-    /// Its iterations at the finest scale; coarser ones have half of them (default 500).
+    /// Its iterations at the finest scale; coarser ones have a third of them (default 500).
     pub iterations: Option<u64>,
     /// The scales that are painted from coarse to fine (default the preset's; 1 for a start from a file).
     pub scales: Option<Scales>,
-    /// Pairs that L-BFGS remembers, 1 to 1000 (default 40); each takes 12 bytes a pixel.
+    /// Pairs that L-BFGS remembers, 1 to 1000 (default 80); each takes 6 bytes a pixel.
     pub history: Option<usize>,
     /// How far a step of Adam moves a pixel, in grey levels: more than 0, at most 255 (default 5).
     pub learning_rate: Option<f64>,

@@ -160,7 +160,7 @@ pub struct Stylize {
     #[arg(long, value_name = "N", value_parser = whole::<u64>(0, 1_000_000), help_heading = "Optimiser")]
     pub iterations: Option<u64>,
 
-    /// Steps that L-BFGS remembers, 1 to 1000; each takes 12 bytes a pixel [default: 40]
+    /// Steps that L-BFGS remembers, 1 to 1000; each takes 6 bytes a pixel [default: 80]
     #[arg(long, value_name = "PAIRS", value_parser = whole::<usize>(1, 1000), help_heading = "Optimiser", hide_short_help = true)]
     pub history: Option<usize>,
 

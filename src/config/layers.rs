@@ -174,7 +174,7 @@ mod tests {
         let merged = upper.or(lower);
         assert!(merged.onnxruntime.is_none());
         let settings = merged.resolve().unwrap();
-        assert_eq!(settings.method, Method::Lbfgs { history: 40 });
+        assert_eq!(settings.method, Method::Lbfgs { history: 80 });
         settings.provider.check().unwrap();
     }
 

@@ -40,9 +40,9 @@ pub(super) fn add_scaled(target: &mut [f32], factor: f32, other: &[f32]) {
     }
 }
 
-/// `a . b` for several `b` of 16 bits, every product and every sum in f64. All have the length of `a`.
+/// `a . b` for several `b` of 8 bits, every product and every sum in f64. All have the length of `a`.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
-pub(super) fn dots_mixed(a: &[f32], others: [&[i16]; STREAMS]) -> [f64; STREAMS] {
+pub(super) fn dots_mixed(a: &[f32], others: [&[i8]; STREAMS]) -> [f64; STREAMS] {
     let (a, a_rest) = a.as_chunks::<LANES>();
     let rest = others.map(|b| &b[LANES * a.len()..]);
     let others = others.map(|b| &b.as_chunks::<LANES>().0[..a.len()]);
@@ -62,29 +62,22 @@ pub(super) fn dots_mixed(a: &[f32], others: [&[i16]; STREAMS]) -> [f64; STREAMS]
     array::from_fn(|n| sums[n] + rest[n])
 }
 
-/// `a . b` for several `b`, all of 16 bits, exactly. All have the length of `a`.
+/// `a . b` for several `b`, all of 8 bits, exactly. All have the length of `a`, 100 000 at most.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
-pub(super) fn dots_rounded(a: &[i16], others: [&[i16]; STREAMS]) -> [i64; STREAMS] {
-    let product = |a: i16, b: i16| i64::from(i32::from(a) * i32::from(b));
-    let (a, a_rest) = a.as_chunks::<LANES>();
-    let rest = others.map(|b| &b[LANES * a.len()..]);
-    let others = others.map(|b| &b.as_chunks::<LANES>().0[..a.len()]);
-    let mut sums = [[0; LANES]; STREAMS];
-    for (i, a) in a.iter().enumerate() {
+pub(super) fn dots_rounded(a: &[i8], others: [&[i8]; STREAMS]) -> [i32; STREAMS] {
+    let others = others.map(|b| &b[..a.len()]);
+    let mut sums = [0; STREAMS];
+    for (i, &a) in a.iter().enumerate() {
         for n in 0..STREAMS {
-            for lane in 0..LANES {
-                sums[n][lane] += product(a[lane], others[n][i][lane]);
-            }
+            sums[n] += i32::from(a) * i32::from(others[n][i]);
         }
     }
-    let rest = rest.map(|b| a_rest.iter().zip(b).map(|(&a, &b)| product(a, b)).sum::<i64>());
-    let sums = sums.map(|lanes| lanes.iter().sum::<i64>());
-    array::from_fn(|n| sums[n] + rest[n])
+    sums
 }
 
-/// `target += factor * other` for several `other` of 16 bits, one after the other. All have the length of `target`.
+/// `target += factor * other` for several `other` of 8 bits, one after the other. All have the length of `target`.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
-pub(super) fn add_scaled_rounded(target: &mut [f32], factors: [f32; STREAMS], others: [&[i16]; STREAMS]) {
+pub(super) fn add_scaled_rounded(target: &mut [f32], factors: [f32; STREAMS], others: [&[i8]; STREAMS]) {
     let others = others.map(|other| &other[..target.len()]);
     for (i, target) in target.iter_mut().enumerate() {
         for n in 0..STREAMS {
@@ -93,11 +86,11 @@ pub(super) fn add_scaled_rounded(target: &mut [f32], factors: [f32; STREAMS], ot
     }
 }
 
-/// Writes `(a - factor * b) / step`, rounded, and returns the step: the largest magnitude over [`i16::MAX`].
+/// Writes `(a - factor * b) / step`, rounded, and returns the step: the largest magnitude over [`i8::MAX`].
 ///
 /// Where a difference is not finite, neither is the step.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
-pub(super) fn round_difference(rounded: &mut [i16], a: &[f32], factor: f32, b: &[f32]) -> f32 {
+pub(super) fn round_difference(rounded: &mut [i8], a: &[f32], factor: f32, b: &[f32]) -> f32 {
     /// Added to a number of up to 22 bits, it leaves its nearest integer in the lowest bits.
     const INTEGER: f32 = 1.5 * (1 << 23) as f32;
     // The bits of magnitudes are ordered as the magnitudes are, infinity and NaN last.
@@ -106,7 +99,7 @@ pub(super) fn round_difference(rounded: &mut [i16], a: &[f32], factor: f32, b: &
         .zip(b)
         .map(|(a, b)| (a - factor * b).abs().to_bits())
         .fold(0, u32::max);
-    let step = f32::from_bits(largest) / f32::from(i16::MAX);
+    let step = f32::from_bits(largest) / f32::from(i8::MAX);
     // Differences too small for an inverse are none.
     let (step, inverse) = if step < f32::MIN_POSITIVE {
         (0.0, 0.0)
@@ -114,7 +107,7 @@ pub(super) fn round_difference(rounded: &mut [i16], a: &[f32], factor: f32, b: &
         (step, 1.0 / step)
     };
     for ((rounded, a), b) in rounded.iter_mut().zip(a).zip(b) {
-        *rounded = ((a - factor * b) * inverse + INTEGER).to_bits() as i16;
+        *rounded = ((a - factor * b) * inverse + INTEGER).to_bits() as i8;
     }
     step
 }

@@ -6,11 +6,11 @@
 //! that point.
 //!
 //! Nothing depends on the scale of the loss: multiplied by any factor, it leads to the same picture within rounding
-//! (that of L-BFGS's pairs to 16 bits), and to the same bytes if the factor is a power of two. Nor do the bytes depend
+//! (that of L-BFGS's pairs to 8 bits), and to the same bytes if the factor is a power of two. Nor do the bytes depend
 //! on the number of threads.
 //!
-//! Memory, in vectors of the image's size (12 bytes a pixel): L-BFGS keeps one for each pair of its history, whose two
-//! halves are in 16 bits, and seven more (the last point, one of the line search and the best, with their gradients,
+//! Memory, in vectors of the image's size (12 bytes a pixel): L-BFGS keeps one for every two pairs of its history, which
+//! are in 8 bits, and seven more (the last point, one of the line search and the best, with their gradients,
 //! and the pair that the last direction still holds). Adam keeps seven. [`minimize_smoothly`] takes 72 bytes a pixel more.
 
 mod adam;

@@ -1,12 +1,12 @@
-//! How a vector's numbers are stored: in full, or rounded to 16 bits.
+//! How a vector's numbers are stored: in full, or rounded to 8 bits.
 
 use std::array;
 
 use super::kernels::{self, STREAMS};
 
-/// Numbers that share a step when rounded, and that one task works on: small enough for the second cache, large
-/// enough to hide what a task costs.
-pub(super) const CHUNK: usize = 8192;
+/// Numbers that share a step when rounded, and that one task works on: few enough to be of one size, enough to hide
+/// what a task costs.
+pub(super) const CHUNK: usize = 2048;
 
 /// The numbers of a vector.
 #[derive(Debug)]
@@ -15,15 +15,15 @@ pub(super) enum Numbers {
     Rounded(Rounded),
 }
 
-/// Numbers in 16 bits, off by at most half a step each: every chunk's largest magnitude over 32767.
+/// Numbers in 8 bits, off by at most half a step each: every chunk's largest magnitude over 127.
 ///
-/// Of a chunk that has a number that is not finite, none is. Of a gradient of the real network 5.5e-5 of the norm is
-/// lost (3.6e-5 with a step for every 256 numbers), with the 11 bits of a half float 2.1e-4, and with the 8 of
-/// bfloat16 1.7e-3; unlike half floats, integers need no instruction that a processor may lack.
+/// Of a chunk that has a number that is not finite, none is. Of a step of the real network's L-BFGS or of its change of
+/// the gradient 0.9 to 1.2 % of the norm is lost (0.8 to 1 % with a step for every 256 numbers, 1 to 2 % for every 8192).
+/// The path is none the worse: the loss after 240 evaluations was 16.186e5 with a history of 80 in 8 bits, 16.189e5 in 16.
 #[derive(Debug)]
 pub(super) struct Rounded {
     /// In steps of their chunk.
-    integers: Vec<i16>,
+    integers: Vec<i8>,
     /// One for each chunk.
     steps: Vec<f32>,
 }
@@ -38,7 +38,7 @@ impl Rounded {
     }
 
     /// The chunks to write to, with their steps.
-    pub(super) fn chunks_mut(&mut self) -> impl Iterator<Item = (&mut [i16], &mut f32)> {
+    pub(super) fn chunks_mut(&mut self) -> impl Iterator<Item = (&mut [i8], &mut f32)> {
         self.integers.chunks_mut(CHUNK).zip(&mut self.steps)
     }
 }
@@ -67,7 +67,7 @@ impl Numbers {
 pub(super) enum Chunk<'a> {
     Full(&'a [f32]),
     /// Integers, and the step that they count.
-    Rounded(&'a [i16], f32),
+    Rounded(&'a [i8], f32),
 }
 
 impl<'a> Chunk<'a> {
@@ -83,7 +83,7 @@ impl<'a> Chunk<'a> {
             }
             Self::Rounded(own, step) => {
                 let products = kernels::dots_rounded(own, integers);
-                array::from_fn(|n| f64::from(step) * steps[n] * products[n] as f64)
+                array::from_fn(|n| f64::from(step) * steps[n] * f64::from(products[n]))
             }
         }
     }
@@ -116,7 +116,7 @@ impl<'a> Chunk<'a> {
 
     /// The integers and the steps of `chunks` if all are rounded; the last one's, with steps of 0, in place of
     /// those missing.
-    fn rounded(chunks: &[Self]) -> Option<([&'a [i16]; STREAMS], [f64; STREAMS])> {
+    fn rounded(chunks: &[Self]) -> Option<([&'a [i8]; STREAMS], [f64; STREAMS])> {
         let last = chunks.len() - 1;
         let (mut integers, mut steps) = ([&[][..]; STREAMS], [0.0; STREAMS]);
         for n in 0..STREAMS {
@@ -176,7 +176,7 @@ mod tests {
                 let found = read(rounded.chunk(index), a.len());
                 for (found, exact) in found.iter().zip(exact) {
                     assert!(
-                        (found - exact).abs() <= largest / 32767.0 * 0.501,
+                        (found - exact).abs() <= largest / 127.0 * 0.501,
                         "{found} for {exact}"
                     );
                 }

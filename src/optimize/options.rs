@@ -42,10 +42,11 @@ impl Default for Options {
 pub enum Method {
     /// Limited-memory BFGS (Liu and Nocedal 1989) with the line search of Moré and Thuente (1994).
     Lbfgs {
-        /// Pairs of steps and gradient changes to remember, at least 1; each takes 12 bytes a pixel. Default: 40.
+        /// Pairs of steps and gradient changes to remember, at least 1; each takes 6 bytes a pixel. Default: 80.
         ///
         /// On a photo of 256x192 the loss after 200 evaluations was 9 % above that of a history of 100 with 10
-        /// pairs, 5 % with 20, 3 % with 30, 2 % with 40.
+        /// pairs, 5 % with 20, 3 % with 30, 2 % with 40. At 256x256, after 240, it was 2.3 % lower
+        /// with 80 than with 40.
         history: usize,
     },
     /// Adam (Kingma and Ba 2015): slower, in less memory, and it can keep to a range.
@@ -54,7 +55,7 @@ pub enum Method {
 
 impl Default for Method {
     fn default() -> Self {
-        Self::Lbfgs { history: 40 }
+        Self::Lbfgs { history: 80 }
     }
 }
 
