@@ -86,6 +86,19 @@ fn the_content_weighs_more_at_a_coarse_scale_by_the_square_of_the_pixels() {
 }
 
 #[test]
+fn the_next_scale_has_the_detail_of_the_photo() {
+    let workshop = Workshop::new();
+    // Nothing is painted, so that all that is left of the coarse scale would be its blur.
+    succeed(workshop.stylize("out.png").args(["--scales", "24:0,40:0"]));
+    let [found, photo] =
+        ["out.png", "content.png"].map(|name| image::open(workshop.path(name)).unwrap().to_rgb8());
+    assert_eq!(found.dimensions(), photo.dimensions());
+    let off = |(a, b): (&u8, &u8)| a.abs_diff(*b);
+    let worst = found.as_raw().iter().zip(photo.as_raw()).map(off).max();
+    assert!(worst <= Some(1), "{worst:?} grey levels off");
+}
+
+#[test]
 fn a_list_of_scales_says_sizes_and_iterations() {
     let workshop = Workshop::new();
     let run = ["--scales", "24:1,40:3", "--trace", "out.json"];

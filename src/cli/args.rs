@@ -119,12 +119,11 @@ pub struct Stylize {
 
     /// Paint from coarse to fine: auto, a number of scales, or SIZE:ITERATIONS,… [default: auto]
     ///
-    /// auto: from --size halves of it, down to no less than 192 pixels, each with half of --iterations. A number, 1 to 16:
-    /// so many. A list such as 256:200,512:100 says the sizes from coarse to fine, and the iterations of each. A coarse
+    /// auto: from --size halves of it, down to no less than 192 pixels, each with a third of --iterations. A number, 1 to
+    /// 16: so many. A list such as 256:200,512:100 says the sizes from coarse to fine, and the iterations of each. A coarse
     /// evaluation costs a quarter of the next finer one, and lays out larger shapes; below some 192 pixels they take the
     /// place of the photo's. The style picture shrinks with the painted one, and the content weighs more: 16 times as
-    /// much at half the size. Presets book and neural-style, and a start
-    /// from a file, have one scale.
+    /// much at half the size. Presets book and neural-style, and a start from a file, have one scale.
     #[arg(long, value_name = "SCALES", help_heading = "Size", hide_short_help = true)]
     pub scales: Option<Scales>,
 

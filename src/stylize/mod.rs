@@ -205,7 +205,13 @@ impl Stylizer {
                 finish: &stage.finish,
             }));
             let options = self.optimizer(stage, begin);
-            painting.optimize(&mut loss, stage.size(), &options, self.weights.unit(), observer)?;
+            painting.optimize(
+                &mut loss,
+                stage.finish.content(),
+                &options,
+                self.weights.unit(),
+                observer,
+            )?;
             drop(loss);
             if scale + 1 == stages.len() || painting.stop().is_from_outside() {
                 break;
