@@ -89,7 +89,7 @@ fn main() {
         )
     };
     let adam = ("Adam".to_owned(), Method::Adam(AdamOptions::default()), 5);
-    for (name, method, warm_up) in [lbfgs(10), lbfgs(20), lbfgs(40), lbfgs(80), adam] {
+    for (name, method, warm_up) in [lbfgs(10), lbfgs(20), lbfgs(30), lbfgs(100), adam] {
         let [one, two] = [1, 2].map(|threads| measure(method.clone(), warm_up, threads));
         println!("{name:<20} {one:>9.1} {two:>9.1}");
     }

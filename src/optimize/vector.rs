@@ -8,7 +8,7 @@
 //! memory is read twice an iteration, for the point and for the products of its gradient; those of the difference of two
 //! gradients are the differences of theirs.
 //!
-//! The pairs are in 8 bits, a quarter of the memory and of the time. They are known by how L-BFGS makes them: a
+//! The pairs are in 8 bits, a quarter of the memory of whole ones. They are known by how L-BFGS makes them: a
 //! difference of two whole buffers is that of two points or of two gradients. What it subtracts from its direction
 //! is a multiple of a pair, and its line search adds.
 
