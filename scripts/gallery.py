@@ -7,6 +7,7 @@ The pictures are those that set-up brings: the cat, our own painting, and a stai
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "docs/gallery"
 PICTURES = ROOT / "runtime/demo"
+PROGRAM = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/impasto"
 COMMON = ["--size", "384", "--iterations", "150", "--jpeg-quality", "88"]
 COLUMNS = 3
 
@@ -61,7 +63,7 @@ def main() -> int:
 def command(run: Run) -> list[str | Path]:
     pictures = [PICTURES / "cat.png", *(PICTURES / style for style in run.styles)]
     flags = [*COMMON, *run.flags, "--quiet", "--force"]
-    return [ROOT / "target/release/impasto", "stylize", *pictures, "-o", OUT / f"{run.name}.jpg", *flags]
+    return [PROGRAM, "stylize", *pictures, "-o", OUT / f"{run.name}.jpg", *flags]
 
 
 def page() -> str:

@@ -76,7 +76,7 @@ class Lab:
         trace = self.scratch / "impasto.json"
         peak, _ = self._run(
             [
-                ROOT / "target/release/impasto",
+                ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/impasto",
                 "stylize",
                 pictures.content,
                 pictures.style,
@@ -115,12 +115,15 @@ class Lab:
 
     def optimizer_bench(self) -> str:
         """What `cargo bench --bench optimizer` prints."""
-        return self._run(["cargo", "bench", "--quiet", "--bench", "optimizer"])[1]
+        return self._cargo_bench("optimizer")
 
     def instructions_bench(self, size: int, pairs: int) -> str:
         """What `cargo bench --bench instructions` prints."""
-        command = ["cargo", "bench", "--quiet", "--bench", "instructions", "--", size, pairs, self.threads]
-        return self._run(command)[1]
+        return self._cargo_bench("instructions", "--", size, pairs, self.threads)
+
+    def _cargo_bench(self, name: str, *flags: str | int) -> str:
+        cargo = os.environ.get("CARGO", "cargo")
+        return self._run([cargo, "bench", "--quiet", "--bench", name, *flags])[1]
 
     def _run(self, command: list) -> tuple[int, str]:
         """Peak resident memory in bytes, and what was printed."""

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -153,3 +154,27 @@ def test_output_that_cannot_be_read_is_a_failure_of_its_program(
 ):
     with pytest.raises(ProgramError, match=name):
         program(*lab_of_program(monkeypatch, tmp_path, printed))
+
+
+def script(path: Path, *lines: str) -> Path:
+    """A program that runs some lines of a shell."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(["#!/bin/sh", *lines]))
+    path.chmod(0o755)
+    return path
+
+
+def test_the_cargo_of_the_environment_runs_the_benches(monkeypatch, tmp_path):
+    cargo = script(tmp_path / "bin/own-cargo", 'echo "$@"')
+    monkeypatch.setenv("CARGO", str(cargo))
+    lab = Lab(tmp_path, threads=2)
+    assert lab.optimizer_bench() == "bench --quiet --bench optimizer\n"
+    assert lab.instructions_bench(256, 3) == "bench --quiet --bench instructions -- 256 3 2\n"
+
+
+def test_the_program_is_the_one_in_the_target_directory_of_the_environment(monkeypatch, tmp_path):
+    trace = '{"evaluations": [{"size": [64, 64], "seconds": 1.5, "loss": 9.0}], "versions": {}}'
+    script(tmp_path / "built/release/impasto", f"echo '{trace}' > {tmp_path}/impasto.json")
+    monkeypatch.setenv("CARGO_TARGET_DIR", str(tmp_path / "built"))
+    run = Lab(tmp_path, threads=2).impasto(Pictures(tmp_path, tmp_path, size=64))
+    assert (run.seconds, run.losses) == ([1.5], [9.0])
