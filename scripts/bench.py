@@ -53,6 +53,8 @@ def run(options: argparse.Namespace, lab: Lab) -> None:
             square(options.content, size, lab.scratch), square(options.style, size, lab.scratch), size
         )
 
+    if not measure.pytorch_fits(options.curve, options.evaluations):
+        raise ProgramError(f"PyTorch would not have room at {options.curve} pixels; choose a smaller --curve")
     results: dict = {"speed": []}
     stage = partial(recorded, results, options.out / "bench.json")
     with stage("the machine"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from itertools import pairwise
+from pathlib import Path
 from statistics import median
 
 from .programs import Lab, Pictures, ProgramError, Run
@@ -14,6 +15,9 @@ WARM_UP = 2
 
 EVALUATIONS = {256: 20, 512: 10, 1024: 6}
 """Evaluations of a timed run, by size; larger sizes have the last."""
+
+MEMINFO = Path("/proc/meminfo")
+"""Where Linux tells how much memory there is."""
 
 INSTRUCTIONS = re.compile(
     r"^(?P<hidden>nothing|avx\w*) +(?P<asked>\w+) +(?P<kernels>\w+) +"
@@ -47,7 +51,7 @@ def speed(lab: Lab, pictures: Pictures, pairs: int) -> dict:
     """Seconds per evaluation, pair by pair; PyTorch is left out where its memory would not do."""
     evaluations = evaluations_at(pictures.size)
     one_scale = ["--scales", "1", "--iterations", str(evaluations)]
-    if not pytorch_fits(pictures.size):
+    if not pytorch_fits(pictures.size, evaluations):
         ours = [seconds_per_evaluation(lab.impasto(pictures, *one_scale)) for _ in range(pairs)]
         return {"size": pictures.size, "impasto": ours, "pytorch": None}
     flags = faster_format(lab, pictures)
@@ -64,14 +68,27 @@ def speed(lab: Lab, pictures: Pictures, pairs: int) -> dict:
     }
 
 
-def pytorch_fits(size: int) -> bool:
-    """Whether PyTorch's loop has room: a short run took 1.62 GB at 512 and 3.39 GB at 1024."""
-    return 1e9 + 3000 * size**2 < available_memory()
+def pytorch_fits(size: int, evaluations: int) -> bool:
+    """Whether PyTorch's loop has room.
+
+    A short run took 1.62 GB at 512 and 3.39 GB at 1024, one that filled L-BFGS's history of 100 pairs took
+    2.65 GB at 512.
+    """
+    history = min(evaluations, 100)
+    return 1e9 + (2700 + 40 * history) * size**2 < available_memory()
 
 
-def available_memory() -> float:
-    pages, page = os.sysconf("SC_AVPHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-    return pages * page
+def available_memory() -> int:
+    """Bytes that a program can take, those among them that only cache files.
+
+    Where the system does not tell (macOS), all of the machine's: what others have there is compressed and
+    swapped, and only what exceeds them all certainly has no room.
+    """
+    try:
+        told = re.search(r"^MemAvailable: +(\d+) kB$", MEMINFO.read_text(), re.MULTILINE)
+    except FileNotFoundError:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return int(told[1]) * 1024
 
 
 def memory(runs: dict[str, Run], size: int) -> dict:

