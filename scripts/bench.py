@@ -150,7 +150,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--curve", type=int, default=512, help="side of the squares that are painted to the end"
     )
-    parser.add_argument("--evaluations", type=int, default=500, help="evaluations to the end")
+    parser.add_argument(
+        "--evaluations", type=int, default=500, help="evaluations to the end, Impasto's iterations too"
+    )
     parser.add_argument("--threads", type=int, default=2, help="threads of every program")
     demo = ROOT / "runtime/demo"
     parser.add_argument("--content", type=Path, default=demo / "cat.png", help="the photo")

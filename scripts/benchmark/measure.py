@@ -97,10 +97,10 @@ def memory(runs: dict[str, Run], size: int) -> dict:
 
 
 def curves(lab: Lab, pictures: Pictures, evaluations: int, variants: dict[str, list[str]]) -> dict[str, Run]:
-    """Loss against seconds: PyTorch, and Impasto with the flags of each variant."""
+    """Loss against seconds: PyTorch, and Impasto with the flags of each variant and as many iterations."""
     runs = {"PyTorch": lab.pytorch(pictures, evaluations, *faster_format(lab, pictures))}
     for name, flags in variants.items():
-        runs[name] = lab.impasto(pictures, *flags)
+        runs[name] = lab.impasto(pictures, "--iterations", str(evaluations), *flags)
     return runs
 
 

@@ -215,3 +215,17 @@ def test_curves_that_pytorch_has_no_room_for_are_told_before_anything_runs(
         "error: PyTorch would not have room at 2048 pixels; choose a smaller --curve\n"
     )
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_impasto_has_as_many_iterations_in_every_curve_as_pytorch_has_evaluations(monkeypatch, tmp_path):
+    asked = []
+
+    def run(lab, pictures, *flags) -> Run:
+        asked.append(flags)
+        return TEN
+
+    monkeypatch.setattr(Lab, "impasto", run)
+    monkeypatch.setattr(Lab, "pytorch", lambda *_: TEN)
+    pictures = Pictures(tmp_path, tmp_path, size=64)
+    measure.curves(Lab(tmp_path, threads=2), pictures, 120, bench.curves(pictures))
+    assert [flags[:2] for flags in asked] == [("--iterations", "120")] * 3
