@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[2]
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     options = parse(arguments)
     try:
+        if options.bench:
+            check_python()
         provision(root, options.runtime, platforms.current())
         if options.linker:
             ensure_packages(root / "runtime/zig", root / "scripts/requirements-dist.txt")
@@ -34,6 +36,15 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     except KeyboardInterrupt:
         return fail("interrupted; run this again to go on")
     return 0
+
+
+def check_python() -> None:
+    """The bench's packages need a newer Python than the rest of set-up."""
+    if sys.version_info < (3, 11):
+        raise SetupError(
+            f"the packages of `make bench` need Python 3.11 or newer, this is {sys.version.split()[0]}; "
+            "name a newer one: make bench PYTHON=python3.11"
+        )
 
 
 def provision(root: Path, runtime: str, platform: str) -> None:

@@ -284,6 +284,16 @@ def test_an_unsupported_machine_is_told_before_anything_is_written(monkeypatch, 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_python_that_the_bench_is_too_new_for_is_told_before_anything_is_written(
+    monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setattr(main.sys, "version_info", (3, 10, 14))
+    assert main.main(["--bench"], root=tmp_path) == 1
+    error = capsys.readouterr().err
+    assert re.fullmatch(r"error: the packages of `make bench` need Python 3\.11 or newer, .*\n", error)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("trouble", "message"),
     [
