@@ -45,8 +45,26 @@ def test_the_rows_of_the_instructions_bench_are_read_and_told(monkeypatch, tmp_p
     assert "ratio 2.57 (2.50 to 2.60, 3 pairs), gradients 4.1e-04 apart" in instructions_lines(measured)[1]
 
 
-def test_where_no_instructions_can_be_hidden_there_are_no_rows(monkeypatch, tmp_path):
-    said = "instructions cannot be hidden here: No such device (os error 19)\n"
+NOTHING_HIDDEN = """instructions cannot be hidden here: No such device (os error 19)
+256 x 256 pixels, 3 pairs, 2 threads; seconds an evaluation, medians
+hidden   kernels   taken      seconds plain graph   plain / own by pairs       gradients apart
+nothing  auto      avx2         0.268       0.662   2.47 (2.45 to 2.50)        4.1e-4
+nothing  portable  portable     0.368       0.662   1.80 (1.78 to 1.83)        9.0e-6
+"""
+
+
+def test_where_no_instructions_can_be_hidden_auto_and_portable_are_told(monkeypatch, tmp_path):
+    monkeypatch.setattr(Lab, "instructions_bench", lambda lab, size, pairs: NOTHING_HIDDEN)
+    measured = instructions(Lab(tmp_path, threads=2), size=256, pairs=3)
+    assert [(row["hidden"], row["asked"], row["kernels"]) for row in measured["rows"]] == [
+        ("nothing", "auto", "avx2"),
+        ("nothing", "portable", "portable"),
+    ]
+    assert "nothing hidden, kernels portable: portable 0.368 s" in instructions_lines(measured)[1]
+
+
+def test_where_the_instructions_bench_does_not_run_there_are_no_rows(monkeypatch, tmp_path):
+    said = "instructions cannot be hidden here: that takes Linux on x86-64\n"
     monkeypatch.setattr(Lab, "instructions_bench", lambda lab, size, pairs: said)
     measured = instructions(Lab(tmp_path, threads=2), size=256, pairs=3)
     assert measured["rows"] == instructions_lines(measured) == []
