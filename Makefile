@@ -51,7 +51,7 @@ test: setup ## run all tests
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		set -x; $(CARGO) nextest run; \
 	else \
-		set -x; $(CARGO) test --all-targets; \
+		set -x; $(CARGO) test --lib --bins --tests --examples; \
 	fi
 	$(CARGO) test --doc
 	$(TOOLS) pytest tests/python
