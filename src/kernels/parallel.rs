@@ -7,11 +7,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 ///
 /// Kernels form every value from the same terms in the same order, however their work is cut: the
 /// bytes of a result depend neither on the number of threads nor on the order of the tasks.
-pub trait Parallel {
+///
+/// # Safety
+///
+/// Tasks write to memory that no other task touches: [`Parallel::par_for`] must call each of them once, and none beyond.
+pub unsafe trait Parallel {
     /// How many tasks run at the same time, at least 1; only a hint for cutting the work.
     fn threads(&self) -> usize;
 
-    /// Calls `task(i)` once for every `i` in `0..tasks` and returns when all are done.
+    /// Calls `task(i)` exactly once for every `i` in `0..tasks` and returns when all are done.
     fn par_for(&self, tasks: usize, task: &(dyn Fn(usize) + Sync));
 }
 
@@ -22,7 +26,8 @@ pub struct Threads(
     pub usize,
 );
 
-impl Parallel for Threads {
+// SAFETY: each number is fetched once.
+unsafe impl Parallel for Threads {
     fn threads(&self) -> usize {
         self.0
     }

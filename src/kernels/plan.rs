@@ -57,8 +57,8 @@ impl Plan {
         let (depth, outputs) = (filter.depth(orientation), filter.outputs(orientation));
         let parts = filter.parts(orientation);
         let lanes = isa.lanes();
-        // With 16 lanes, the transformed input and the products of a block take 147 KB each for
-        // 64 channels: as many channels of products as leave the rest of a cache of 2 MB to the
+        // With 16 lanes, the transformed input and the products of a vector of tiles take 147 KB each for
+        // 64 channels: in a block, as many channels of products as leave the rest of a cache of 2 MB to the
         // input, or to one plane of it if it is too long.
         let (most, chunk) = match (lanes, parts, depth) {
             // With AMX, the caches are what products wait for; measured at 512 pixels.

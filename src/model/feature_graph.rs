@@ -102,16 +102,16 @@ mod tests {
     use super::*;
     use crate::runtime::{Request, Runtime, Sought};
 
-    fn features(kernels: KernelSet) -> Features {
+    fn features(kernels: KernelSet, height: usize, width: usize) -> Result<Features, ModelError> {
         let runtime = Runtime::load(&Sought::default()).unwrap();
         let engine = Engine::start(&runtime, &Request::default(), 1).unwrap();
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
         let graph = FeatureGraph::open(&folder, "judge", kernels).unwrap();
         assert_eq!(graph.contract().min_size, 16);
-        let image = Array4::from_shape_fn((1, 3, 21, 34), |(_, channel, y, x)| {
+        let image = Array4::from_shape_fn((1, 3, height, width), |(_, channel, y, x)| {
             ((x * 37 + y * 101 + channel * 53) % 251) as f32 - 120.0
         });
-        graph.run(&engine, image.view()).unwrap()
+        graph.run(&engine, image.view())
     }
 
     fn error<D: Dimension>(found: &Array<f32, D>, expected: &Array<f32, D>) -> f32 {
@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn the_judge_sees_layers_that_no_objective_looks_at_alike_on_all_kernels() {
-        let (own, reference) = (features(KernelSet::Auto), features(KernelSet::OnnxRuntime));
+        let [own, reference] =
+            [KernelSet::Auto, KernelSet::OnnxRuntime].map(|kernels| features(kernels, 21, 34).unwrap());
         let names: Vec<&str> = own.grams.iter().map(|(layer, _)| layer.as_str()).collect();
         assert_eq!(
             names,
@@ -139,6 +140,15 @@ mod tests {
         };
         assert_eq!((layer.as_str(), own.dim()), ("relu4_2", (1, 32, 2, 4)));
         assert!(error(own, &reference.contents[0].1) < 1e-5);
+    }
+
+    #[test]
+    fn a_picture_too_small_for_the_deepest_layer_is_an_error() {
+        let message = features(KernelSet::Auto, 8, 8).unwrap_err().to_string();
+        assert!(
+            message.contains("judge") && message.contains("no pixels"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -61,7 +61,6 @@ impl Case {
         )
     }
 
-    /// Convolution and bias in f64.
     /// The most that forward may be off; a deep layer has what a gradient has.
     fn bound(&self) -> f64 {
         if self.outputs < 512 {
@@ -71,6 +70,7 @@ impl Case {
         }
     }
 
+    /// Convolution and bias in f64.
     fn expected(&self) -> Vec<f64> {
         let mut y = convolve(
             &wide(&self.x),

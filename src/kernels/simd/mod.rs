@@ -29,7 +29,8 @@ pub enum Isa {
     Avx2,
     /// x86-64 with AVX-512F: 16 lanes.
     Avx512,
-    /// x86-64 with AVX-512F and AMX-BF16 on Linux: 16 lanes, and convolutions in products of bf16 halves.
+    /// x86-64 with AVX-512F and AMX-BF16 on Linux: 16 lanes, and products of bf16 parts in convolutions and the gradients of
+    /// Gram matrices.
     Amx,
     /// 64-bit ARM: 4 lanes.
     Neon,

@@ -40,7 +40,8 @@ impl Call<'_> {
     }
 }
 
-impl Parallel for Call<'_> {
+// SAFETY: ONNX Runtime's pool takes each number once; if it refuses, it has called none.
+unsafe impl Parallel for Call<'_> {
     fn threads(&self) -> usize {
         self.threads
     }
@@ -67,6 +68,12 @@ impl<'a> Picture<'a> {
         let &[1, channels, height, width] = &shape[..] else {
             return Err(ort::Error::new(format!("a picture cannot have shape {shape:?}")));
         };
+        // The kernels would panic.
+        if values.is_empty() {
+            return Err(ort::Error::new(format!(
+                "a picture of shape {shape:?} has no pixels"
+            )));
+        }
         Ok(Picture {
             values,
             channels: channels as usize,
