@@ -10,6 +10,8 @@
     reason = "a table in the terminal is what a bench is for"
 )]
 
+mod support;
+
 use impasto::kernels::{
     Conv3x3, Exec, Gradient, GramGradient, Isa, Lanes, Parallel, Pool, Size, Threads, Workspace,
     content_gradient, gram,
@@ -38,6 +40,7 @@ const LAYERS: [(&str, usize, usize, bool, bool); 13] = [
 ];
 
 fn main() {
+    support::end_with_stdout();
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let number = |i: usize, default: usize| {
         args.get(i).map_or(default, |arg| {
@@ -178,25 +181,33 @@ impl Network {
                     target,
                     coefficient,
                     add,
-                    relu: true,
+                    relu: false,
                 };
                 timed(&mut seconds[3], || gradient.run(df, self.isa, exec));
                 std::mem::swap(&mut dy, &mut other);
             }
             if layer.name == "4_2" {
-                content_gradient(y, &dy[..len], 1e-9, None, &mut other[..len], self.isa, exec);
+                let target = Tensor::zeros(len);
+                content_gradient(
+                    y,
+                    &target,
+                    1e-9,
+                    Some(&dy[..len]),
+                    &mut other[..len],
+                    self.isa,
+                    exec,
+                );
                 std::mem::swap(&mut dy, &mut other);
             }
             let dx = &mut other[..conv.inputs() * size.area()];
             let dy_now = &dy[..len];
-            let gradient = match (layer.pooled, layer.gram.is_some()) {
-                (true, _) => Gradient::Pooled {
+            let gradient = match layer.pooled {
+                true => Gradient::Pooled {
                     dy: dy_now,
                     gate,
                     pool: Pool::Max,
                 },
-                (false, true) => Gradient::Whole(dy_now),
-                (false, false) => Gradient::Gated { dy: dy_now, y },
+                false => Gradient::Gated { dy: dy_now, y },
             };
             timed(&mut seconds[1], || conv.backward(gradient, *size, dx, exec));
             std::mem::swap(&mut dy, &mut other);
@@ -216,7 +227,7 @@ impl Network {
             let products = 4.5 * area * (inputs * outputs) as f64;
             let square = area * (outputs * outputs) as f64;
             let flops = [products, products, square, 2.0 * square];
-            let times = times_vectors(isa, inputs);
+            let times = times_vectors(isa, inputs, outputs);
             print!("{:5}", layer.name);
             for i in 0..4 {
                 if layer.seconds[i].is_finite() {
@@ -315,9 +326,11 @@ impl DerefMut for Tensor {
 }
 
 /// How many times the vectors' peak the roof is of forward, backward, Gram matrix and its gradient, in a layer of so many
-/// inputs. AMX has 16 times as many products in a cycle; it takes 6 for one of f32 forward, 3 in a gradient.
-fn times_vectors(isa: Isa, inputs: usize) -> [f64; 4] {
-    let (forward, gradient) = (16.0 / 6.0, 16.0 / 3.0);
+/// inputs and outputs. AMX has 16 times as many products in a cycle; it takes 6 for one of f32 forward, 3 in a gradient
+/// and in a deep layer.
+fn times_vectors(isa: Isa, inputs: usize, outputs: usize) -> [f64; 4] {
+    let gradient = 16.0 / 3.0;
+    let forward = if outputs < 512 { 16.0 / 6.0 } else { gradient };
     match isa {
         Isa::Amx if inputs < 32 => [1.0, 1.0, 1.0, gradient],
         Isa::Amx => [forward, gradient, 1.0, gradient],

@@ -7,6 +7,8 @@
     reason = "it is a program of its own, printing is its task"
 )]
 
+mod support;
+
 use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::rc::Rc;
@@ -77,6 +79,7 @@ fn measure(method: Method, warm_up: u64, threads: usize) -> f64 {
 }
 
 fn main() {
+    support::end_with_stdout();
     println!(
         "{FLOATS} floats, ms an iteration\n{:<20} {:>9} {:>9}",
         "", "1 thread", "2 threads"
@@ -89,7 +92,7 @@ fn main() {
         )
     };
     let adam = ("Adam".to_owned(), Method::Adam(AdamOptions::default()), 5);
-    for (name, method, warm_up) in [lbfgs(10), lbfgs(20), lbfgs(30), lbfgs(100), adam] {
+    for (name, method, warm_up) in [lbfgs(10), lbfgs(20), lbfgs(80), lbfgs(100), adam] {
         let [one, two] = [1, 2].map(|threads| measure(method.clone(), warm_up, threads));
         println!("{name:<20} {one:>9.1} {two:>9.1}");
     }

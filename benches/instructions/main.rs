@@ -11,6 +11,10 @@
 )]
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[path = "../support/mod.rs"]
+mod support;
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod comparison;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod hiding;
@@ -19,6 +23,7 @@ mod table;
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn main() -> std::process::ExitCode {
+    support::end_with_stdout();
     match table::main() {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
