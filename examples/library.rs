@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let content = Picture::load(Path::new(content))?;
     let style = Picture::load(Path::new(style))?;
-    let stylized = stylizer.stylize(&content, &[style], &mut observer)?;
+    let stylized = stylizer.stylize(content, vec![style], &mut observer)?;
     stylized.picture.save(Path::new(output), true)?;
     println!(
         "{} evaluations, loss {:.4e}",

@@ -99,6 +99,16 @@ fn the_next_scale_has_the_detail_of_the_photo() {
 }
 
 #[test]
+fn a_loss_without_content_gets_none_of_the_photos_detail() {
+    let workshop = Workshop::new();
+    let run = ["--scales", "24:0,40:0", "--init", "gray", "--content-weight", "0"];
+    succeed(workshop.stylize("out.png").args(run));
+    let found = image::open(workshop.path("out.png")).unwrap().to_rgb8();
+    let first = found.get_pixel(0, 0);
+    assert!(found.pixels().all(|pixel| pixel == first), "not grey all over");
+}
+
+#[test]
 fn a_list_of_scales_says_sizes_and_iterations() {
     let workshop = Workshop::new();
     let run = ["--scales", "24:1,40:3", "--trace", "out.json"];
@@ -203,8 +213,12 @@ fn a_folder_stands_for_its_pictures_by_name() {
         .save(folder.join("a.png"))
         .unwrap();
     fs::write(folder.join("notes.txt"), "no picture").unwrap();
+    waves(20, 24, 9).save(folder.join("c.gif")).unwrap();
     let run = ["styles", "--iterations", "1"];
     let message = stderr(&succeed(workshop.stylize("out.png").args(run)));
-    let (a, b) = (message.find("a.png (30x30)"), message.find("b.PNG (36x44)"));
-    assert!(a.is_some() && a < b && !message.contains("notes"), "{message}");
+    let [a, b, c] = ["a.png (30x30)", "b.PNG (36x44)", "c.gif (20x24)"].map(|name| message.find(name));
+    assert!(
+        a.is_some() && a < b && b < c && !message.contains("notes"),
+        "{message}"
+    );
 }

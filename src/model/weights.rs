@@ -32,6 +32,11 @@ impl Weights {
         }
     }
 
+    /// Whether the loss looks at the content.
+    pub fn has_content(&self) -> bool {
+        self.content.iter().any(|&weight| weight > 0.0)
+    }
+
     /// These weights, those of the layers that are named multiplied.
     ///
     /// # Errors

@@ -22,7 +22,11 @@ impl Stylizer {
         self.check_blend(styles)?;
         let seen = styles
             .iter()
-            .map(|style| Ok(self.colored(self.style_at_own_size(style)?, content)))
+            .map(|style| {
+                Ok(self
+                    .colored(&self.style_at_own_size(style)?, content)
+                    .into_owned())
+            })
             .collect::<Result<Vec<Picture>, Error>>()?;
         let blend: Vec<(Picture, f64)> = seen.into_iter().zip(self.shares(styles)).collect();
         Judge::new(self, content, &blend)

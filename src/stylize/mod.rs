@@ -4,6 +4,7 @@ mod judging;
 mod painting;
 mod stages;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -44,7 +45,7 @@ use stages::Stage;
 /// let content = Picture::load(Path::new("photo.jpg"))?;
 /// let style = Picture::load(Path::new("painting.jpg"))?;
 /// let mut quiet = |_: &Event<'_>| ControlFlow::Continue(());
-/// let stylized = stylizer.stylize(&content, &[style], &mut quiet)?;
+/// let stylized = stylizer.stylize(content, vec![style], &mut quiet)?;
 /// stylized.picture.save(Path::new("painted.png"), false)?;
 /// # Ok(())
 /// # }
@@ -154,7 +155,8 @@ impl Stylizer {
             .collect()
     }
 
-    /// Paints `content` in the style of `styles`, scale by scale from coarse to fine.
+    /// Paints `content` in the style of `styles`, scale by scale from coarse to fine. It takes the pictures, so that
+    /// large ones take no memory while it paints.
     ///
     /// When `observer` or the clock ends the run at a coarse scale, the picture comes enlarged to the wanted size, and
     /// the outcome is that of the coarse one.
@@ -165,13 +167,14 @@ impl Stylizer {
     /// until then.
     pub fn stylize(
         &self,
-        content: &Picture,
-        styles: &[Picture],
+        content: Picture,
+        styles: Vec<Picture>,
         observer: &mut dyn Observer,
     ) -> Result<Stylized, Error> {
-        let stages = self.stages(content, styles)?;
-        let schedule = self.schedule(content, styles)?;
+        let stages = self.stages(&content, &styles)?;
+        let schedule = self.schedule(&content, &styles)?;
         let mut painting = self.start(&stages[0], &styles[0])?;
+        drop((content, styles));
         let painted = self.paint(&mut painting, &stages, &schedule, observer);
         let finest = &stages[stages.len() - 1].finish;
         match painted {
@@ -281,12 +284,18 @@ impl Stylizer {
 
     /// The image to start from, at the size of the first stage.
     fn start(&self, first: &Stage, style: &Picture) -> Result<Painting, Error> {
-        let content = first.finish.content();
-        let style = self.colored(style.clone(), content);
-        let start = self.settings.init.tensor(content, &style, self.settings.seed)?;
-        let is_painting = matches!(self.settings.init, Init::File(_));
-        let start = start.into_raw_vec_and_offset().0;
-        Ok(Painting::new(start, first.size(), is_painting))
+        let (content, init) = (first.finish.content(), &self.settings.init);
+        let style = match init {
+            Init::StyleStats => self.colored(style, content),
+            _ => Cow::Borrowed(style),
+        };
+        let start = init.tensor(content, &style, self.settings.seed)?;
+        Ok(Painting::new(
+            start.into_raw_vec_and_offset().0,
+            first.size(),
+            matches!(init, Init::File(_)),
+            self.weights.has_content(),
+        ))
     }
 
     /// The loss of a stage; the observer is told where it runs, if that needs telling.

@@ -1,5 +1,7 @@
 //! The stages of a painting, one a scale: its pictures at that size, and the targets that they make.
 
+use std::borrow::Cow;
+
 use ndarray::Array4;
 
 use super::Stylizer;
@@ -70,7 +72,7 @@ impl Stylizer {
     ) -> Result<Targets, Error> {
         let tensors: Vec<Array4<f32>> = styles
             .iter()
-            .map(|style| to_tensor(&self.colored(style.clone(), content)))
+            .map(|style| to_tensor(&self.colored(style, content)))
             .collect();
         let blend: Vec<_> = tensors
             .iter()
@@ -103,10 +105,10 @@ impl Stylizer {
     }
 
     /// The style image as the network sees it: in colours like the content's, if the settings say so.
-    pub(super) fn colored(&self, style: Picture, content: &Picture) -> Picture {
+    pub(super) fn colored<'a>(&self, style: &'a Picture, content: &Picture) -> Cow<'a, Picture> {
         match self.settings.color {
-            ColorMode::Match => match_colors(&style, content),
-            ColorMode::Style | ColorMode::Original => style,
+            ColorMode::Match => Cow::Owned(match_colors(style, content)),
+            ColorMode::Style | ColorMode::Original => Cow::Borrowed(style),
         }
     }
 
