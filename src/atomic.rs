@@ -20,6 +20,20 @@ pub fn write(
     put_in_place(file, path, overwrite)
 }
 
+/// Checks that a file at `path` can be begun.
+///
+/// # Errors
+/// The folder is missing or cannot be written to.
+pub fn check(path: &Path) -> io::Result<()> {
+    // A file that vanishes at once: nothing else tells for certain.
+    begin(path).map(drop)
+}
+
+/// Whether something is at `path`, if only a link to nothing.
+pub fn is_taken(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
 /// Makes an empty file in the folder of `path`, where a rename can move it in place.
 pub(crate) fn begin(path: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();

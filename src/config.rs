@@ -181,7 +181,7 @@ impl Options {
     pub fn resolve(&self) -> Result<Settings, ConfigError> {
         let name = self.preset.clone().unwrap_or_else(|| PRESETS[0].name.to_owned());
         let preset = Preset::named(&name).unwrap_or(&PRESETS[0]);
-        let scales = self.scales(preset);
+        let scales = self.scales(preset)?;
         let (size, iterations) = self.finest(&scales)?;
         let settings = Settings {
             preset: name,
@@ -240,13 +240,22 @@ impl Options {
     }
 
     /// The scales; a start from a file is a picture to go on from, which a coarser scale would undo.
-    fn scales(&self, preset: &Preset) -> Scales {
+    fn scales(&self, preset: &Preset) -> Result<Scales, ConfigError> {
         let from_file = matches!(self.init, Some(Init::File(_)));
         let default = match preset.coarse_to_fine && !from_file {
             true => Scales::Auto,
             false => Scales::Count(1),
         };
-        self.scales.clone().unwrap_or(default)
+        let scales = self.scales.clone().unwrap_or(default);
+        // A number and a list as text are checked where they are read, those of a caller here.
+        match scales.to_string().parse::<Scales>() {
+            Ok(_) => Ok(scales),
+            Err(_) => Err(ConfigError {
+                option: "scales",
+                value: format!("\"{scales}\""),
+                expected: "auto, a number from 1 to 16, or sizes that grow, each with its iterations",
+            }),
+        }
     }
 
     /// The size and the iterations of the finest scale; a list of scales says both by itself.
@@ -390,4 +399,20 @@ fn within<T: PartialOrd + Display>(
         value: value.to_string(),
         expected,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scales_that_no_text_could_say_are_refused() {
+        for scales in [Scales::Count(0), Scales::Count(17), Scales::List(Vec::new())] {
+            let options = Options {
+                scales: Some(scales),
+                ..Options::default()
+            };
+            assert_eq!(options.resolve().unwrap_err().option, "scales");
+        }
+    }
 }

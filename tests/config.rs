@@ -55,6 +55,20 @@ fn a_flag_that_names_another_optimiser_drops_what_the_file_says_of_its_own() {
 }
 
 #[test]
+fn a_flag_takes_back_what_the_file_sets() {
+    let workshop = workshop("normalize-gradients = true\niterations = 2\n");
+    let optimizer = |arguments: &[&str]| {
+        let mut command = workshop.stylize("out.png");
+        command.args(["--force", "--trace", "out.json"]);
+        succeed(command.args(CONFIG).args(arguments));
+        let trace: Value = serde_json::from_slice(&fs::read(workshop.path("out.json")).unwrap()).unwrap();
+        trace["settings"]["optimizer"].clone()
+    };
+    assert_eq!(optimizer(&[]), "adam");
+    assert_eq!(optimizer(&["--normalize-gradients=false"]), "lbfgs");
+}
+
+#[test]
 fn evaluate_takes_the_same_file() {
     let workshop = workshop("style-weight = 0\ncontent-weight = 2\niterations = 5\n");
     let total = |arguments: &[&str]| -> f64 {

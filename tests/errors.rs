@@ -5,7 +5,7 @@ mod support;
 
 use std::fs;
 
-use support::{Workshop, fail, impasto, onnxruntime, tiny_graphs};
+use support::{Workshop, fail, impasto, onnxruntime, succeed, tiny_graphs, waves};
 
 /// `stylize` with `arguments` appended must fail, name all `parts`, and leave no output behind.
 fn refuse(workshop: &Workshop, arguments: &[&str], parts: &[&str]) {
@@ -107,6 +107,105 @@ fn outputs_that_cannot_be_written() {
     fs::write(workshop.path("trace.json"), "kept").unwrap();
     refuse(&workshop, &["--trace", "trace.json"], &["trace.json", "--force"]);
     assert_eq!(fs::read(workshop.path("trace.json")).unwrap(), b"kept");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn outputs_in_a_folder_that_takes_no_files_are_refused_at_once() {
+    let workshop = Workshop::new();
+    for (flag, name) in [
+        ("--trace", "run.json"),
+        ("--plot", "loss.svg"),
+        ("--animation", "run.gif"),
+    ] {
+        let path = format!("/proc/{name}");
+        refuse(&workshop, &[flag, &path], &[flag, &path, "cannot be written"]);
+    }
+    let mut command = workshop.evaluate("content.png");
+    fail(
+        command.args(["--gradient", "/proc/gradient.npy"]),
+        &["--gradient", "cannot be written"],
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_nothing_is_no_free_place() {
+    let workshop = Workshop::new();
+    for name in ["refused.png", "run.json"] {
+        std::os::unix::fs::symlink("nowhere", workshop.path(name)).unwrap();
+    }
+    fail(&mut workshop.stylize("refused.png"), &["refused.png", "--force"]);
+    fail(
+        workshop.stylize("out.png").args(["--trace", "run.json"]),
+        &["run.json", "--force"],
+    );
+    succeed(
+        workshop
+            .stylize("refused.png")
+            .args(["--iterations", "1", "--force"]),
+    );
+    image::open(workshop.path("refused.png")).unwrap();
+}
+
+#[test]
+fn outputs_that_would_be_one_file_are_refused() {
+    let workshop = Workshop::new();
+    refuse(
+        &workshop,
+        &["--plot", "refused.png"],
+        &["refused.png", "two outputs"],
+    );
+    refuse(
+        &workshop,
+        &["--plot", "refused-00001.png", "--save-every", "1"],
+        &["refused-00001.png", "preview"],
+    );
+}
+
+#[test]
+fn pictures_that_would_be_too_large_are_refused_before_any_work() {
+    let workshop = Workshop::new();
+    refuse(
+        &workshop,
+        &["--size", "32768"],
+        &["content image", "32768x22938", "134 million", "--size"],
+    );
+    refuse(
+        &workshop,
+        &["--style-size", "32768"],
+        &["style image", "134 million", "--style-size"],
+    );
+    waves(1032, 1, 3).save(workshop.path("content.png")).unwrap();
+    let mut command = workshop.stylize("wide.webp");
+    fail(
+        command.args(["--size", "16512", "--iterations", "1"]),
+        &["wide.webp", "16384 pixels a side", "16512x16"],
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_name_that_json_cannot_hold_is_refused_with_a_trace_only() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let workshop = Workshop::new();
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9.png");
+    let paint = |output: &str| {
+        let mut command = impasto();
+        command.current_dir(workshop.folder.path()).arg("stylize");
+        command.arg(name).args(["style.png", "-o", output]);
+        command.args(["--size", "40", "--iterations", "1"]);
+        command.arg("--graphs").arg(tiny_graphs());
+        command.arg("--onnxruntime").arg(onnxruntime());
+        command
+    };
+    fs::rename(workshop.path("content.png"), workshop.folder.path().join(name)).unwrap();
+    fail(
+        paint("out.png").args(["--trace", "run.json"]),
+        &["--trace", "rename the file", "UTF-8"],
+    );
+    succeed(&mut paint("out.png"));
 }
 
 #[test]

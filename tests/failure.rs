@@ -154,7 +154,8 @@ fn a_session_that_fails_at_once_leaves_no_picture() {
 #[test]
 fn a_scale_that_fails_leaves_the_picture_of_the_scale_before_enlarged() {
     let workshop = workshop_with_tripwire();
-    // The enlarged content picture differs from the content at the second scale, so that one fails at once.
+    // The enlarged picture with the content's detail is the content at the second scale but for its rounding, which is
+    // enough to fail at once.
     let run = [
         "--graphs",
         "graphs",

@@ -1,13 +1,13 @@
 //! Providers and runtimes: what is there is listed, what is asked for runs or is refused in one sentence.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use support::{Workshop, fail, impasto, onnxruntime, repository, stderr, stdout, succeed, tiny_graphs};
 use tempfile::TempDir;
@@ -149,7 +149,6 @@ fn trying_compares_every_provider_that_works_with_the_processor() {
 fn a_named_provider_that_is_not_built_in_is_an_error_with_the_remedy() {
     let workshop = Workshop::new();
     for name in ["cuda", "tensorrt", "openvino", "coreml", "qnn"] {
-        let begin = Instant::now();
         let mut command = workshop.stylize("out.png");
         fail(
             command.args(["--iterations", "1", "--provider", name]),
@@ -160,7 +159,6 @@ fn a_named_provider_that_is_not_built_in_is_an_error_with_the_remedy() {
                 "works here: cpu",
             ],
         );
-        assert!(begin.elapsed() < Duration::from_secs(5));
         assert!(!workshop.path("out.png").exists());
     }
 }
@@ -326,7 +324,10 @@ fn evaluate(workshop: &Workshop, arguments: &[&str]) -> (f64, Vec<f32>) {
 
 #[test]
 fn openvino_agrees_with_the_processor_where_it_is_set_up() {
-    let Some(library) = openvino() else { return };
+    let Some(library) = openvino() else {
+        eprintln!("skipped: needs `make setup RUNTIME=openvino`, which .ci/run does without");
+        return;
+    };
     let library = library.to_str().unwrap();
     let plugin = library.replace("libonnxruntime.so", "libonnxruntime_providers_openvino.so");
     let workshop = Workshop::new();
@@ -352,7 +353,10 @@ fn openvino_agrees_with_the_processor_where_it_is_set_up() {
 
 #[test]
 fn a_device_that_does_not_exist_is_an_error_where_it_can_be_tried() {
-    let Some(library) = openvino() else { return };
+    let Some(library) = openvino() else {
+        eprintln!("skipped: needs `make setup RUNTIME=openvino`, which .ci/run does without");
+        return;
+    };
     let library = library.to_str().unwrap();
     let plugin = library.replace("libonnxruntime.so", "libonnxruntime_providers_openvino.so");
     let workshop = Workshop::new();

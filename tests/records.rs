@@ -296,6 +296,34 @@ fn a_flag_beside_it_wins_and_what_it_changes_is_said() {
 }
 
 #[test]
+fn what_follows_from_a_preset_or_a_start_follows_from_the_one_beside_it() {
+    let workshop = Workshop::new();
+    paint(&workshop, "out.png", &["--tv-weight", "0.5"]);
+    let varied = |arguments: &[&str]| {
+        let mut command = repeat(&workshop, "again.png");
+        succeed(
+            command
+                .args(["--force", "--trace", "varied.json"])
+                .args(arguments),
+        );
+        read(&workshop.path("varied.json"))["settings"].clone()
+    };
+    let settings = varied(&["--preset", "photo"]);
+    for (name, value) in [
+        ("style-weight", json!(100.0)),
+        ("content-weight", json!(30.0)),
+        // The run's own, not its preset's.
+        ("tv-weight", json!(0.5)),
+        ("scales", json!("auto")),
+    ] {
+        assert_eq!(settings[name], value, "{name}");
+    }
+    assert_eq!(varied(&["--preset", "book"])["fit"], "short");
+    assert_eq!(varied(&["--init", "style.png"])["scales"], "1");
+    assert_eq!(varied(&["--normalize-gradients"])["optimizer"], "adam");
+}
+
+#[test]
 fn pictures_beside_it_are_refused() {
     let workshop = Workshop::new();
     paint(&workshop, "out.png", &[]);

@@ -226,7 +226,7 @@ fn says_what_it_does_in_plain_lines_when_there_is_no_terminal() {
 #[cfg(unix)]
 #[test]
 fn ctrl_c_saves_the_best_picture_and_a_whole_trace() {
-    for signal in ["-INT", "-TERM"] {
+    for signal in ["-INT", "-TERM", "-HUP"] {
         let workshop = Workshop::new();
         let mut command = workshop.stylize("out.png");
         command.args([
@@ -258,6 +258,61 @@ fn ctrl_c_saves_the_best_picture_and_a_whole_trace() {
                 .len()
                 >= 3
         );
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_hang_up_that_is_ignored_ends_nothing() {
+    let workshop = Workshop::new();
+    let painting = workshop.stylize("out.png");
+    let mut command = std::process::Command::new("sh");
+    command
+        .current_dir(workshop.folder.path())
+        .args(["-c", "trap '' HUP; exec \"$0\" \"$@\""])
+        .arg(painting.get_program())
+        .args(painting.get_args())
+        .args(["--iterations", "1000000", "--save-every", "1"]);
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    let signal = |name: &str| {
+        succeed(std::process::Command::new("kill").args([name, &child.id().to_string()]));
+    };
+    wait_for(&workshop.path("out-00002.png"));
+    signal("-HUP");
+    let painted = fs::read_dir(workshop.folder.path()).unwrap().count();
+    wait_for(&workshop.path(&format!("out-{:05}.png", painted + 5)));
+    signal("-INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_picture_whose_place_was_taken_meanwhile_is_not_lost() {
+    let workshop = Workshop::new();
+    let refuge = workshop.path("refuge");
+    fs::create_dir(&refuge).unwrap();
+    let mut command = workshop.stylize("out.png");
+    command.args(["--iterations", "1000000", "--save-every", "1"]);
+    let child = command
+        .env("TMPDIR", &refuge)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let id = child.id();
+    wait_for(&workshop.path("out-00002.png"));
+    fs::write(workshop.path("out.png"), "kept").unwrap();
+    succeed(std::process::Command::new("kill").args(["-INT", &id.to_string()]));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(fs::read(workshop.path("out.png")).unwrap(), b"kept");
+    let mut kept = fs::read_dir(&refuge).unwrap().map(|entry| entry.unwrap().path());
+    let saved = kept
+        .find(|path| path.ends_with(format!("impasto-{id}-out.png")))
+        .unwrap();
+    assert_eq!(image::image_dimensions(&saved).unwrap(), (40, 28));
+    let message = stderr(&output);
+    for part in [saved.to_str().unwrap(), "out.png: the file exists"] {
+        assert!(message.contains(part), "{message}");
     }
 }
 

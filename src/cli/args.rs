@@ -78,11 +78,12 @@ Examples:
 
 /// Paint CONTENT in the style of one STYLE or several
 ///
-/// Ctrl-C stops at the next evaluation and saves the best picture so far (exit code 130).
+/// Ctrl-C stops at the next evaluation and saves the best picture so far (exit code 130); a second one ends the program
+/// without a picture.
 #[derive(Debug, Args)]
 #[command(args_override_self = true, allow_negative_numbers = true, after_long_help = EXAMPLES)]
 pub struct Stylize {
-    /// The photo: PNG, JPEG, WebP, TIFF or BMP
+    /// The photo: PNG, JPEG, WebP, TIFF, BMP or GIF
     #[arg(required_unless_present = "repeat", conflicts_with = "repeat")]
     pub content: Option<PathBuf>,
 
@@ -148,14 +149,14 @@ pub struct Stylize {
 
     /// What moves the pixels: lbfgs or adam [default: lbfgs]
     ///
-    /// lbfgs reaches a lower loss in the same time. adam takes 84 bytes a pixel where lbfgs takes some 560, and keeps
-    /// every pixel displayable, so that nothing is clipped at the end.
+    /// lbfgs reaches a lower loss in the same time. adam takes 84 bytes a pixel where lbfgs takes some 560, and 72 more at
+    /// the first scale; adam keeps every pixel displayable, so that nothing is clipped at the end.
     #[arg(long, value_name = "NAME", help_heading = "Optimiser", hide_short_help = true)]
     pub optimizer: Option<Optimizer>,
 
     /// Iterations at the finest scale: 0 or more [default: 500]
     ///
-    /// Each takes about one evaluation. Coarser scales have half as many.
+    /// Each takes about one evaluation. Coarser scales have a third as many.
     #[arg(long, value_name = "N", value_parser = whole::<u64>(0, 1_000_000), help_heading = "Optimiser")]
     pub iterations: Option<u64>,
 
@@ -184,6 +185,8 @@ pub struct Stylize {
     pub max_seconds: Option<f64>,
 
     /// Save a preview every N iterations: OUT-00050.png for OUT.png
+    ///
+    /// Iterations count over all scales; previews of a coarse scale are as small as it is.
     #[arg(long, value_name = "N", value_parser = whole::<u64>(1, 1_000_000), help_heading = "Watching")]
     pub save_every: Option<u64>,
 
@@ -320,8 +323,8 @@ pub struct Objective {
     ///
     /// Layers then pull with the strength of their weights, however large their terms are. It is not the gradient of
     /// the loss any more, which L-BFGS needs.
-    #[arg(long, help_heading = "Objective", hide_short_help = true)]
-    pub normalize_gradients: bool,
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true, help_heading = "Objective", hide_short_help = true)]
+    pub normalize_gradients: Option<bool>,
 
     /// What the network sees around a picture: zero, which is its mean colour, or replicate, its edge [default: zero]
     #[arg(long, value_name = "KIND", help_heading = "Objective", hide_short_help = true)]
@@ -444,7 +447,7 @@ impl Objective {
             tv_weight: self.tv_weight,
             style_layer_weights: self.style_layer_weights.clone(),
             content_layer_weights: self.content_layer_weights.clone(),
-            normalize_gradients: self.normalize_gradients.then_some(true),
+            normalize_gradients: self.normalize_gradients,
             padding: self.padding.map(|padding| match padding {
                 PaddingArg::Zero => Padding::Zero,
                 PaddingArg::Replicate => Padding::Replicate,

@@ -1,14 +1,23 @@
-//! Ctrl-C and SIGTERM: the first asks the optimiser to stop, the second ends the program.
+//! Ctrl-C, SIGTERM and a terminal that hangs up: the first asks the optimiser to stop, the second ends the program.
 
+use std::ffi::c_int;
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
+use indicatif::ProgressBar;
 use signal_hook::consts::TERM_SIGNALS;
 use signal_hook::flag;
 
 use impasto::observe::{Event, Observer};
+
+use super::say;
+
+/// How soon a signal is answered.
+const ANSWER_WITHIN: Duration = Duration::from_millis(100);
 
 /// Asks the optimisation to stop once a signal has come.
 pub struct Interrupt {
@@ -16,24 +25,57 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// Listens to the signals that end a program.
+    /// Listens to the signals that end a program, and answers the first of them above `bar`.
     ///
     /// # Errors
-    /// The system refuses the handler.
-    pub fn listen() -> io::Result<Interrupt> {
+    /// The system refuses the handler, or a thread.
+    pub fn listen(bar: &ProgressBar) -> io::Result<Interrupt> {
         let asked = Arc::new(AtomicBool::new(false));
-        for signal in TERM_SIGNALS {
+        for signal in TERM_SIGNALS.iter().copied().chain(hangup()) {
             // In this order: the second signal finds the flag set and ends the program.
-            flag::register_conditional_shutdown(*signal, super::INTERRUPTED.into(), Arc::clone(&asked))?;
-            flag::register(*signal, Arc::clone(&asked))?;
+            flag::register_conditional_shutdown(signal, super::INTERRUPTED.into(), Arc::clone(&asked))?;
+            flag::register(signal, Arc::clone(&asked))?;
         }
-        Ok(Interrupt { asked })
+        let interrupt = Interrupt { asked };
+        interrupt.answer(bar.clone())?;
+        Ok(interrupt)
     }
 
     /// Whether a signal has come.
     pub fn asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
     }
+
+    /// Says that a signal was heard: an evaluation of a large picture takes long, and a second signal would lose it.
+    fn answer(&self, bar: ProgressBar) -> io::Result<()> {
+        let asked = Arc::clone(&self.asked);
+        let answer = move || {
+            while !asked.load(Ordering::Relaxed) {
+                thread::sleep(ANSWER_WITHIN);
+            }
+            bar.suspend(|| {
+                say("stopping after this evaluation; Ctrl-C again ends the program without a picture")
+            });
+        };
+        thread::Builder::new().spawn(answer).map(drop)
+    }
+}
+
+/// SIGHUP, which a terminal sends when it goes away, unless it is to be ignored, as `nohup` has it.
+#[cfg(unix)]
+fn hangup() -> Option<c_int> {
+    // SAFETY: a sigaction may be all zeros; the call changes nothing and writes what is set into it.
+    let set = unsafe {
+        let mut set: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGHUP, std::ptr::null(), &mut set);
+        set
+    };
+    (set.sa_sigaction != libc::SIG_IGN).then_some(libc::SIGHUP)
+}
+
+#[cfg(not(unix))]
+fn hangup() -> Option<c_int> {
+    None
 }
 
 impl Observer for Interrupt {

@@ -134,7 +134,7 @@ fn pictures_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     }
     if files.is_empty() {
         bail!(
-            "the style folder {} has no PNG, JPEG, WebP, TIFF or BMP in it",
+            "the style folder {} has no PNG, JPEG, WebP, TIFF, BMP or GIF in it",
             folder.display()
         );
     }
@@ -145,7 +145,7 @@ fn pictures_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 fn has_picture_extension(path: &Path) -> bool {
     let extension = path.extension().unwrap_or_default().to_string_lossy();
     let extension = extension.to_ascii_lowercase();
-    extension == "bmp" || OutputFormat::EXTENSIONS.contains(&extension.as_str())
+    ["bmp", "gif"].contains(&extension.as_str()) || OutputFormat::EXTENSIONS.contains(&extension.as_str())
 }
 
 /// The name of a file without its folder, as pictures show it.

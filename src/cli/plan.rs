@@ -36,7 +36,8 @@ impl Plan {
         match &args.repeat {
             Some(trace) => Plan::repeating(Recorded::read(trace)?, args),
             None => {
-                let (options, settings) = sources::resolve(args.options(), &args.config, Options::default())?;
+                let (options, settings) =
+                    sources::resolve(args.options(), &args.config, |_| Options::default())?;
                 Ok(Plan {
                     options,
                     settings,
@@ -49,7 +50,8 @@ impl Plan {
     }
 
     fn repeating(run: Recorded, args: &Stylize) -> anyhow::Result<Plan> {
-        let (options, settings) = sources::resolve(args.options(), &args.config, run.options())?;
+        let (options, settings) =
+            sources::resolve(args.options(), &args.config, |upper| run.options_below(upper))?;
         let (content, styles) = (run.inputs("content")?, run.inputs("style")?);
         let [content] = content.as_slice() else {
             bail!(

@@ -20,13 +20,20 @@ pub struct Config {
 }
 
 /// Puts the options together and resolves them; an error that a settings file is to blame for names its line.
-pub fn resolve(flags: Options, config: &Config, lowest: Options) -> anyhow::Result<(Options, Settings)> {
+/// `lowest` makes the lowest layer, told what those above it say.
+pub fn resolve(
+    flags: Options,
+    config: &Config,
+    lowest: impl FnOnce(&Options) -> Options,
+) -> anyhow::Result<(Options, Settings)> {
     let file = config.file.as_deref().map(ConfigFile::read).transpose()?;
     let below = file
         .as_ref()
         .map(|file| file.options().clone())
         .unwrap_or_default();
-    let options = flags.clone().or(below).or(lowest);
+    let upper = flags.clone().or(below);
+    let lowest = lowest(&upper);
+    let options = upper.or(lowest);
     match options.resolve() {
         Ok(settings) => Ok((options, settings)),
         Err(error) => {
@@ -43,5 +50,5 @@ pub fn resolve_to_judge(flags: Options, config: &Config) -> anyhow::Result<(Opti
         kernels: Some(KernelSet::OnnxRuntime),
         ..Options::default()
     };
-    resolve(flags, config, exact)
+    resolve(flags, config, |_| exact)
 }

@@ -8,11 +8,11 @@ use std::time::Instant;
 use anyhow::{Context as _, anyhow, bail};
 
 use impasto::Error;
-use impasto::atomic::folder_of;
+use impasto::atomic::{self, folder_of};
 use impasto::config::Settings;
 use impasto::observe::{Fanout, Observer, Planned, Previews, Recorder};
 use impasto::optimize::Outcome;
-use impasto::picture::{self, Picture};
+use impasto::picture::{self, Encoding, Picture};
 use impasto::record::{FileRecord, Manifest, Trace};
 use impasto::stylize::{Stylized, Stylizer};
 
@@ -31,16 +31,17 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
     let content = load(&plan.content, args.quiet)?;
     let styles = load_all(&plan.styles, args.quiet)?;
     let inputs = plan.inputs()?;
+    check_record(args, &plan, &inputs)?;
     let stylizer = Stylizer::new(&plan.options)?;
     plan.check(&stylizer, args.quiet)?;
     let schedule = stylizer.schedule(&content, &styles)?;
-    check_previews(args, &schedule)?;
+    check_planned(args, &schedule)?;
     if !args.quiet {
         announce(&plan, &stylizer, &content, &styles, &schedule);
     }
 
-    let mut interrupt = Interrupt::listen().context("cannot listen to Ctrl-C")?;
     let mut progress = Progress::new(&schedule, args.quiet);
+    let mut interrupt = Interrupt::listen(progress.bar()).context("cannot listen to Ctrl-C")?;
     let mut recorder = Recorder::new();
     let mut limit = plan.limit();
     let encoding = plan.settings.encoding;
@@ -51,7 +52,7 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
         vec![&mut progress, &mut recorder, &mut interrupt, &mut previews];
     observers.extend(limit.as_mut().map(|limit| limit as &mut dyn Observer));
     observers.extend(watch.observers());
-    let painted = stylizer.stylize(&content, &styles, &mut Fanout(observers));
+    let painted = stylizer.stylize(content, styles, &mut Fanout(observers));
     progress.finish();
     let (painted, failure) = match painted {
         Ok(painted) => (painted, None),
@@ -59,21 +60,23 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
         Err(error) => return Err(error.into()),
     };
 
-    painted.picture.save_as(&args.output, args.force, &encoding)?;
+    save(&painted.picture, args, &encoding)?;
     let manifest = manifest(args, &stylizer, inputs, &painted)?;
     plan.compare(&manifest.output, args.quiet);
-    if let Some(path) = &args.trace {
-        write_trace(path, args.force, &manifest, &stylizer, &painted, &recorder)?;
-    }
-    watch.finish(&args.watching, args.force, &painted.picture)?;
-    previews.finish()?;
+    // All that can be written is, whatever else fails.
+    let traced = args.trace.as_ref().map_or(Ok(()), |path| {
+        write_trace(path, args.force, &manifest, &stylizer, &painted, &recorder)
+    });
+    let watched = watch.finish(&args.watching, args.force, &painted.picture);
+    let broken_off = || {
+        let output = args.output.display();
+        format!("the run broke off; the best picture until then is in {output}")
+    };
     if let Some(failure) = failure {
-        let saved = format!(
-            "the run broke off; the best picture until then is in {}",
-            args.output.display()
-        );
-        return Err(anyhow!(failure).context(saved));
+        return Err(anyhow!(failure).context(broken_off()));
     }
+    previews.finish().with_context(broken_off)?;
+    traced.and(watched)?;
     let interrupted = interrupt.asked();
     if !args.quiet || interrupted {
         report(args, &painted, begin.elapsed().as_secs_f64(), interrupted);
@@ -83,6 +86,19 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
     } else {
         Ended::Done
     })
+}
+
+/// Saves the picture; where it cannot be saved, it goes to the system's folder for temporary files, not to waste.
+fn save(picture: &Picture, args: &Stylize, encoding: &Encoding) -> anyhow::Result<()> {
+    let Err(failure) = picture.save_as(&args.output, args.force, encoding) else {
+        return Ok(());
+    };
+    let name = format!("impasto-{}-{}", std::process::id(), file_name(&args.output));
+    let refuge = std::env::temp_dir().join(name);
+    match picture.save_as(&refuge, false, encoding) {
+        Ok(()) => Err(anyhow!(failure).context(format!("the picture is in {} instead", refuge.display()))),
+        Err(_) => Err(failure.into()),
+    }
 }
 
 /// All that would stop the run at its end is looked at before its beginning.
@@ -95,17 +111,64 @@ fn check_outputs(args: &Stylize, settings: &Settings) -> anyhow::Result<()> {
     check_distinct(args)
 }
 
-/// Checks that no two outputs are the same file. Their folders exist.
-fn check_distinct(args: &Stylize) -> anyhow::Result<()> {
+/// The same for the trace: JSON has no names that are not UTF-8.
+fn check_record(args: &Stylize, plan: &Plan, inputs: &[FileRecord]) -> anyhow::Result<()> {
+    if args.trace.is_none() {
+        return Ok(());
+    }
+    let output = FileRecord::known("output", &args.output, String::new());
+    serde_json::to_string(&(&plan.settings, inputs, output))
+        .map(drop)
+        .context("--trace: a file's name cannot be recorded; rename the file, or go without a trace")
+}
+
+/// The same for what hangs on the sizes and iterations of the run.
+fn check_planned(args: &Stylize, schedule: &[Planned]) -> anyhow::Result<()> {
+    for planned in schedule {
+        picture::check_output_size(&args.output, (planned.width, planned.height))?;
+    }
+    let previews = args.when().files(&args.output, schedule);
+    for output in outputs(args) {
+        if is_among(output, &previews)? {
+            bail!("{} is a preview's name; give it another", output.display());
+        }
+    }
+    if let Some(existing) = previews.iter().find(|path| atomic::is_taken(path) && !args.force) {
+        bail!(
+            "the preview {} exists; use --force to replace it, or another --output",
+            existing.display()
+        );
+    }
+    Ok(())
+}
+
+/// The files that are written at the end.
+fn outputs(args: &Stylize) -> impl Iterator<Item = &PathBuf> {
     let Watching { plot, animation, .. } = &args.watching;
-    let outputs = [
+    [
         Some(&args.output),
         args.trace.as_ref(),
         plot.as_ref(),
         animation.as_ref(),
-    ];
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Whether a file is one of the previews, which lie side by side.
+fn is_among(path: &Path, previews: &[PathBuf]) -> io::Result<bool> {
+    let Some(first) = previews.first() else {
+        return Ok(false);
+    };
+    let (first, path) = (place(first)?, place(path)?);
+    let mut names = previews.iter().map(|preview| preview.file_name());
+    Ok(first.parent() == path.parent() && names.any(|name| name == path.file_name()))
+}
+
+/// Checks that no two outputs are the same file. Their folders exist.
+fn check_distinct(args: &Stylize) -> anyhow::Result<()> {
     let mut seen = HashSet::new();
-    for path in outputs.into_iter().flatten() {
+    for path in outputs(args) {
         if !seen.insert(place(path)?) {
             bail!(
                 "{} is named for two outputs; give each a file of its own",
@@ -126,17 +189,6 @@ fn place(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-fn check_previews(args: &Stylize, schedule: &[Planned]) -> anyhow::Result<()> {
-    let mut previews = args.when().files(&args.output, schedule).into_iter();
-    if let Some(existing) = previews.find(|path| path.exists() && !args.force) {
-        bail!(
-            "the preview {} exists; use --force to replace it, or another --output",
-            existing.display()
-        );
-    }
-    Ok(())
-}
-
 /// Checks that a file other than a picture can be written.
 pub fn check_file(path: &Path, overwrite: bool, option: &str) -> anyhow::Result<()> {
     let folder = folder_of(path);
@@ -149,10 +201,10 @@ pub fn check_file(path: &Path, overwrite: bool, option: &str) -> anyhow::Result<
             folder.display()
         );
     }
-    if path.exists() && !overwrite {
+    if atomic::is_taken(path) && !overwrite {
         bail!("{option}: {} exists; use --force to replace it", path.display());
     }
-    Ok(())
+    atomic::check(path).with_context(|| format!("{option}: {} cannot be written", path.display()))
 }
 
 /// What a plot of the run is called.

@@ -26,12 +26,12 @@ pub struct ConfigFile {
 #[non_exhaustive]
 pub enum ConfigFileError {
     /// The file cannot be read.
-    #[error("the settings file {path} cannot be read: {source}")]
+    #[error("the settings file {path} cannot be read: {cause}")]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// It is no TOML, a key is not known, or a value is of the wrong type or out of its range.
     #[error("{path}:{line}: {message}")]
@@ -51,9 +51,9 @@ impl ConfigFile {
     /// # Errors
     /// The file cannot be read, is no TOML, or has a key that is not known or a value of the wrong type.
     pub fn read(path: &Path) -> Result<ConfigFile, ConfigFileError> {
-        let text = fs::read_to_string(path).map_err(|source| ConfigFileError::Unreadable {
+        let text = fs::read_to_string(path).map_err(|cause| ConfigFileError::Unreadable {
             path: path.into(),
-            source,
+            cause,
         })?;
         let mut file = ConfigFile {
             path: path.into(),

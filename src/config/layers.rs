@@ -32,6 +32,13 @@ impl Options {
                 options.beta1 = None;
                 options.beta2 = None;
             }
+            // L-BFGS cannot follow them, and Adam is their default.
+            None if upper.normalize_gradients == Some(true) => {
+                options.optimizer = options
+                    .optimizer
+                    .filter(|optimizer| *optimizer != Optimizer::Lbfgs);
+                options.history = None;
+            }
             None => {}
         }
         if upper.provider.is_some() || upper.provider_library.is_some() {

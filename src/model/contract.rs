@@ -251,11 +251,11 @@ impl Contract {
     }
 }
 
-fn missing_or_unreadable(path: &Path, source: io::Error) -> ModelError {
+fn missing_or_unreadable(path: &Path, cause: io::Error) -> ModelError {
     let path = path.to_path_buf();
-    match source.kind() {
+    match cause.kind() {
         io::ErrorKind::NotFound => ModelError::Missing { path },
-        _ => ModelError::Unreadable { path, source },
+        _ => ModelError::Unreadable { path, cause },
     }
 }
 

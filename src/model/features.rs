@@ -77,9 +77,9 @@ impl FeatureSession<'_> {
             .collect::<Result<Vec<_>, ModelError>>()?;
         let blended = names.into_iter().enumerate().map(|(layer, name)| {
             let layers = parts.iter().map(|(grams, share)| (&grams[layer].1, *share));
-            let blended = blend(layers).map_err(|source| ModelError::Run {
+            let blended = blend(layers).map_err(|cause| ModelError::Run {
                 path: self.contract.path.clone(),
-                source,
+                cause,
             })?;
             Ok((name, blended))
         });
@@ -113,9 +113,9 @@ pub(super) fn see<'s>(
     image: ArrayView4<'_, f32>,
     padding: Padding,
 ) -> Result<SessionOutputs<'s>, ModelError> {
-    let failed = |source| ModelError::Run {
+    let failed = |cause| ModelError::Run {
         path: contract.path.clone(),
-        source,
+        cause,
     };
     let image: Array4<f32> = image.as_standard_layout().into_owned();
     let input = TensorRef::from_array_view(&image).map_err(failed)?;

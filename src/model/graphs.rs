@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::contract::{Contract, Kind, Operators, file_digest};
 use super::operators::{KernelSet, Kernels};
 use super::{ModelError, Padding};
+use crate::picture::MAX_PIXELS;
 use crate::runtime::Engine;
 use crate::runtime::locate::{in_repository, program_folder};
 
@@ -132,6 +133,9 @@ impl Graphs {
         what: &'static str,
         option: &'static str,
     ) -> Result<(), ModelError> {
+        if u64::from(width) * u64::from(height) > MAX_PIXELS {
+            return Err(ModelError::TooLarge { what, width, height });
+        }
         let min_size = self.loss_gradient.min_size;
         if width.min(height) >= min_size {
             return Ok(());

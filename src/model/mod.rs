@@ -25,6 +25,7 @@ pub use loss_gradient::OnnxLossGradient;
 pub use operators::{KernelSet, UnusableKernels};
 pub use weights::{LayerFactors, NoLayerFactors, Weights};
 
+use crate::picture::MAX_PIXELS;
 use ort::value::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -111,12 +112,12 @@ pub enum ModelError {
         path: PathBuf,
     },
     /// A file of a graph cannot be read.
-    #[error("{path} cannot be read: {source}")]
+    #[error("{path} cannot be read: {cause}")]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The file is no ONNX model, or a cut one.
     #[error("{path} is not an ONNX graph, or only a part of one; export the graphs again with `make setup`")]
@@ -190,6 +191,19 @@ pub enum ModelError {
         /// The flag that changes it.
         option: &'static str,
     },
+    /// A picture would have more pixels than are read from a file.
+    #[error(
+        "the {what} would be {width}x{height} pixels, more than {} million; ask for less by --size, --fit long, --style-size or --style-scale",
+        MAX_PIXELS / 1_000_000
+    )]
+    TooLarge {
+        /// `content image`, `style image`, …
+        what: &'static str,
+        /// Its width in pixels.
+        width: u32,
+        /// Its height in pixels.
+        height: u32,
+    },
     /// A weight is given for a layer that the graph's loss does not look at.
     #[error("there is no {kind} layer {layer} in the graph {graph}; there are: {layers}")]
     UnknownLayer {
@@ -211,20 +225,20 @@ pub enum ModelError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// ONNX Runtime would not build a session of the graph.
-    #[error("ONNX Runtime cannot load {path}: {source}")]
+    #[error("ONNX Runtime cannot load {path}: {cause}")]
     Session {
         /// The graph.
         path: PathBuf,
         /// What ONNX Runtime said.
-        source: ort::Error,
+        cause: ort::Error,
     },
     /// ONNX Runtime failed while it ran the graph.
-    #[error("ONNX Runtime failed while it ran {path}: {source}")]
+    #[error("ONNX Runtime failed while it ran {path}: {cause}")]
     Run {
         /// The graph.
         path: PathBuf,
         /// What ONNX Runtime said.
-        source: ort::Error,
+        cause: ort::Error,
     },
     /// The graph gave an output of another shape than the contract says.
     #[error(

@@ -11,8 +11,8 @@ use crate::runtime::{Engine, Purpose};
 
 /// Builds a session of a graph, which may be of the program's own operators.
 ///
-/// With `size` (width, height in pixels) the graph's symbolic shape is fixed, so that ONNX Runtime folds shapes and
-/// plans its memory, and the session is made for many runs; without, it takes any size and is made for a few.
+/// With `size` (width, height in pixels) the graph's symbolic shape is fixed, so that ONNX Runtime folds
+/// shapes, and the session is made for many runs; without, it takes any size and is made for a few.
 pub(super) fn build(
     engine: &Engine,
     (contract, kernels): (&Contract, Option<&Arc<Kernels>>),
@@ -23,9 +23,9 @@ pub(super) fn build(
     let threads = engine.threads();
     let committed =
         with_operators(builder, kernels, threads).and_then(|builder| commit(builder, contract, size));
-    committed.map_err(|source| ModelError::Session {
+    committed.map_err(|cause| ModelError::Session {
         path: contract.path.clone(),
-        source,
+        cause,
     })
 }
 

@@ -17,7 +17,7 @@ pub use error::PictureError;
 pub use format::{Bits, Encoding, OutputFormat};
 pub use load::{Loaded, MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, load};
 pub use resize::{Fit, fit};
-pub use save::{check_output, check_output_as};
+pub use save::{check_output, check_output_as, check_output_size};
 
 /// A picture in sRGB: red, green and blue interleaved, row by row from the top left, each from 0 to 255.
 ///

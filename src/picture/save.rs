@@ -35,8 +35,27 @@ pub fn check_output_as(
 ) -> Result<(), PictureError> {
     let path = path.as_ref();
     format_for(path, encoding)?;
-    // A file that vanishes at once: nothing else tells for certain whether the folder can be written to.
     temporary_beside(path, overwrite).map(drop)
+}
+
+/// Checks that the format that the extension of `path` names can hold a picture of this width and height.
+///
+/// # Errors
+/// It cannot, or the extension names no format.
+pub fn check_output_size(path: impl AsRef<Path>, (width, height): (u32, u32)) -> Result<(), PictureError> {
+    let path = path.as_ref();
+    let format = OutputFormat::from_path(path)?;
+    let max = format.max_side();
+    if width.max(height) <= max {
+        return Ok(());
+    }
+    Err(PictureError::TooLargeForFormat {
+        path: path.into(),
+        format,
+        max,
+        width,
+        height,
+    })
 }
 
 /// The format that `path` names, when it can hold what `encoding` asks for.
@@ -75,7 +94,7 @@ impl Picture {
     ) -> Result<(), PictureError> {
         let path = path.as_ref();
         let format = format_for(path, encoding)?;
-        self.check_size(path, format)?;
+        check_output_size(path, self.size())?;
         let failed = |cause| PictureError::Write {
             path: path.into(),
             cause,
@@ -86,21 +105,6 @@ impl Picture {
             .map_err(failed)?;
         let file = writer.into_inner().map_err(|error| failed(error.into_error()))?;
         put_in_place(file, path, overwrite)
-    }
-
-    fn check_size(&self, path: &Path, format: OutputFormat) -> Result<(), PictureError> {
-        let (width, height) = self.size();
-        let max = format.max_side();
-        if width.max(height) <= max {
-            return Ok(());
-        }
-        Err(PictureError::TooLargeForFormat {
-            path: path.into(),
-            format,
-            max,
-            width,
-            height,
-        })
     }
 
     /// The picture as a file of this format.
@@ -178,7 +182,7 @@ fn temporary_beside(path: &Path, overwrite: bool) -> Result<NamedTempFile, Pictu
     if path.is_dir() {
         return Err(PictureError::OutputIsFolder { path: path.into() });
     }
-    if !overwrite && path.exists() {
+    if !overwrite && atomic::is_taken(path) {
         return Err(PictureError::Exists { path: path.into() });
     }
     atomic::begin(path).map_err(|cause| PictureError::Write {

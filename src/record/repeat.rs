@@ -24,20 +24,20 @@ pub struct Recorded {
 #[non_exhaustive]
 pub enum RecordError {
     /// The trace cannot be read.
-    #[error("the trace {path} cannot be read: {source}")]
+    #[error("the trace {path} cannot be read: {cause}")]
     Unreadable {
         /// The trace.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// It is no trace, or one of another program's version.
-    #[error("{path} is not a trace that can be repeated: {source}")]
+    #[error("{path} is not a trace that can be repeated: {cause}")]
     NotATrace {
         /// The file.
         path: PathBuf,
         /// What is missing or wrong.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// An input is not where it was.
     #[error(
@@ -77,13 +77,13 @@ impl Recorded {
     /// # Errors
     /// It cannot be read, or is none.
     pub fn read(path: &Path) -> Result<Recorded, RecordError> {
-        let bytes = fs::read(path).map_err(|source| RecordError::Unreadable {
+        let bytes = fs::read(path).map_err(|cause| RecordError::Unreadable {
             path: path.into(),
-            source,
+            cause,
         })?;
-        let manifest = serde_json::from_slice(&bytes).map_err(|source| RecordError::NotATrace {
+        let manifest = serde_json::from_slice(&bytes).map_err(|cause| RecordError::NotATrace {
             path: path.into(),
-            source,
+            cause,
         })?;
         Ok(Recorded {
             path: path.into(),
@@ -157,6 +157,34 @@ impl Recorded {
         options.graphs = manifest.graphs.first().and_then(folder_now);
         if let Ok([start]) = self.inputs("init").as_deref() {
             options.init = Some(Init::File(start.clone()));
+        }
+        options
+    }
+
+    /// [`Recorded::options`], to lie below `upper`: what only followed from a preset or a start that `upper` replaces is
+    /// left open.
+    pub fn options_below(&self, upper: &Options) -> Options {
+        let mut options = self.options();
+        let chosen = Options {
+            preset: options.preset.clone(),
+            init: options.init.clone(),
+            ..Options::default()
+        };
+        let Ok(followed) = chosen.resolve() else {
+            return options;
+        };
+        if upper.preset.is_some() || upper.init.is_some() {
+            options.scales.take_if(|scales| *scales == followed.scales);
+        }
+        if upper.preset.is_some() {
+            options.fit.take_if(|fit| *fit == followed.fit);
+            options
+                .style_weight
+                .take_if(|weight| *weight == followed.style_weight);
+            options
+                .content_weight
+                .take_if(|weight| *weight == followed.content_weight);
+            options.tv_weight.take_if(|weight| *weight == followed.tv_weight);
         }
         options
     }

@@ -59,13 +59,13 @@ pub enum EngineError {
     },
     /// The folder for compiled graphs cannot be used.
     #[error(
-        "the cache folder {folder} cannot be used: {source}; name another with --provider-option {option}=DIR, or go without one with --provider-option {switch}=0"
+        "the cache folder {folder} cannot be used: {cause}; name another with --provider-option {option}=DIR, or go without one with --provider-option {switch}=0"
     )]
     Cache {
         /// The folder.
         folder: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
         /// The option that names another.
         option: &'static str,
         /// The option that does without.
@@ -79,7 +79,13 @@ pub enum EngineError {
     },
     /// ONNX Runtime refused a setting.
     #[error("ONNX Runtime refuses a setting of the session: {0}")]
-    Session(#[from] ort::Error),
+    Session(ort::Error),
+}
+
+impl From<ort::Error> for EngineError {
+    fn from(error: ort::Error) -> Self {
+        EngineError::Session(error)
+    }
 }
 
 /// A provider that does not run, and why.
@@ -439,9 +445,9 @@ impl Engine {
                     .cache_folder(provider, request, value, key)
                     .ok_or(EngineError::NoCache { option })?,
             };
-            cache::prepare(&folder).map_err(|source| EngineError::Cache {
+            cache::prepare(&folder).map_err(|cause| EngineError::Cache {
                 folder: folder.clone(),
-                source,
+                cause,
                 option,
                 switch,
             })?;

@@ -212,9 +212,9 @@ fn library_in(folder: &Path) -> Option<PathBuf> {
 
 /// Loads the library and starts its environment; returns it with the library's version.
 pub(super) fn start(path: &Path, found_by: FoundBy) -> Result<(Environment, String), RuntimeError> {
-    let failed = |source| RuntimeError::Start {
+    let failed = |cause| RuntimeError::Start {
         path: path.to_path_buf(),
-        source,
+        cause,
     };
     let environment = ort::init_from(path)
         .map_err(|error| load_error(path, found_by, error))?

@@ -105,12 +105,12 @@ pub enum RuntimeError {
         asked: PathBuf,
     },
     /// The library was loaded but would not start.
-    #[error("ONNX Runtime {path} does not start: {source}")]
+    #[error("ONNX Runtime {path} does not start: {cause}")]
     Start {
         /// The file.
         path: PathBuf,
         /// What it said.
-        source: ort::Error,
+        cause: ort::Error,
     },
 }
 

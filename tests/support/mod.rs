@@ -152,6 +152,12 @@ pub fn fail(command: &mut Command, parts: &[&str]) -> i32 {
         errors.first().copied(),
         "the error is not the last line: {message}"
     );
+    let causes: Vec<&str> = errors[0].split(": ").collect();
+    let last = |count: usize| &causes[causes.len() - count..];
+    assert!(
+        (1..=causes.len() / 2).all(|count| !causes[..causes.len() - count].ends_with(last(count))),
+        "a cause stands twice: {message}"
+    );
     for part in parts {
         assert!(
             errors[0].contains(part),
