@@ -3,8 +3,8 @@
 
 Times the programs in turn on squares cut from two pictures: seconds per evaluation by size, peak memory,
 L-BFGS's share, how the kernels for lesser processors compare with ONNX Runtime's, and how long each takes to
-the losses that PyTorch has after 100 to 500 evaluations. Takes about an hour on two cores; nothing else
-should run meanwhile. bench.json is written after every stage, so that one that fails loses none before it.
+the losses that PyTorch has after 100 to 500 evaluations. Takes an hour or more on two cores; nothing
+else should run meanwhile. bench.json is written after every stage, so that one that fails loses none before.
 """
 
 from __future__ import annotations
