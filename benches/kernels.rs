@@ -13,8 +13,8 @@
 mod support;
 
 use impasto::kernels::{
-    Conv3x3, Exec, Gradient, GramGradient, Isa, Lanes, Parallel, Pool, Size, Threads, Workspace,
-    content_gradient, gram,
+    Addend, Conv3x3, Exec, Gradient, GramGradient, Isa, Lanes, Parallel, Pool, Size, Threads, Workspace,
+    content_gradient, gram, relu_gradient,
 };
 use std::array::from_fn;
 use std::hint::black_box;
@@ -38,6 +38,9 @@ const LAYERS: [(&str, usize, usize, bool, bool); 13] = [
     ("4_4", 512, 512, true, false),
     ("5_1", 512, 512, false, true),
 ];
+
+/// The layer that a content term looks at.
+const CONTENT: &str = "4_2";
 
 fn main() {
     support::end_with_stdout();
@@ -84,6 +87,7 @@ struct Layer {
     pooled: bool,
     /// The output; after the pooling if there is one.
     y: Tensor,
+    /// Where the gradient goes on; empty if a term looks at the output.
     gate: Vec<u8>,
     gram: Option<(Vec<f32>, Vec<f32>)>,
     /// Best times: forward, backward, Gram matrix, its gradient.
@@ -113,7 +117,7 @@ impl Network {
                 size = size.pooled();
             }
             let len = outputs * size.area();
-            let gate = vec![0; if pooled { len } else { 0 }];
+            let gate = vec![0; if style || name == CONTENT { 0 } else { len }];
             let gram = style.then(|| (vec![0.0; outputs * outputs], vec![0.0; outputs * outputs]));
             let seconds = [f64::INFINITY; 4];
             Layer {
@@ -149,7 +153,10 @@ impl Network {
             let x_now = &x[..conv.inputs() * size.area()];
             timed(&mut seconds[0], || match layer.pooled {
                 true => conv.forward_pooled(x_now, *size, Pool::Max, y, gate, exec),
-                false => conv.forward(x_now, *size, true, y, exec),
+                false => {
+                    let gate = (!gate.is_empty()).then_some(&mut gate[..]);
+                    conv.forward(x_now, *size, y, gate, exec);
+                }
             });
             if let Some((matrix, _)) = &mut layer.gram {
                 timed(&mut seconds[2], || gram(y, matrix, self.isa, exec));
@@ -172,21 +179,17 @@ impl Network {
             } = layer;
             let len = y.len();
             if let Some((matrix, target)) = &layer.gram {
-                let add = Some(&dy[..len]);
-                let df = &mut other[..len];
-                let coefficient = 1e-9;
                 let gradient = GramGradient {
                     f: y,
                     gram: matrix,
                     target,
-                    coefficient,
-                    add,
-                    relu: false,
+                    coefficient: 1e-9,
+                    add: Addend::Output,
+                    relu: true,
                 };
-                timed(&mut seconds[3], || gradient.run(df, self.isa, exec));
-                std::mem::swap(&mut dy, &mut other);
+                timed(&mut seconds[3], || gradient.run(&mut dy[..len], self.isa, exec));
             }
-            if layer.name == "4_2" {
+            if layer.name == CONTENT {
                 let target = Tensor::zeros(len);
                 content_gradient(
                     y,
@@ -197,6 +200,7 @@ impl Network {
                     self.isa,
                     exec,
                 );
+                relu_gradient(y, &mut other[..len], self.isa, exec);
                 std::mem::swap(&mut dy, &mut other);
             }
             let dx = &mut other[..conv.inputs() * size.area()];
@@ -207,7 +211,8 @@ impl Network {
                     gate,
                     pool: Pool::Max,
                 },
-                false => Gradient::Gated { dy: dy_now, y },
+                false if gate.is_empty() => Gradient::Whole(dy_now),
+                false => Gradient::Gated { dy: dy_now, gate },
             };
             timed(&mut seconds[1], || conv.backward(gradient, *size, dx, exec));
             std::mem::swap(&mut dy, &mut other);

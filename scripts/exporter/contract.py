@@ -6,7 +6,7 @@ from . import __version__
 from .presets import GATYS, Preset
 from .vgg19 import Vgg19Weights, block_of, minimum_size
 
-VERSION = "2"
+VERSION = "3"
 """Changes whenever a graph of the old kind could be misunderstood; the program refuses other versions."""
 
 FEATURES, LOSS_GRAD, NORMALIZED_GRAD = "features", "loss_grad", "normalized_grad"

@@ -13,7 +13,7 @@ from .vgg19 import LAYERS, Convolution, Vgg19Weights, convolution_of, deepest, i
 def trunk(
     g: Graph, image: Value, padding: Value, weights: Vgg19Weights, observed: Collection[str], pooling: str
 ) -> dict[str, Value]:
-    """As `vgg19.trunk`, but where a pool follows a layer that is not observed, only its pool is kept."""
+    """As `vgg19.trunk`, but of layers that are not observed, pools and gates are kept for the gradient."""
     activations = {}
     x = input_affine(g, image, weights.input_affine) if weights.input_affine else image
     layers = LAYERS[: LAYERS.index(deepest(observed)) + 1]
@@ -23,8 +23,9 @@ def trunk(
         if is_pooled and layer not in observed:
             x = _op(g, "ConvReluPool", x, *_tensors(g, convolution, layer), **_names(layer), pool=pooling)
             continue
-        frame = None if activations else padding
-        x = _op(g, "ConvRelu", x, frame, *_tensors(g, convolution, layer), **_names(layer))
+        op_type = "ConvRelu" if layer in observed else "ConvReluGate"
+        frame = padding if layer == LAYERS[0] else None
+        x = _op(g, op_type, x, frame, *_tensors(g, convolution, layer), **_names(layer))
         activations[layer] = x
         if is_pooled:
             x = _op(g, "Pool", x, pool=pooling)
@@ -78,20 +79,34 @@ def tv_term(g: Graph, image: Value) -> Term:
 
 
 def _conv_relu(g: Graph, node: Node) -> Callable[[Value], Value]:
-    layer = node.attributes["layer"]
-    return lambda dy: _op(g, "ConvReluGradient", dy, node.output, node.inputs[1], layer=layer)
+    """The term that observes the layer has brought the gradient through the ReLU."""
+    return _conv_gradient(g, node, None)
+
+
+def _conv_relu_gate(g: Graph, node: Node) -> Callable[[Value], Value]:
+    return _conv_gradient(g, node, node.outputs[1])
+
+
+def _conv_gradient(g: Graph, node: Node, gate: Value | None) -> Callable[[Value], Value]:
+    x, padding, *_ = node.inputs
+    return lambda dy: _op(g, "ConvGradient", dy, gate, padding, shape=x.shape, **node.attributes)
 
 
 def _conv_relu_pool(g: Graph, node: Node) -> Callable[[Value], Value]:
-    _, gate, size = node.outputs
-    return lambda dy: _op(g, "ConvReluPoolGradient", dy, gate, size, **node.attributes)
+    (x, *_), (_, gate, size) = node.inputs, node.outputs
+    return lambda dy: _op(g, "ConvReluPoolGradient", dy, gate, size, shape=x.shape, **node.attributes)
 
 
 def _pool(g: Graph, node: Node) -> Callable[[Value], Value]:
     return lambda dy: _op(g, "PoolGradient", dy, node.inputs[0], **node.attributes)
 
 
-RULES = {"ConvRelu": _conv_relu, "ConvReluPool": _conv_relu_pool, "Pool": _pool}
+RULES = {
+    "ConvRelu": _conv_relu,
+    "ConvReluGate": _conv_relu_gate,
+    "ConvReluPool": _conv_relu_pool,
+    "Pool": _pool,
+}
 """Backward rules; `backward.py` says what they are."""
 
 

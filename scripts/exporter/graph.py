@@ -128,9 +128,10 @@ class Graph:
         *inputs: Value | None,
         name: str | None = None,
         domain: str = "",
+        shape: Sequence[Dim] | None = None,
         **attributes: object,
     ) -> Value:
-        """Append a node and return its first output, its type and shape inferred.
+        """Append a node and return its first output, its type and, unless it is declared, its shape inferred.
 
         ONNX's own operators get one output; those of another domain get all that their schema has.
         """
@@ -141,6 +142,8 @@ class Graph:
             op_type, [v.name if v else "" for v in inputs], outputs, name, domain=domain, **attributes
         )
         values = self._infer(proto, inputs)
+        if shape:
+            values = values[0].with_shape(shape), *values[1:]
         self.nodes.append(Node(name, op_type, inputs, values, attributes, domain))
         return values[0]
 
@@ -158,9 +161,22 @@ class Graph:
                 numpy_helper.from_array(array, name)
                 for name, array in (self.initializers | self.frozen).items()
             ],
+            value_info=[_value_info(value, value.name) for value in self._added_in_place()],
         )
         domains = [""] + sorted({node.domain for node in self.nodes} - {""})
         return helper.make_model(graph, opset_imports=_opsets(domains), ir_version=IR_VERSION)
+
+    def _added_in_place(self) -> Iterator[Value]:
+        """What an operator may add to in place, and its sum.
+
+        ONNX Runtime does not infer shapes of another domain's operators, and lends memory only where it knows
+        them. No other shapes are declared: what is free after the forward pass would be kept for a tensor of
+        the same shape in the backward pass.
+        """
+        for node in self.nodes:
+            place = operators.IN_PLACE.get(node.op_type)
+            if place is not None and node.inputs[place]:
+                yield from (node.inputs[place], node.output)
 
     @staticmethod
     def _schema(op_type: str, domain: str) -> onnx.defs.OpSchema:

@@ -14,40 +14,43 @@ from onnx.shape_inference import InferenceContext
 DOMAIN = "impasto"
 VERSION = 1
 
+Dim = int | str | None
 Infer = Callable[[InferenceContext], None]
 Option = defs.OpSchema.FormalParameterOption
 
 FLOAT, GATE, SIZE, WEIGHT = "tensor(float)", "tensor(uint8)", "tensor(int64)", "W"
 
 
-def _conv(pooled: bool) -> Infer:
-    """X and B -> Y, or its pool, gate and the size before."""
+def _conv(ctx: InferenceContext) -> None:
+    """X, padding and B -> Y, and its gate if there is one."""
+    _set_types(ctx, [1, *_dims(ctx, 2), *_dims(ctx, 0)[2:]])
 
-    def infer(ctx: InferenceContext) -> None:
-        size = _dims(ctx, 0)[2:]
-        channels = _dims(ctx, 1 if pooled else 2)
-        if not pooled:
-            return ctx.set_output_type(0, _tensor(TensorProto.FLOAT, [1, *channels, *size]))
-        halves = [dim // 2 if isinstance(dim, int) else None for dim in size]
-        ctx.set_output_type(0, _tensor(TensorProto.FLOAT, [1, *channels, *halves]))
-        ctx.set_output_type(1, _tensor(TensorProto.UINT8, [1, *channels, *halves]))
-        return ctx.set_output_type(2, _tensor(TensorProto.INT64, [2]))
 
-    return infer
+def _conv_pool(ctx: InferenceContext) -> None:
+    """X and B -> the pool, its gate and the size before."""
+    _set_types(ctx, [1, *_dims(ctx, 1), *map(halved, _dims(ctx, 0)[2:])])
+    ctx.set_output_type(2, _tensor(TensorProto.INT64, [2]))
+
+
+def _set_types(ctx: InferenceContext, shape: Sequence[Dim]) -> None:
+    """Of a tensor, and of its gate if there is one."""
+    for index, kind in enumerate([TensorProto.FLOAT, TensorProto.UINT8][: ctx.get_num_outputs()]):
+        ctx.set_output_type(index, _tensor(kind, shape))
 
 
 def _conv_gradient(ctx: InferenceContext) -> None:
+    """The channels are those of weights that only the forward operator has."""
     ctx.set_output_type(0, _tensor(TensorProto.FLOAT, [1, None, *_dims(ctx, 0)[2:]]))
 
 
 def _conv_pool_gradient(ctx: InferenceContext) -> None:
+    """The size is in a tensor."""
     ctx.set_output_type(0, _tensor(TensorProto.FLOAT, [1, None, None, None]))
 
 
 def _pool(ctx: InferenceContext) -> None:
     batch, channels, *size = _dims(ctx, 0)
-    halves = [dim // 2 if isinstance(dim, int) else None for dim in size]
-    ctx.set_output_type(0, _tensor(TensorProto.FLOAT, [batch, channels, *halves]))
+    ctx.set_output_type(0, _tensor(TensorProto.FLOAT, [batch, channels, *map(halved, size)]))
 
 
 def _gram(ctx: InferenceContext) -> None:
@@ -64,23 +67,33 @@ def _like(index: int) -> Infer:
     return lambda ctx: ctx.set_output_type(0, ctx.get_input_type(index))
 
 
-def _dims(ctx: InferenceContext, index: int) -> list[int | str | None]:
+def halved(dim: Dim) -> Dim:
+    """What a pool makes of a dimension; a symbol says what it was divided by, rounded down each time."""
+    if not isinstance(dim, str):
+        return dim and dim // 2
+    symbol, _, divisor = dim.partition("_over_")
+    return f"{symbol}_over_{2 * int(divisor or 1)}"
+
+
+def _dims(ctx: InferenceContext, index: int) -> list[Dim]:
     shape = ctx.get_input_type(index).tensor_type.shape
     return [dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in shape.dim]
 
 
-def _tensor(elem_type: int, dims: Sequence[int | str | None]) -> TypeProto:
+def _tensor(elem_type: int, dims: Sequence[Dim]) -> TypeProto:
     return helper.make_tensor_type_proto(elem_type, dims)
 
 
 def _inputs(inputs: Mapping[str, str]) -> list[defs.OpSchema.FormalParameter]:
-    """By name; `add` and `padding` may be left out; W, the last, is one tensor or indices and a codebook."""
-    parameter = defs.OpSchema.FormalParameter
-    options = {"add": Option.Optional, "padding": Option.Optional, "W": Option.Variadic}
-    return [
-        parameter(name, kind, param_option=options.get(name, Option.Single), is_homogeneous=name != "W")
-        for name, kind in inputs.items()
-    ]
+    """By name; those with a "?" may be left out; W, the last, is a tensor, or indices and a codebook."""
+
+    def parameter(name: str, kind: str) -> defs.OpSchema.FormalParameter:
+        option = {"?": Option.Optional, "W": Option.Variadic}.get(name[-1], Option.Single)
+        return defs.OpSchema.FormalParameter(
+            name.rstrip("?"), kind, param_option=option, is_homogeneous=name != "W"
+        )
+
+    return [parameter(name, kind) for name, kind in inputs.items()]
 
 
 def _register(
@@ -107,14 +120,16 @@ def _register(
 
 
 _WEIGHTS = {"B": FLOAT, "W": WEIGHT}
-_PADDING = {"padding": FLOAT}
+_PADDING = {"padding?": FLOAT}
+_GATED = {"Y": FLOAT, "gate": GATE}
 _POOLED = {"P": FLOAT, "gate": GATE, "size": SIZE}
-_TARGET = {"target": FLOAT, "weight": FLOAT, "add": FLOAT}
+_TARGET = {"target": FLOAT, "weight": FLOAT, "add?": FLOAT}
 
 OPERATORS = frozenset({
-    _register("ConvRelu", _conv(pooled=False), {"X": FLOAT} | _PADDING | _WEIGHTS, ["layer"]),
-    _register("ConvReluPool", _conv(pooled=True), {"X": FLOAT} | _WEIGHTS, ["layer", "pool"], _POOLED),
-    _register("ConvReluGradient", _conv_gradient, {"dY": FLOAT, "Y": FLOAT} | _PADDING, ["layer"]),
+    _register("ConvRelu", _conv, {"X": FLOAT} | _PADDING | _WEIGHTS, ["layer"]),
+    _register("ConvReluGate", _conv, {"X": FLOAT} | _PADDING | _WEIGHTS, ["layer"], _GATED),
+    _register("ConvReluPool", _conv_pool, {"X": FLOAT} | _WEIGHTS, ["layer", "pool"], _POOLED),
+    _register("ConvGradient", _conv_gradient, {"dY": FLOAT, "gate?": GATE} | _PADDING, ["layer"]),
     _register("ConvReluPoolGradient", _conv_pool_gradient, {"dP": FLOAT} | dict(list(_POOLED.items())[1:]),
               ["layer", "pool"]),
     _register("Pool", _pool, {"X": FLOAT}, ["pool"]),
@@ -126,6 +141,9 @@ OPERATORS = frozenset({
     _register("NormalizedContentGradient", _like(0), {"F": FLOAT} | _TARGET),
     _register("MeanSquare", _one, {"A": FLOAT, "B": FLOAT}),
     _register("TotalVariation", _one, {"X": FLOAT}),
-    _register("TotalVariationGradient", _like(0), {"X": FLOAT, "weight": FLOAT, "add": FLOAT}),
+    _register("TotalVariationGradient", _like(0), {"X": FLOAT, "weight": FLOAT, "add?": FLOAT}),
 })  # fmt: skip
 """onnx/README.md says what they compute."""
+
+IN_PLACE = {"GramGradient": 4}
+"""The input, by its number, whose memory the output may take."""

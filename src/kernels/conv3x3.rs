@@ -6,7 +6,7 @@ use super::pass::Pass;
 use super::product::Orientation;
 use super::scratch::Output;
 use super::simd::Isa;
-use super::sink::{Biased, Pooled, Sink, Stored};
+use super::sink::{Pooled, Rectified, Sink, Stored};
 use super::source::{Framed, Gated, Gradient, Replicated, Source, Spread, Whole};
 use super::{Pool, Size};
 
@@ -50,45 +50,48 @@ impl Conv3x3 {
         self.filter.bytes()
     }
 
-    /// `y = conv(x) + bias`, `f32[outputs, height, width]`, with `relu` the larger of that and 0.
+    /// `y = relu(conv(x) + bias)`, `f32[outputs, height, width]`, and, if asked, `gate`, u8 of the same size: 1 where the
+    /// gradient of `y` goes on, else 0.
     ///
     /// `x`: `f32[inputs, height, width]`.
     ///
     /// # Panics
     ///
     /// When a length does not fit.
-    pub fn forward(&self, x: &[f32], size: Size, relu: bool, y: &mut [f32], exec: Exec<'_>) {
-        assert_eq!(y.len(), self.outputs() * size.area(), "y does not fit");
-        let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
-        let stored = Stored {
-            y: Output::new(y),
-            size,
-        };
-        let sink = Biased {
-            stored,
-            bias: &self.bias,
-            floor,
-        };
-        self.forward_to(x, size, sink, exec);
+    pub fn forward(&self, x: &[f32], size: Size, y: &mut [f32], gate: Option<&mut [u8]>, exec: Exec<'_>) {
+        self.forward_to(x, size, self.rectified(size, y, gate), exec);
     }
 
-    /// `y = relu(conv(x) + bias)`, where the convolution sees the picture's edge around it, not zeros.
-    ///
-    /// Lengths and panics are those of [`Conv3x3::forward`].
-    pub fn forward_replicated(&self, x: &[f32], size: Size, y: &mut [f32], exec: Exec<'_>) {
-        assert_eq!(y.len(), self.outputs() * size.area(), "y does not fit");
+    /// As [`Conv3x3::forward`], where the convolution sees the picture's edge around it, not zeros.
+    pub fn forward_replicated(
+        &self,
+        x: &[f32],
+        size: Size,
+        y: &mut [f32],
+        gate: Option<&mut [u8]>,
+        exec: Exec<'_>,
+    ) {
         assert_eq!(x.len(), self.inputs() * size.area(), "x does not fit");
-        let stored = Stored {
-            y: Output::new(y),
-            size,
-        };
-        let sink = Biased {
-            stored,
-            bias: &self.bias,
-            floor: 0.0,
-        };
+        let sink = self.rectified(size, y, gate);
         let source = Replicated(Whole { data: x, size });
         self.pass(Orientation::Plain, source, sink, size, exec);
+    }
+
+    fn rectified<'a>(&'a self, size: Size, y: &'a mut [f32], gate: Option<&'a mut [u8]>) -> Rectified<'a> {
+        let len = self.outputs() * size.area();
+        assert_eq!(y.len(), len, "y does not fit");
+        assert!(
+            gate.as_ref().is_none_or(|gate| gate.len() == len),
+            "gate does not fit"
+        );
+        Rectified {
+            stored: Stored {
+                y: Output::new(y),
+                size,
+            },
+            gate: gate.map(Output::new),
+            bias: &self.bias,
+        }
     }
 
     /// `y = pool(relu(conv(x) + bias))`, `f32[outputs, height / 2, width / 2]`, an odd last row or
@@ -145,20 +148,11 @@ impl Conv3x3 {
                 fits(dy.len(), size);
                 self.pass(orientation, Whole { data: dy, size }, sink, size, exec);
             }
-            Gradient::Gated { dy, y } => {
+            Gradient::Gated { dy, gate } => {
                 fits(dy.len(), size);
-                fits(y.len(), size);
-                self.pass(
-                    orientation,
-                    Gated {
-                        data: dy,
-                        gate: y,
-                        size,
-                    },
-                    sink,
-                    size,
-                    exec,
-                );
+                fits(gate.len(), size);
+                let source = Gated { data: dy, gate, size };
+                self.pass(orientation, source, sink, size, exec);
             }
             Gradient::Pooled { dy, gate, pool } => {
                 fits(dy.len(), size.pooled());
@@ -178,18 +172,16 @@ impl Conv3x3 {
         }
     }
 
-    /// The gradient of the input of [`Conv3x3::forward_replicated`], `f32[inputs, height, width]`, from that of its
-    /// output, `dy`, and its output `y`, both `f32[outputs, height, width]`; `size` is the input's.
+    /// The gradient of the input of [`Conv3x3::forward_replicated`], `f32[inputs, height, width]`; `size` is the input's.
     ///
     /// What the convolution gives back to the frame around the picture goes to the edge that was repeated there.
     ///
     /// # Panics
     ///
-    /// When a length does not fit.
-    pub fn backward_replicated(&self, dy: &[f32], y: &[f32], size: Size, dx: &mut [f32], exec: Exec<'_>) {
+    /// When a length does not fit, or `dy` is of a pooled output.
+    pub fn backward_replicated(&self, dy: Gradient<'_>, size: Size, dx: &mut [f32], exec: Exec<'_>) {
         assert_eq!(dx.len(), self.inputs() * size.area(), "dx does not fit");
-        let len = self.outputs() * size.area();
-        assert!(dy.len() == len && y.len() == len, "dy or y does not fit");
+        let fits = |len: usize| assert_eq!(len, self.outputs() * size.area(), "dy does not fit");
         let framed = Size {
             height: size.height + 2,
             width: size.width + 2,
@@ -200,12 +192,21 @@ impl Conv3x3 {
             y: Output::new(&mut buffer[..len]),
             size: framed,
         };
-        let source = Framed(Gated {
-            data: dy,
-            gate: y,
-            size,
-        });
-        self.pass(Orientation::Transposed, source, sink, framed, exec);
+        let orientation = Orientation::Transposed;
+        match dy {
+            Gradient::Whole(dy) => {
+                fits(dy.len());
+                let source = Framed(Whole { data: dy, size });
+                self.pass(orientation, source, sink, framed, exec);
+            }
+            Gradient::Gated { dy, gate } => {
+                fits(dy.len());
+                fits(gate.len());
+                let source = Framed(Gated { data: dy, gate, size });
+                self.pass(orientation, source, sink, framed, exec);
+            }
+            Gradient::Pooled { .. } => panic!("a pooled layer sees no frame"),
+        }
         let planes = dx.chunks_exact_mut(size.area());
         planes
             .zip(buffer.chunks_exact(framed.area()))

@@ -13,17 +13,11 @@ const PIECE: usize = 4096;
 /// When the lengths differ or are 0.
 pub fn mean_square_difference(a: &[f32], b: &[f32], isa: Isa, exec: Exec<'_>) -> f64 {
     assert!(a.len() == b.len() && !a.is_empty(), "lengths do not fit");
-    let pieces = a.len().div_ceil(PIECE);
-    let mut sums = exec.workspace.take(pieces);
-    exec.par_chunks(&mut sums[..pieces], 1, |i, sum| {
+    let sum = exec.sum(a.len().div_ceil(PIECE), |i, sum| {
         let range = i * PIECE..((i + 1) * PIECE).min(a.len());
-        isa.run(SquareDifference {
-            a: &a[range.clone()],
-            b: &b[range],
-            sum: &mut sum[0],
-        });
+        let (a, b) = (&a[range.clone()], &b[range]);
+        isa.run(SquareDifference { a, b, sum });
     });
-    let sum: f64 = sums[..pieces].iter().map(|&sum| f64::from(sum)).sum();
     sum / a.len() as f64
 }
 

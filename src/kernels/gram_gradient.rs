@@ -26,10 +26,21 @@ pub struct GramGradient<'a> {
     pub target: &'a [f32],
     /// See above.
     pub coefficient: f32,
-    /// The gradient from elsewhere, to which this one is added, `f32[channels, pixels]`.
-    pub add: Option<&'a [f32]>,
+    /// The gradient from elsewhere, to which this one is added.
+    pub add: Addend<'a>,
     /// Whether `f` is the output of a ReLU, whose input's gradient is wanted: 0 where `f` is 0.
     pub relu: bool,
+}
+
+/// To what a gradient is added.
+#[derive(Clone, Copy)]
+pub enum Addend<'a> {
+    /// To nothing.
+    Zero,
+    /// To a tensor, `f32[channels, pixels]`.
+    Tensor(&'a [f32]),
+    /// To what the output holds.
+    Output,
 }
 
 impl GramGradient<'_> {
@@ -53,10 +64,10 @@ impl GramGradient<'_> {
             "gram does not fit"
         );
         assert!(channels > 0 && f.len().is_multiple_of(channels), "f does not fit");
-        assert!(
-            df.len() == f.len() && add.is_none_or(|add| add.len() == f.len()),
-            "df does not fit"
-        );
+        assert_eq!(df.len(), f.len(), "df does not fit");
+        if let Addend::Tensor(add) = add {
+            assert_eq!(add.len(), f.len(), "add does not fit");
+        }
         let pixels = f.len() / channels;
         let difference = |place: usize| coefficient * (gram[place] - target[place]);
         let matrix = Matrix::new(channels, isa, exec, difference);
@@ -266,20 +277,22 @@ impl Times<'_> {
     fn finish<S: Simd>(&self, channel: usize, products: &[f32]) {
         let GramGradient { f, add, relu, .. } = self.gradient;
         let (start, len) = (channel * self.pixels + self.range.start, self.range.len());
-        let (f, add) = (&f[start..start + len], add.map(|add| &add[start..start + len]));
-        let one = |i: usize| {
-            let sum = products[i] + add.map_or(0.0, |add| add[i]);
-            if relu && f[i] <= 0.0 { 0.0 } else { sum }
-        };
-        let whole = len / S::LANES * S::LANES;
+        let (f, whole) = (&f[start..start + len], len / S::LANES * S::LANES);
         // SAFETY: every task has its own pixels; vectors lie inside of the slices.
         unsafe {
             let to = self.df.at(start, len);
-            let stream = self.df.is_large() && (to as usize).is_multiple_of(size_of::<S::V>());
+            let add = match add {
+                Addend::Zero => None,
+                Addend::Tensor(add) => Some(add[start..start + len].as_ptr()),
+                Addend::Output => Some(to.cast_const()),
+            };
+            // What was read just now is in the caches.
+            let apart = !matches!(self.gradient.add, Addend::Output);
+            let stream = apart && self.df.is_large() && (to as usize).is_multiple_of(size_of::<S::V>());
             for i in (0..whole).step_by(S::LANES) {
                 let mut sum = S::load(products[i..].as_ptr());
                 if let Some(add) = add {
-                    sum = S::add(sum, S::load(add[i..].as_ptr()));
+                    sum = S::add(sum, S::load(add.add(i)));
                 }
                 if relu {
                     let f = S::load(f[i..].as_ptr());
@@ -292,7 +305,8 @@ impl Times<'_> {
                 }
             }
             for i in whole..len {
-                to.add(i).write(one(i));
+                let sum = products[i] + add.map_or(0.0, |add| add.add(i).read());
+                to.add(i).write(if relu && f[i] <= 0.0 { 0.0 } else { sum });
             }
         }
     }

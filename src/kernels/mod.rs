@@ -12,7 +12,8 @@
 //!   where their input comes from and where their output goes;
 //! - [`Conv3x3`]: convolution with bias, ReLU and pooling fused, and its gradient;
 //! - [`gram()`], [`GramGradient`]: the style term; [`mean_square_difference`], [`content_gradient`]:
-//!   the content term; [`normalize`]: their gradients brought to one size;
+//!   the content term; [`normalize`]: their gradients brought to one size; [`relu_gradient`]: those gradients before
+//!   the ReLU;
 //! - [`total_variation()`], [`total_variation_gradient`]: how rough a picture is;
 //! - [`pool()`], [`pool_gradient`]: pooling by itself, where the values before it are needed.
 
@@ -34,6 +35,7 @@ mod pass;
 mod plan;
 mod pool;
 mod product;
+mod relu;
 mod scratch;
 mod simd;
 mod sink;
@@ -44,10 +46,11 @@ mod winograd;
 pub use conv3x3::Conv3x3;
 pub use difference::{content_gradient, mean_square_difference};
 pub use gram::gram;
-pub use gram_gradient::GramGradient;
+pub use gram_gradient::{Addend, GramGradient};
 pub use normalize::normalize;
 pub use parallel::{Exec, Parallel, Threads};
 pub use pool::{pool, pool_gradient};
+pub use relu::relu_gradient;
 pub use scratch::Workspace;
 pub use simd::{Isa, Lanes};
 pub use source::Gradient;

@@ -24,14 +24,10 @@ pub fn normalize(df: &mut [f32], strength: f64, add: Option<&[f32]>, isa: Isa, e
 
 /// The sum of absolute values.
 fn l1_norm(values: &[f32], isa: Isa, exec: Exec<'_>) -> f64 {
-    let pieces = values.len().div_ceil(PIECE);
-    let mut sums = exec.workspace.take(pieces);
-    exec.par_chunks(&mut sums[..pieces], 1, |i, sum| {
+    exec.sum(values.len().div_ceil(PIECE), |i, sum| {
         let values = &values[i * PIECE..((i + 1) * PIECE).min(values.len())];
-        let sum = &mut sum[0];
         isa.run(Magnitude { values, sum });
-    });
-    sums[..pieces].iter().map(|&sum| f64::from(sum)).sum()
+    })
 }
 
 struct Magnitude<'a> {

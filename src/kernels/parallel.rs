@@ -62,6 +62,14 @@ pub struct Exec<'a> {
 }
 
 impl Exec<'_> {
+    /// The sum of `count` numbers, of which `task(i, number)` sets number `i`; they are added in f64, in their order.
+    pub(super) fn sum(&self, count: usize, task: impl Fn(usize, &mut f32) + Sync) -> f64 {
+        let mut numbers = self.workspace.take(count);
+        let numbers = &mut numbers[..count];
+        self.par_chunks(numbers, 1, |i, number| task(i, &mut number[0]));
+        numbers.iter().map(|&number| f64::from(number)).sum()
+    }
+
     /// Calls `task(i, chunk)` for every chunk of `len` values; the last one may be shorter.
     pub(super) fn par_chunks<T: Send>(
         &self,

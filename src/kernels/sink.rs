@@ -23,13 +23,12 @@ pub(super) struct Stored<'a> {
     pub size: Size,
 }
 
-/// Adds a bias, raises to a floor, stores.
+/// Adds a bias, applies a ReLU, stores the result and, if asked, where its gradient goes on.
 #[derive(Clone, Copy)]
-pub(super) struct Biased<'a> {
+pub(super) struct Rectified<'a> {
     pub stored: Stored<'a>,
+    pub gate: Option<Output<'a, u8>>,
     pub bias: &'a [f32],
-    /// 0 for a ReLU, minus infinity for none.
-    pub floor: f32,
 }
 
 /// Adds a bias, applies a ReLU, pools, stores the result and where its gradient goes.
@@ -43,38 +42,51 @@ pub(super) struct Pooled<'a> {
     pub pool: Pool,
 }
 
-/// `max(y + bias, floor)`
+/// `max(y + bias, 0)`
 #[inline(always)]
-unsafe fn activate<S: Simd>(y: &mut [[S::V; TILE]; TILE], bias: f32, floor: f32) {
+unsafe fn activate<S: Simd>(y: &mut [[S::V; TILE]; TILE], bias: f32) {
     // SAFETY: the caller's promise.
     unsafe {
-        let (bias, floor) = (S::splat(bias), S::splat(floor));
+        let (bias, zero) = (S::splat(bias), S::splat(0.0));
         for row in y {
             for value in row {
-                *value = S::max(S::add(*value, bias), floor);
+                *value = S::max(S::add(*value, bias), zero);
             }
         }
     }
 }
 
-impl Sink for Biased<'_> {
+impl Sink for Rectified<'_> {
     #[inline(always)]
     unsafe fn write<S: Simd>(self, channel: usize, run: Run, mut y: [[S::V; TILE]; TILE]) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's promise; the values belong to the run, which is the caller's.
         unsafe {
-            activate::<S>(&mut y, self.bias[channel], self.floor);
+            activate::<S>(&mut y, self.bias[channel]);
             self.stored.write::<S>(channel, run, y);
+            if let Some(gate) = self.gate {
+                for (r, start, width) in self.stored.rows(channel, run) {
+                    store_gate::<S>(gate.at(start, width), width, y[r]);
+                }
+            }
         }
+    }
+}
+
+impl Stored<'_> {
+    /// The rows of a run of tiles: number, place in the tensor, width.
+    #[inline(always)]
+    fn rows(self, channel: usize, run: Run) -> impl Iterator<Item = (usize, usize, usize)> {
+        let (row, col) = (run.row * TILE, run.col * TILE);
+        let width = (run.count * TILE).min(self.size.width - col);
+        let start = (channel * self.size.height + row) * self.size.width + col;
+        (0..TILE.min(self.size.height - row)).map(move |r| (r, start + r * self.size.width, width))
     }
 }
 
 impl Sink for Stored<'_> {
     #[inline(always)]
     unsafe fn write<S: Simd>(self, channel: usize, run: Run, y: [[S::V; TILE]; TILE]) {
-        let (row, col) = (run.row * TILE, run.col * TILE);
-        let width = (run.count * TILE).min(self.size.width - col);
-        for r in 0..TILE.min(self.size.height - row) {
-            let start = (channel * self.size.height + row + r) * self.size.width + col;
+        for (r, start, width) in self.rows(channel, run) {
             // SAFETY: the values belong to the run, which is the caller's.
             unsafe { store_row::<S>(self.y.at(start, width), width, y[r], self.y.is_large()) }
         }
@@ -105,6 +117,30 @@ unsafe fn store_row<S: Simd>(to: *mut f32, width: usize, row: [S::V; TILE], stre
     }
 }
 
+/// Writes for each of the first `width` values of a row of tiles, which are 0 or more, whether it is not 0.
+#[inline(always)]
+unsafe fn store_gate<S: Simd>(to: *mut u8, width: usize, row: [S::V; TILE]) {
+    // SAFETY: the caller has room for `width` bytes; `some` has room for 4 vectors of them.
+    unsafe {
+        let zero = S::splat(0.0);
+        let gate = |value, open| S::select_gt(value, zero, S::splat(open), zero);
+        // Two gates in a lane become two bytes.
+        let pair = |i: usize| S::add(gate(row[i], 1.0), gate(row[i + 1], 256.0));
+        let gates = S::interleave2(pair(0), pair(2));
+        let store = |to: *mut u8| {
+            S::store_u16(to.cast(), gates[0]);
+            S::store_u16(to.add(2 * S::LANES).cast(), gates[1]);
+        };
+        if width == TILE * S::LANES {
+            store(to);
+        } else {
+            let mut some = [0; TILE * MOST_LANES];
+            store(some.as_mut_ptr());
+            to.copy_from_nonoverlapping(some.as_ptr(), width);
+        }
+    }
+}
+
 /// Lanes of the longest vectors.
 const MOST_LANES: usize = 16;
 
@@ -115,7 +151,7 @@ impl Sink for Pooled<'_> {
         let width = (run.count * TILE / 2).min(self.size.width - col);
         // SAFETY: the caller's promise; the values belong to the run, which is the caller's.
         unsafe {
-            activate::<S>(&mut y, self.bias[channel], 0.0);
+            activate::<S>(&mut y, self.bias[channel]);
             for r in 0..(TILE / 2).min(self.size.height - row) {
                 let (rows, start) = (
                     &y[2 * r..],

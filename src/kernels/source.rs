@@ -8,12 +8,12 @@ use super::{Pool, Size};
 pub enum Gradient<'a> {
     /// Of the convolution's output itself, `f32[channels, height, width]`.
     Whole(&'a [f32]),
-    /// Of a ReLU's output: it counts where that output is positive.
+    /// Of the output of a ReLU, from [`super::Conv3x3::forward`].
     Gated {
         /// The gradient, `f32[channels, height, width]`.
         dy: &'a [f32],
-        /// The ReLU's output, `f32[channels, height, width]`.
-        y: &'a [f32],
+        /// Where it goes on, `u8[channels, height, width]`.
+        gate: &'a [u8],
     },
     /// Of the output of a ReLU and a pooling, from [`super::Conv3x3::forward_pooled`].
     Pooled {
@@ -50,11 +50,11 @@ pub(super) struct Replicated<'a>(pub Whole<'a>);
 #[derive(Clone, Copy)]
 pub(super) struct Framed<I>(pub I);
 
-/// A tensor where another one is positive.
+/// A tensor where a gate is open.
 #[derive(Clone, Copy)]
 pub(super) struct Gated<'a> {
     pub data: &'a [f32],
-    pub gate: &'a [f32],
+    pub gate: &'a [u8],
     pub size: Size,
 }
 
@@ -91,6 +91,14 @@ fn prefetch<S: Simd>(data: &[f32], size: Size, channel: usize, y: isize, x: isiz
     let start = ((channel * size.height) as isize + y) * size.width as isize + x;
     for i in (0..len).step_by(16) {
         S::prefetch(data.as_ptr().wrapping_offset(start + i as isize));
+    }
+}
+
+#[inline(always)]
+fn prefetch_gate<S: Simd>(gate: &[u8], size: Size, channel: usize, y: isize, x: isize, len: usize) {
+    let start = ((channel * size.height) as isize + y) * size.width as isize + x;
+    for i in (0..len).step_by(64) {
+        S::prefetch(gate.as_ptr().wrapping_offset(start + i as isize).cast());
     }
 }
 
@@ -144,14 +152,14 @@ impl Source for Gated<'_> {
         let data = &self.data[start..start + out.len()];
         let gate = &self.gate[start..start + out.len()];
         for ((out, &value), &gate) in out.iter_mut().zip(data).zip(gate) {
-            *out = if gate > 0.0 { value } else { 0.0 };
+            *out = if gate != 0 { value } else { 0.0 };
         }
     }
 
     #[inline(always)]
     fn prefetch<S: Simd>(self, channel: usize, y: isize, x: isize, len: usize) {
         prefetch::<S>(self.data, self.size, channel, y, x, len);
-        prefetch::<S>(self.gate, self.size, channel, y, x, len);
+        prefetch_gate::<S>(self.gate, self.size, channel, y, x, len);
     }
 }
 
@@ -204,10 +212,6 @@ impl Source for Spread<'_> {
     #[inline(always)]
     fn prefetch<S: Simd>(self, channel: usize, y: isize, x: isize, len: usize) {
         prefetch::<S>(self.data, self.size, channel, y >> 1, x >> 1, len / 2 + 1);
-        let start = (channel * self.size.height) as isize + (y >> 1);
-        let start = start * self.size.width as isize + (x >> 1);
-        for i in (0..len / 2 + 1).step_by(64) {
-            S::prefetch(self.gate.as_ptr().wrapping_offset(start + i as isize).cast());
-        }
+        prefetch_gate::<S>(self.gate, self.size, channel, y >> 1, x >> 1, len / 2 + 1);
     }
 }

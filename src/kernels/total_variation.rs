@@ -13,14 +13,10 @@ use super::simd::{Isa, Job, Simd};
 ///
 /// When `x` does not consist of channels of that size.
 pub fn total_variation(x: &[f32], size: Size, isa: Isa, exec: Exec<'_>) -> f64 {
-    let rows = rows(x, size);
-    let mut sums = exec.workspace.take(rows);
-    exec.par_chunks(&mut sums[..rows], 1, |row, sum| {
-        let sum = &mut sum[0];
+    0.5 * exec.sum(rows(x, size), |row, sum| {
         let lines = Lines::around(x, size, row);
         isa.run(Squares { lines, sum });
-    });
-    0.5 * sums[..rows].iter().map(|&sum| f64::from(sum)).sum::<f64>()
+    })
 }
 
 /// The gradient of `weight` times the total variation of `x`, to which `add` is added: `dx`, all of `x`'s length.

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::ModelError;
 
 /// The contract version that this program understands.
-pub const CONTRACT_VERSION: &str = "2";
+pub const CONTRACT_VERSION: &str = "3";
 
 /// The graphs of a preset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

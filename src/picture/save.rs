@@ -44,7 +44,10 @@ pub fn check_output_as(
 /// It cannot, or the extension names no format.
 pub fn check_output_size(path: impl AsRef<Path>, (width, height): (u32, u32)) -> Result<(), PictureError> {
     let path = path.as_ref();
-    let format = OutputFormat::from_path(path)?;
+    check_size(path, OutputFormat::from_path(path)?, (width, height))
+}
+
+fn check_size(path: &Path, format: OutputFormat, (width, height): (u32, u32)) -> Result<(), PictureError> {
     let max = format.max_side();
     if width.max(height) <= max {
         return Ok(());
@@ -94,7 +97,7 @@ impl Picture {
     ) -> Result<(), PictureError> {
         let path = path.as_ref();
         let format = format_for(path, encoding)?;
-        check_output_size(path, self.size())?;
+        check_size(path, format, self.size())?;
         let failed = |cause| PictureError::Write {
             path: path.into(),
             cause,

@@ -70,7 +70,7 @@ impl Case {
         }
     }
 
-    /// Convolution and bias in f64.
+    /// Convolution, bias and ReLU in f64.
     fn expected(&self) -> Vec<f64> {
         let mut y = convolve(
             &wide(&self.x),
@@ -80,7 +80,7 @@ impl Case {
             self.size,
         );
         for (y, &bias) in y.chunks_exact_mut(self.size.area()).zip(&self.bias) {
-            y.iter_mut().for_each(|y| *y += f64::from(bias));
+            y.iter_mut().for_each(|y| *y = (*y + f64::from(bias)).max(0.0));
         }
         y
     }
@@ -91,10 +91,18 @@ impl Case {
         convolve(dy, &weights, self.outputs, self.inputs, self.size)
     }
 
-    fn forward(&self, relu: bool, exec: Exec<'_>) -> Vec<f32> {
+    fn forward(&self, exec: Exec<'_>) -> Vec<f32> {
         let mut y = vec![f32::NAN; self.outputs * self.size.area()];
-        self.conv.forward(&self.x, self.size, relu, &mut y, exec);
+        self.conv.forward(&self.x, self.size, &mut y, None, exec);
         y
+    }
+
+    fn forward_gated(&self, exec: Exec<'_>) -> (Vec<f32>, Vec<u8>) {
+        let len = self.outputs * self.size.area();
+        let (mut y, mut gate) = (vec![f32::NAN; len], vec![255; len]);
+        self.conv
+            .forward(&self.x, self.size, &mut y, Some(&mut gate), exec);
+        (y, gate)
     }
 
     fn forward_pooled(&self, pool: Pool, exec: Exec<'_>) -> (Vec<f32>, Vec<u8>) {
@@ -119,14 +127,21 @@ fn cases() -> impl Iterator<Item = Case> {
 }
 
 #[test]
-fn forward_agrees_with_f64_with_and_without_relu() {
+fn forward_agrees_with_f64() {
     for case in cases() {
-        let mut want = case.expected();
-        let e = with(2, |exec| error(&case.forward(false, exec), &want));
+        let want = case.expected();
+        let e = with(2, |exec| error(&case.forward(exec), &want));
         assert!(e < case.bound(), "{e:e} {}", case.name());
-        want.iter_mut().for_each(|y| *y = y.max(0.0));
-        let e = with(2, |exec| error(&case.forward(true, exec), &want));
-        assert!(e < case.bound(), "{e:e} {}", case.name());
+    }
+}
+
+#[test]
+fn a_gate_is_open_where_the_output_is_positive() {
+    for case in cases() {
+        let (y, gate) = with(2, |exec| case.forward_gated(exec));
+        assert!(y == with(1, |exec| case.forward(exec)), "{}", case.name());
+        let want: Vec<u8> = y.iter().map(|&y| u8::from(y > 0.0)).collect();
+        assert!(gate == want, "{}", case.name());
     }
 }
 
@@ -144,14 +159,17 @@ fn backward_agrees_with_f64() {
 #[test]
 fn backward_through_a_relu_counts_positive_outputs_only() {
     for case in cases() {
-        let y = with(1, |exec| case.forward(true, exec));
+        let (y, gate) = with(1, |exec| case.forward_gated(exec));
         let gated = case
             .dy
             .iter()
             .zip(&y)
             .map(|(&dy, &y)| if y > 0.0 { dy.into() } else { 0.0 });
         let want = case.expected_gradient(&gated.collect::<Vec<f64>>());
-        let dy = Gradient::Gated { dy: &case.dy, y: &y };
+        let dy = Gradient::Gated {
+            dy: &case.dy,
+            gate: &gate,
+        };
         let e = with(2, |exec| error(&case.backward(dy, exec), &want));
         assert!(e < gradient_bound(case.isa), "{e:e} {}", case.name());
     }
@@ -160,7 +178,7 @@ fn backward_through_a_relu_counts_positive_outputs_only() {
 #[test]
 fn fused_pooling_is_the_pooled_relu_of_the_convolution() {
     for case in cases() {
-        let full = with(1, |exec| case.forward(true, exec));
+        let full = with(1, |exec| case.forward(exec));
         for pool in [Pool::Max, Pool::Average] {
             let (y, gate) = with(2, |exec| case.forward_pooled(pool, exec));
             for (i, window) in windows(case.outputs, case.size).into_iter().enumerate() {
@@ -235,8 +253,15 @@ fn backward_is_the_adjoint_of_forward() {
             case.inputs,
             case.isa,
         );
-        let mut y = vec![f32::NAN; case.dy.len()];
-        with(1, |exec| plain.forward(&case.x, case.size, false, &mut y, exec));
+        // What the ReLU lets through of the convolution of x, less that of -x, is all of it.
+        let rectified = |x: &[f32]| {
+            let mut y = vec![f32::NAN; case.dy.len()];
+            with(1, |exec| plain.forward(x, case.size, &mut y, None, exec));
+            y
+        };
+        let negative: Vec<f32> = case.x.iter().map(|x| -x).collect();
+        let (y, of_negative) = (rectified(&case.x), rectified(&negative));
+        let y: Vec<f32> = y.iter().zip(&of_negative).map(|(a, b)| a - b).collect();
         let dx = with(1, |exec| case.backward(Gradient::Whole(&case.dy), exec));
         let difference = (dot(&y, &case.dy) - dot(&case.x, &dx)).abs();
         let scale = norm(&y) * norm(&case.dy);
@@ -258,10 +283,14 @@ fn bytes_do_not_depend_on_threads_or_on_what_is_left_in_the_workspace() {
                 parallel: &Threads(threads),
                 workspace: &workspace,
             };
-            let y = case.forward(true, exec);
+            let (y, open) = case.forward_gated(exec);
             let (pooled, gate) = case.forward_pooled(Pool::Max, exec);
-            let dx = case.backward(Gradient::Gated { dy: &case.dy, y: &y }, exec);
-            (bits(&y), bits(&pooled), gate, bits(&dx))
+            let dy = Gradient::Gated {
+                dy: &case.dy,
+                gate: &open,
+            };
+            let dx = case.backward(dy, exec);
+            (bits(&y), open, bits(&pooled), gate, bits(&dx))
         };
         let one = all(1);
         for threads in [2, 3, 16] {
@@ -273,12 +302,10 @@ fn bytes_do_not_depend_on_threads_or_on_what_is_left_in_the_workspace() {
 #[test]
 fn instruction_sets_agree() {
     for shape in SHAPES {
-        let want = wide(&with(1, |exec| {
-            Case::new(shape, Isa::portable()).forward(true, exec)
-        }));
+        let want = wide(&with(1, |exec| Case::new(shape, Isa::portable()).forward(exec)));
         for isa in Isa::available() {
             let case = Case::new(shape, isa);
-            let e = with(1, |exec| error(&case.forward(true, exec), &want));
+            let e = with(1, |exec| error(&case.forward(exec), &want));
             assert!(e < case.bound(), "{e:e} {}", case.name());
         }
     }

@@ -2,7 +2,9 @@
 
 use crate::reference::{error, noise, wide};
 use crate::with;
-use impasto::kernels::{GramGradient, Isa, content_gradient, gram, mean_square_difference};
+use impasto::kernels::{
+    Addend, GramGradient, Isa, content_gradient, gram, mean_square_difference, relu_gradient,
+};
 
 /// Channels and pixels.
 const SHAPES: [(usize, usize); 8] = [
@@ -64,7 +66,12 @@ fn gram_gradients_agree_with_f64() {
         let square = channels * channels;
         let (matrix, target) = (noise(square, 2), noise(square, 3));
         let from_elsewhere = noise(f.len(), 4);
-        for (add, relu) in [(None, false), (Some(&from_elsewhere[..]), true)] {
+        let kinds = [
+            (Addend::Zero, false),
+            (Addend::Tensor(&from_elsewhere), true),
+            (Addend::Output, true),
+        ];
+        for (add, relu) in kinds {
             let mut want = vec![0.0; f.len()];
             for (place, want) in want.iter_mut().enumerate() {
                 let (i, pixel) = (place / pixels, place % pixels);
@@ -72,12 +79,17 @@ fn gram_gradients_agree_with_f64() {
                     let difference = f64::from(matrix[i * channels + j] - target[i * channels + j]);
                     *want += 0.5 * difference * f64::from(f[j * pixels + pixel]);
                 }
-                *want += add.map_or(0.0, |add| f64::from(add[place]));
+                if !matches!(add, Addend::Zero) {
+                    *want += f64::from(from_elsewhere[place]);
+                }
                 if relu && f[place] <= 0.0 {
                     *want = 0.0;
                 }
             }
-            let mut df = vec![f32::NAN; f.len()];
+            let mut df = match add {
+                Addend::Output => from_elsewhere.clone(),
+                _ => vec![f32::NAN; f.len()],
+            };
             let (f, gram, target) = (&f[..], &matrix[..], &target[..]);
             let gradient = GramGradient {
                 f,
@@ -106,7 +118,7 @@ fn bytes_do_not_depend_on_threads() {
             let square = with(threads, |exec| {
                 gram(&f, &mut matrix, isa, exec);
                 let (f, gram, target) = (&f[..], &matrix[..], &target[..]);
-                let (coefficient, add, relu) = (1.0, None, true);
+                let (coefficient, add, relu) = (1.0, Addend::Zero, true);
                 GramGradient {
                     f,
                     gram,
@@ -154,6 +166,23 @@ fn the_content_term_and_its_gradient_agree_with_f64() {
                 content_gradient(&f, &target, 0.5, Some(&add), &mut df, isa, exec)
             });
             assert!(error(&df, &want) < 1e-6);
+        }
+    }
+}
+
+#[test]
+fn the_gradient_before_a_relu_is_zero_where_its_output_is() {
+    for isa in Isa::available() {
+        for len in [1, 63, 5000, 100_001] {
+            let (y, dy) = (features(1, len), noise(len, 2));
+            let want: Vec<f32> = y
+                .iter()
+                .zip(&dy)
+                .map(|(&y, &dy)| if y > 0.0 { dy } else { 0.0 })
+                .collect();
+            let mut got = dy;
+            with(2, |exec| relu_gradient(&y, &mut got, isa, exec));
+            assert!(got == want, "{isa:?} {len}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::reference::{BOUND, convolve, error, gradient_bound, noise, turned, wide};
 use crate::with;
-use impasto::kernels::{Conv3x3, Isa, Size};
+use impasto::kernels::{Conv3x3, Gradient, Isa, Size};
 
 /// Channels in, channels out, height, width.
 const SHAPES: [(usize, usize, usize, usize); 9] = [
@@ -62,8 +62,11 @@ fn forward_is_the_convolution_of_the_picture_in_a_frame_of_its_edge() {
             for (want, &bias) in want.chunks_exact_mut(size.area()).zip(&bias) {
                 want.iter_mut().for_each(|y| *y = (*y + f64::from(bias)).max(0.0));
             }
-            let mut y = vec![f32::NAN; want.len()];
-            with(2, |exec| conv.forward_replicated(&x, size, &mut y, exec));
+            let (mut y, mut gate) = (vec![f32::NAN; want.len()], vec![255; want.len()]);
+            with(2, |exec| {
+                conv.forward_replicated(&x, size, &mut y, Some(&mut gate), exec)
+            });
+            assert!(gate.iter().zip(&y).all(|(&gate, &y)| gate == u8::from(y > 0.0)));
             let e = error(&y, &want);
             assert!(e < BOUND, "{e:e} {isa:?} {inputs} {outputs} {size:?}");
         }
@@ -77,13 +80,14 @@ fn backward_gives_the_edge_what_its_repetitions_get() {
             let size = Size { height, width };
             let weights = noise(outputs * inputs * 9, 1);
             let conv = Conv3x3::new(&weights, &vec![0.1; outputs], inputs, isa);
-            let (dy, y) = (noise(outputs * size.area(), 4), noise(outputs * size.area(), 5));
+            let dy = noise(outputs * size.area(), 4);
+            let gate: Vec<u8> = noise(dy.len(), 5).iter().map(|&y| u8::from(y > 0.0)).collect();
             let large = framed(size);
             let mut gated = vec![0.0; outputs * large.area()];
-            for (i, (&dy, &y)) in dy.iter().zip(&y).enumerate() {
+            for (i, (&dy, &gate)) in dy.iter().zip(&gate).enumerate() {
                 let (channel, row, col) = (i / size.area(), i % size.area() / width, i % width);
                 let place = (channel * large.height + row + 1) * large.width + col + 1;
-                gated[place] = if y > 0.0 { f64::from(dy) } else { 0.0 };
+                gated[place] = f64::from(dy) * f64::from(gate);
             }
             let turned = turned(&wide(&weights), inputs, outputs);
             let spread = convolve(&gated, &turned, outputs, inputs, large);
@@ -95,7 +99,10 @@ fn backward_gives_the_edge_what_its_repetitions_get() {
                     .for_each(|(source, value)| want[source] += value);
             }
             let mut dx = vec![f32::NAN; want.len()];
-            with(2, |exec| conv.backward_replicated(&dy, &y, size, &mut dx, exec));
+            let (dy, gate) = (&dy[..], &gate[..]);
+            with(2, |exec| {
+                conv.backward_replicated(Gradient::Gated { dy, gate }, size, &mut dx, exec)
+            });
             let e = error(&dx, &want);
             assert!(
                 e < gradient_bound(isa),
@@ -124,9 +131,9 @@ fn backward_is_the_adjoint_of_forward() {
         let (x, dy) = (noise(inputs * size.area(), 3), noise(outputs * size.area(), 4));
         let (mut y, mut at_zero, mut dx) = (dy.clone(), dy.clone(), x.clone());
         with(1, |exec| {
-            conv.forward_replicated(&x, size, &mut y, exec);
-            conv.forward_replicated(&vec![0.0; x.len()], size, &mut at_zero, exec);
-            conv.backward_replicated(&dy, &y, size, &mut dx, exec);
+            conv.forward_replicated(&x, size, &mut y, None, exec);
+            conv.forward_replicated(&vec![0.0; x.len()], size, &mut at_zero, None, exec);
+            conv.backward_replicated(Gradient::Whole(&dy), size, &mut dx, exec);
         });
         let linear: Vec<f32> = y.iter().zip(&at_zero).map(|(y, zero)| y - zero).collect();
         let difference = (dot(&linear, &dy) - dot(&x, &dx)).abs();
@@ -148,11 +155,13 @@ fn bytes_do_not_depend_on_threads() {
             let (x, dy) = (noise(inputs * size.area(), 3), noise(outputs * size.area(), 4));
             let all = |threads: usize| {
                 let (mut y, mut dx) = (vec![f32::NAN; dy.len()], vec![f32::NAN; x.len()]);
+                let mut gate = vec![255; dy.len()];
                 with(threads, |exec| {
-                    conv.forward_replicated(&x, size, &mut y, exec);
-                    conv.backward_replicated(&dy, &y, size, &mut dx, exec);
+                    conv.forward_replicated(&x, size, &mut y, Some(&mut gate), exec);
+                    let (dy, gate) = (&dy[..], &gate[..]);
+                    conv.backward_replicated(Gradient::Gated { dy, gate }, size, &mut dx, exec);
                 });
-                (bits(&y), bits(&dx))
+                (bits(&y), gate, bits(&dx))
             };
             let one = all(1);
             for threads in [2, 3, 16] {

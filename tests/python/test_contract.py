@@ -71,7 +71,7 @@ def test_metadata_says_what_a_graph_is():
     weights_file = (make.HERE / "vgg19.weights").read_bytes()
     weights = sources.load("random:1", make.WIDTH_DIVISOR)
     assert metadata(load("gatys-avg.loss_grad.onnx")) == {
-        "impasto.contract": "2",
+        "impasto.contract": "3",
         "impasto.exporter": __version__,
         "impasto.preset": "gatys",
         "impasto.graph": "loss_grad",
@@ -120,9 +120,20 @@ def test_a_layer_may_carry_both_terms_and_be_pooled():
     nodes = models.loss_gradient(preset, weights, "max", flavour=contract.CPU).graph.node
     own = [node.op_type for node in nodes if node.domain]
     assert own[-9:] == [
-        "ContentGradient", "ConvReluGradient", "PoolGradient", "GramGradient", "ContentGradient",
-        "ConvReluGradient", "GramGradient", "ConvReluGradient", "TotalVariationGradient",
+        "ContentGradient", "ConvGradient", "PoolGradient", "GramGradient", "ContentGradient",
+        "ConvGradient", "GramGradient", "ConvGradient", "TotalVariationGradient",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", [path for path in CPU if "_grad" in path.name], ids=lambda path: path.name)
+def test_a_gradient_has_the_declared_shape_of_what_it_is_added_to(path):
+    """ONNX Runtime lends the memory of a tensor only to one that is declared to be of its shape."""
+    graph = load(path.name).graph
+    shapes = signature(graph.value_info)
+    for node in graph.node:
+        if node.op_type == "GramGradient" and node.input[4]:
+            assert None not in shapes[node.input[4]]
+            assert shapes[node.input[4]] == shapes[node.output[0]]
 
 
 def test_the_weights_file_holds_every_tensor_on_a_cache_line_of_its_own():

@@ -18,7 +18,16 @@ pub(super) const OPERATORS: &[Signature] = &[
         outputs: &[Port::Real],
         make: |kernels, context| {
             let layer = weights(kernels, context, 2)?;
-            Ok(Box::new(move |call| conv_relu(&layer, call)))
+            Ok(Box::new(move |call| conv_relu(&layer, false, call)))
+        },
+    },
+    Signature {
+        name: "ConvReluGate",
+        inputs: &[Port::Real, Port::Optional, Port::Real, Port::Weights],
+        outputs: &[Port::Real, Port::Gate],
+        make: |kernels, context| {
+            let layer = weights(kernels, context, 2)?;
+            Ok(Box::new(move |call| conv_relu(&layer, true, call)))
         },
     },
     Signature {
@@ -31,12 +40,12 @@ pub(super) const OPERATORS: &[Signature] = &[
         },
     },
     Signature {
-        name: "ConvReluGradient",
-        inputs: &[Port::Real, Port::Real, Port::Optional],
+        name: "ConvGradient",
+        inputs: &[Port::Real, Port::OptionalGate, Port::Optional],
         outputs: &[Port::Real],
         make: |_, context| {
             let layer = attribute(context, "layer")?;
-            Ok(Box::new(move |call| conv_relu_gradient(&layer, call)))
+            Ok(Box::new(move |call| conv_gradient(&layer, call)))
         },
     },
     Signature {
@@ -112,17 +121,24 @@ fn constant_weights(context: &KernelContext<'_>, first: usize) -> ort::Result<Ve
         .collect())
 }
 
-/// X, padding, B, W → Y: 3x3 convolution, bias, ReLU.
-fn conv_relu(layer: &Conv3x3, call: &Call<'_>) -> ort::Result<()> {
+/// X, padding, B, W → Y, and its gate if asked: 3x3 convolution, bias, ReLU.
+fn conv_relu(layer: &Conv3x3, gated: bool, call: &Call<'_>) -> ort::Result<()> {
     let x = call.input(0)?;
     let x = Picture::of(&x)?;
     check(x.channels == layer.inputs(), "X")?;
-    let mut y = call.output(0, &shape(layer.outputs(), x.size))?;
+    let shape = shape(layer.outputs(), x.size);
+    let mut y = call.output(0, &shape)?;
+    let mut gate = gated.then(|| call.output(1, &shape)).transpose()?;
     let (_, y) = y.try_extract_tensor_mut()?;
+    let gate = gate
+        .as_mut()
+        .map(|gate| gate.try_extract_tensor_mut())
+        .transpose()?;
+    let gate = gate.map(|(_, gate)| gate);
     if replicates(call, 1)? {
-        layer.forward_replicated(x.values, x.size, y, call.exec());
+        layer.forward_replicated(x.values, x.size, y, gate, call.exec());
     } else {
-        layer.forward(x.values, x.size, true, y, call.exec());
+        layer.forward(x.values, x.size, y, gate, call.exec());
     }
     Ok(())
 }
@@ -145,23 +161,32 @@ fn conv_relu_pool(layer: &Conv3x3, kind: Pool, call: &Call<'_>) -> ort::Result<(
     Ok(())
 }
 
-/// dY, Y, padding → dX
-fn conv_relu_gradient(layer: &str, call: &Call<'_>) -> ort::Result<()> {
+/// dY, gate, padding → dX
+fn conv_gradient(layer: &str, call: &Call<'_>) -> ort::Result<()> {
     let layer = call.kernels.layer(layer)?;
-    let (dy, y) = (call.input(0)?, call.input(1)?);
-    let (dy, y) = (Picture::of(&dy)?, Picture::of(&y)?);
-    check(
-        dy.shape() == y.shape() && y.channels == layer.outputs(),
-        "dY and Y",
-    )?;
-    let (dy, size, y) = (dy.values, y.size, y.values);
+    let (dy, gate) = (call.input(0)?, call.context.input(1)?);
+    let dy = Picture::of(&dy)?;
+    let gate = gate
+        .as_deref()
+        .map(|gate| gate.try_extract_tensor::<u8>())
+        .transpose()?;
+    let fits = dy.channels == layer.outputs()
+        && gate
+            .as_ref()
+            .is_none_or(|(_, gate)| gate.len() == dy.values.len());
+    check(fits, "dY and its gate")?;
+    let (size, dy) = (dy.size, dy.values);
+    let gradient = match gate {
+        Some((_, gate)) => Gradient::Gated { dy, gate },
+        None => Gradient::Whole(dy),
+    };
     if replicates(call, 2)? {
         let mut dx = call.output(0, &shape(layer.inputs(), size))?;
         let (_, dx) = dx.try_extract_tensor_mut()?;
-        layer.backward_replicated(dy, y, size, dx, call.exec());
+        layer.backward_replicated(gradient, size, dx, call.exec());
         return Ok(());
     }
-    backward(&layer, Gradient::Gated { dy, y }, size, call)
+    backward(&layer, gradient, size, call)
 }
 
 /// Whether the layer sees the picture's edge around it; without a padding, or with 0, it sees zeros.

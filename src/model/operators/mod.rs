@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ort::operator::OperatorDomain;
 
 use crate::kernels::{Conv3x3, Isa, Workspace};
-use operator::Own;
+use operator::{NONE, Own};
 pub use set::{KernelSet, UnusableKernels};
 
 /// The domain of the operators.
@@ -56,11 +56,14 @@ impl Kernels {
 
     /// The operators, for a session with this many threads.
     pub(super) fn domain(self: &Arc<Self>, threads: usize) -> ort::Result<OperatorDomain> {
-        let add = |domain: OperatorDomain, operator| domain.add(Own::new(operator, self.clone(), threads));
-        layers::OPERATORS
+        let domain = layers::OPERATORS
             .iter()
             .chain(terms::OPERATORS)
-            .try_fold(OperatorDomain::new(DOMAIN)?, add)
+            .try_fold(OperatorDomain::new(DOMAIN)?, |domain, operator| {
+                domain.add(Own::<NONE>::new(operator, self.clone(), threads))
+            })?;
+        let adding = &terms::GRAM_GRADIENT;
+        domain.add(Own::<{ terms::ADD }>::new(adding, self.clone(), threads))
     }
 
     /// The weights of a layer; made at the first call.

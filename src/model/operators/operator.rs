@@ -31,20 +31,25 @@ pub(super) enum Port {
     Optional,
     /// u8
     Gate,
+    /// u8, may be left out
+    OptionalGate,
     /// i64
     Size,
     /// One tensor f32, or indices u8 and a codebook f32; the last input.
     Weights,
 }
 
-/// An operator with what its nodes share.
-pub(super) struct Own {
+/// An operator with what its nodes share; its output may take the memory of input `REUSED`.
+pub(super) struct Own<const REUSED: u32> {
     signature: &'static Signature,
     kernels: Arc<Kernels>,
     threads: usize,
 }
 
-impl Own {
+/// No operator has so many inputs.
+pub(super) const NONE: u32 = u32::MAX;
+
+impl<const REUSED: u32> Own<REUSED> {
     pub(super) fn new(signature: &'static Signature, kernels: Arc<Kernels>, threads: usize) -> Self {
         Self {
             signature,
@@ -54,8 +59,10 @@ impl Own {
     }
 }
 
-impl Operator for Own {
+impl<const REUSED: u32> Operator for Own<REUSED> {
     type Kernel<'attr> = BoxedKernel<'attr>;
+
+    const INPLACES: &[(u32, u32)] = if REUSED == NONE { &[] } else { &[(REUSED, 0)] };
 
     fn name(&self) -> &str {
         self.signature.name
@@ -66,6 +73,7 @@ impl Operator for Own {
             Port::Real => OperatorInput::required(TensorElementType::Float32),
             Port::Optional => OperatorInput::optional(TensorElementType::Float32),
             Port::Gate => OperatorInput::required(TensorElementType::Uint8),
+            Port::OptionalGate => OperatorInput::optional(TensorElementType::Uint8),
             Port::Size => OperatorInput::required(TensorElementType::Int64),
             Port::Weights => OperatorInput::variadic(1),
         })

@@ -3,14 +3,25 @@
 use super::context::{Call, Picture, check};
 use super::operator::{Port, Signature};
 use crate::kernels::{
-    GramGradient, content_gradient, gram, mean_square_difference, normalize, total_variation,
-    total_variation_gradient,
+    Addend, GramGradient, content_gradient, gram, mean_square_difference, normalize, relu_gradient,
+    total_variation, total_variation_gradient,
 };
 
 const STYLE_GRADIENT: &[Port] = &[Port::Real, Port::Real, Port::Real, Port::Real, Port::Optional];
 const CONTENT_GRADIENT: &[Port] = &[Port::Real, Port::Real, Port::Real, Port::Optional];
 
-/// The operators of this module.
+/// The gradient of the largest tensors; it adds in place.
+pub(super) const GRAM_GRADIENT: Signature = Signature {
+    name: "GramGradient",
+    inputs: STYLE_GRADIENT,
+    outputs: &[Port::Real],
+    make: |_, _| Ok(Box::new(|call| style_gradient(call, Scale::Weight))),
+};
+
+/// The input `add` of a style gradient.
+pub(super) const ADD: u32 = 4;
+
+/// The other operators of this module.
 pub(super) const OPERATORS: &[Signature] = &[
     Signature {
         name: "Gram",
@@ -23,12 +34,6 @@ pub(super) const OPERATORS: &[Signature] = &[
         inputs: &[Port::Real, Port::Real],
         outputs: &[Port::Real],
         make: |_, _| Ok(Box::new(mean_square)),
-    },
-    Signature {
-        name: "GramGradient",
-        inputs: STYLE_GRADIENT,
-        outputs: &[Port::Real],
-        make: |_, _| Ok(Box::new(|call| style_gradient(call, Scale::Weight))),
     },
     Signature {
         name: "NormalizedGramGradient",
@@ -92,14 +97,14 @@ fn mean_square(call: &Call<'_>) -> ort::Result<()> {
     Ok(())
 }
 
-/// F, G, target, weight, add → the gradient of weight · mean((G - target)²) in terms of F, plus add; both matrices
-/// are symmetric.
+/// F, G, target, weight, add → the gradient of weight · mean((G - target)²) in terms of F, plus add, through the ReLU
+/// whose output F is; both matrices are symmetric.
 ///
 /// neural-style, from which normalised gradients are, divides Gram matrices by the channels C too: its loss is 1/C²
 /// of this one, its weight C² times as large.
 fn style_gradient(call: &Call<'_>, scale: Scale) -> ort::Result<()> {
     let (f, matrix, target) = (call.input(0)?, call.input(1)?, call.input(2)?);
-    let add = call.context.input(4)?;
+    let add = call.context.input(ADD as usize)?;
     let (f, add) = (Picture::of(&f)?, add.as_deref().map(Picture::of).transpose()?);
     let (matrix, target) = (
         matrix.try_extract_tensor::<f32>()?.1,
@@ -112,28 +117,45 @@ fn style_gradient(call: &Call<'_>, scale: Scale) -> ort::Result<()> {
     )?;
     check(add.as_ref().is_none_or(|add| add.shape() == f.shape()), "add")?;
     let (weight, add, squared) = (weight(call, 3)?, add.map(|add| add.values), elements as f64);
-    let (factor, fused) = match scale {
-        Scale::Weight => (weight, add),
-        Scale::Norm => (1.0 / squared, None),
-    };
-    let gradient = GramGradient {
+    let place = add.map(<[f32]>::as_ptr);
+    let mut df = call.output(0, &f.shape())?;
+    let (_, df) = df.try_extract_tensor_mut::<f32>()?;
+    let gradient = |factor: f64| GramGradient {
         f: f.values,
         gram: matrix,
         target,
         coefficient: (4.0 * factor / (squared * f.size.area() as f64)) as f32,
-        add: fused,
+        add: Addend::Zero,
         relu: false,
     };
-    let mut df = call.output(0, &f.shape())?;
-    let (_, df) = df.try_extract_tensor_mut()?;
-    gradient.run(df, call.isa(), call.exec());
-    if let Scale::Norm = scale {
-        normalize(df, weight * squared, add, call.isa(), call.exec());
+    let (isa, exec) = (call.isa(), call.exec());
+    match scale {
+        Scale::Weight => {
+            let add = match add {
+                None => Addend::Zero,
+                // ONNX Runtime has put the output where `add` was, which must not be read from now on.
+                Some(_) if place == Some(df.as_ptr()) => Addend::Output,
+                Some(add) => Addend::Tensor(add),
+            };
+            let relu = true;
+            GramGradient {
+                add,
+                relu,
+                ..gradient(weight)
+            }
+            .run(df, isa, exec);
+        }
+        Scale::Norm => {
+            gradient(1.0 / squared).run(df, isa, exec);
+            normalize(df, weight * squared, add, isa, exec);
+            relu_gradient(f.values, df, isa, exec);
+        }
     }
     Ok(())
 }
 
-/// F, target, weight, add → the gradient of weight · mean((F - target)²) in terms of F, plus add
+/// F, target, weight, add → the gradient of weight · mean((F - target)²) in terms of F, plus add, through the ReLU
+/// whose output F is
 fn features_gradient(call: &Call<'_>, scale: Scale) -> ort::Result<()> {
     let (f, target, add) = (call.input(0)?, call.input(1)?, call.context.input(3)?);
     let (f, target) = (Picture::of(&f)?, Picture::of(&target)?);
@@ -153,6 +175,7 @@ fn features_gradient(call: &Call<'_>, scale: Scale) -> ort::Result<()> {
     if let Scale::Norm = scale {
         normalize(df, weight, add, isa, call.exec());
     }
+    relu_gradient(f, df, isa, call.exec());
     Ok(())
 }
 

@@ -1,0 +1,34 @@
+//! The ReLU by itself, backward.
+
+use super::parallel::Exec;
+use super::simd::{Isa, Job, Simd};
+
+/// Values of a task.
+const PIECE: usize = 4096;
+
+/// From the gradient of a ReLU's output `y` to that of its input, in place: 0 where `y` is 0.
+///
+/// # Panics
+///
+/// When the lengths differ.
+pub fn relu_gradient(y: &[f32], dy: &mut [f32], isa: Isa, exec: Exec<'_>) {
+    assert_eq!(y.len(), dy.len(), "lengths do not fit");
+    exec.par_chunks(dy, PIECE, |i, dy| {
+        let y = &y[i * PIECE..][..dy.len()];
+        isa.run(Gate { y, dy });
+    });
+}
+
+struct Gate<'a> {
+    y: &'a [f32],
+    dy: &'a mut [f32],
+}
+
+impl Job for Gate<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        for (dy, &y) in self.dy.iter_mut().zip(self.y) {
+            *dy = if y > 0.0 { *dy } else { 0.0 };
+        }
+    }
+}
