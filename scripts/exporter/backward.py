@@ -3,7 +3,8 @@
 A rule takes the graph and a node Y = op(X, frozen weights...) and returns its pullback: a function from the
 gradient dY at the output to the gradient dX at X, or to several where the operator joins X1, X2, ...
 What needs no dY (masks, turned weights) the rule appends itself; the pullback appends the rest. dX and dY
-have the shapes of X and Y.
+have the shapes of X and Y. For the operators in `cpu.OBSERVED`, dY is what the terms that act on Y make of
+it: the gradient before the ReLU.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ def backward(g: Graph, trunk: Iterable[Node], seeds: Mapping[Value, Injection], 
     keep them: 2.0 GB instead of 1.3 at 512x512.
     """
     path = _path(trunk, image)
+    for node in path:
+        if node.op_type in cpu.OBSERVED and node.output not in seeds:
+            raise MissingRule(f"no term brings the gradient through the ReLU of node '{node.name}'")
     pullbacks = [_pullback(g, node) for node in path]
     seeds, gradients = dict(seeds), {}
     for node, pullback in zip(reversed(path), reversed(pullbacks), strict=True):

@@ -26,7 +26,8 @@ def trunk(
         op_type = "ConvRelu" if layer in observed else "ConvReluGate"
         frame = padding if layer == LAYERS[0] else None
         x = _op(g, op_type, x, frame, *_tensors(g, convolution, layer), **_names(layer))
-        activations[layer] = x
+        if layer in observed:
+            activations[layer] = x
         if is_pooled:
             x = _op(g, "Pool", x, pool=pooling)
     return activations
@@ -49,7 +50,7 @@ def gram(g: Graph, activation: Value) -> Value:
 
 
 def style_term(g: Graph, activation: Value, target: Value, normalized: bool) -> Term:
-    """mean((Gram(F) - target)^2)"""
+    """mean((Gram(F) - target)^2); its injection brings the gradient through the ReLU whose output F is."""
     matrix = gram(g, activation)
     op_type = "NormalizedGramGradient" if normalized else "GramGradient"
 
@@ -60,7 +61,7 @@ def style_term(g: Graph, activation: Value, target: Value, normalized: bool) -> 
 
 
 def content_term(g: Graph, activation: Value, target: Value, normalized: bool) -> Term:
-    """mean((F - target)^2)"""
+    """mean((F - target)^2); likewise."""
     op_type = "NormalizedContentGradient" if normalized else "ContentGradient"
 
     def inject(weight: Value) -> Injection:
@@ -79,7 +80,7 @@ def tv_term(g: Graph, image: Value) -> Term:
 
 
 def _conv_relu(g: Graph, node: Node) -> Callable[[Value], Value]:
-    """The term that observes the layer has brought the gradient through the ReLU."""
+    """The terms that observe the layer bring the gradient through the ReLU."""
     return _conv_gradient(g, node, None)
 
 
@@ -108,6 +109,9 @@ RULES = {
     "Pool": _pool,
 }
 """Backward rules; `backward.py` says what they are."""
+
+OBSERVED = frozenset({"ConvRelu"})
+"""Operators whose rules want the gradient as a term has left it: at the input of the ReLU."""
 
 
 def _op(

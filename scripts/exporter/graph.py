@@ -20,7 +20,7 @@ IR_VERSION = 8
 INT64_MAX = np.iinfo(np.int64).max
 """As the end of a slice: up to the end."""
 
-Dim = int | str | None
+Dim = operators.Dim
 
 
 class GraphError(ValueError):
@@ -142,7 +142,7 @@ class Graph:
             op_type, [v.name if v else "" for v in inputs], outputs, name, domain=domain, **attributes
         )
         values = self._infer(proto, inputs)
-        if shape:
+        if shape is not None:
             values = values[0].with_shape(shape), *values[1:]
         self.nodes.append(Node(name, op_type, inputs, values, attributes, domain))
         return values[0]
@@ -161,13 +161,13 @@ class Graph:
                 numpy_helper.from_array(array, name)
                 for name, array in (self.initializers | self.frozen).items()
             ],
-            value_info=[_value_info(value, value.name) for value in self._added_in_place()],
+            value_info=[_value_info(value, value.name) for value in self._added_in_place(public)],
         )
         domains = [""] + sorted({node.domain for node in self.nodes} - {""})
         return helper.make_model(graph, opset_imports=_opsets(domains), ir_version=IR_VERSION)
 
-    def _added_in_place(self) -> Iterator[Value]:
-        """What an operator may add to in place, and its sum.
+    def _added_in_place(self, public: Mapping[str, str]) -> Iterator[Value]:
+        """What an operator may add to in place, and its sum; outputs of the graph are declared anyway.
 
         ONNX Runtime does not infer shapes of another domain's operators, and lends memory only where it knows
         them. No other shapes are declared: what is free after the forward pass would be kept for a tensor of
@@ -176,7 +176,8 @@ class Graph:
         for node in self.nodes:
             place = operators.IN_PLACE.get(node.op_type)
             if place is not None and node.inputs[place]:
-                yield from (node.inputs[place], node.output)
+                both = (node.inputs[place], node.output)
+                yield from (value for value in both if value.name not in public)
 
     @staticmethod
     def _schema(op_type: str, domain: str) -> onnx.defs.OpSchema:

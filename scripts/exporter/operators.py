@@ -28,7 +28,7 @@ def _conv(ctx: InferenceContext) -> None:
 
 def _conv_pool(ctx: InferenceContext) -> None:
     """X and B -> the pool, its gate and the size before."""
-    _set_types(ctx, [1, *_dims(ctx, 1), *map(halved, _dims(ctx, 0)[2:])])
+    _set_types(ctx, [1, *_dims(ctx, 1), *map(_halved, _dims(ctx, 0)[2:])])
     ctx.set_output_type(2, _tensor(TensorProto.INT64, [2]))
 
 
@@ -50,7 +50,7 @@ def _conv_pool_gradient(ctx: InferenceContext) -> None:
 
 def _pool(ctx: InferenceContext) -> None:
     batch, channels, *size = _dims(ctx, 0)
-    ctx.set_output_type(0, _tensor(TensorProto.FLOAT, [batch, channels, *map(halved, size)]))
+    ctx.set_output_type(0, _tensor(TensorProto.FLOAT, [batch, channels, *map(_halved, size)]))
 
 
 def _gram(ctx: InferenceContext) -> None:
@@ -67,7 +67,7 @@ def _like(index: int) -> Infer:
     return lambda ctx: ctx.set_output_type(0, ctx.get_input_type(index))
 
 
-def halved(dim: Dim) -> Dim:
+def _halved(dim: Dim) -> Dim:
     """What a pool makes of a dimension; a symbol says what it was divided by, rounded down each time."""
     if not isinstance(dim, str):
         return dim and dim // 2

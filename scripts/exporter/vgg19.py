@@ -147,4 +147,4 @@ def input_affine(g: Graph, image: Value, affine: Affine) -> Value:
     kernel[range(3), affine.order, 0, 0] = affine.scale
     with g.scope("input_affine"):
         weight, bias = g.real(kernel, "weight"), g.real(affine.offset, "bias")
-        return g.op("Conv", image, weight, bias, kernel_shape=[1, 1], name="conv")
+        return g.op("Conv", image, weight, bias, kernel_shape=[1, 1], name="conv", shape=image.shape)

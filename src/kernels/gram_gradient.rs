@@ -44,7 +44,7 @@ pub enum Addend<'a> {
 }
 
 impl GramGradient<'_> {
-    /// Writes the gradient, `f32[channels, pixels]`.
+    /// Writes the gradient, `f32[channels, pixels]`; with [`Addend::Output`], adds it to what `df` holds.
     ///
     /// # Panics
     ///
@@ -278,7 +278,8 @@ impl Times<'_> {
         let GramGradient { f, add, relu, .. } = self.gradient;
         let (start, len) = (channel * self.pixels + self.range.start, self.range.len());
         let (f, whole) = (&f[start..start + len], len / S::LANES * S::LANES);
-        // SAFETY: every task has its own pixels; vectors lie inside of the slices.
+        // SAFETY: every task has its own pixels; vectors lie inside of the slices. Where `add` is the output, each
+        // value is read before it is written, once.
         unsafe {
             let to = self.df.at(start, len);
             let add = match add {

@@ -8,7 +8,7 @@ use super::{Pool, Size};
 pub enum Gradient<'a> {
     /// Of the convolution's output itself, `f32[channels, height, width]`.
     Whole(&'a [f32]),
-    /// Of the output of a ReLU, from [`super::Conv3x3::forward`].
+    /// Of the output of a ReLU, from [`super::Conv3x3::forward`] or [`super::Conv3x3::forward_replicated`].
     Gated {
         /// The gradient, `f32[channels, height, width]`.
         dy: &'a [f32],

@@ -28,14 +28,25 @@ import numpy as np
 from reference import Evaluation, Problem, Weights, evaluate
 
 from exporter import sources
-from exporter.presets import BOOK, GATYS, Preset
+from exporter.presets import BOOK, GATYS, Preset, custom
 
 HERE = Path(__file__).resolve().parent
 EXPORT = HERE.parents[1] / "scripts" / "export_onnx.py"
 
 SEED, WIDTH_DIVISOR = 1, 16
 WEIGHTS = ["--weights", f"random:{SEED}", "--width-divisor", str(WIDTH_DIVISOR)]
-GRAPHS = {"gatys": (GATYS, "max"), "gatys-avg": (GATYS, "avg"), "book": (BOOK, "max")}
+# A layer with both terms and a pool behind it, and a first layer that no term looks at.
+MIXED = custom("mixed", ["relu1_2", "relu2_1"], ["relu1_2"])
+MIXED_OPTIONS = [
+    *("--style-layers", ",".join(MIXED.style_layers), "--content-layers", ",".join(MIXED.content_layers)),
+    *("--name", MIXED.name, "--pooling", "avg"),
+]
+GRAPHS = {
+    "gatys": (GATYS, "max"),
+    "gatys-avg": (GATYS, "avg"),
+    "book": (BOOK, "max"),
+    "mixed-avg": (MIXED, "avg"),
+}
 # What `impasto evaluate` is asked for, and what that means.
 CASES = {
     "gatys": ("gatys", [], {}),
@@ -47,6 +58,12 @@ CASES = {
         "gatys-avg",
         ["--pooling", "avg", "--normalize-gradients"],
         {"normalized": True},
+    ),
+    "mixed-avg": ("mixed-avg", ["--preset", "mixed", "--pooling", "avg"], {}),
+    "mixed-avg-replicate": (
+        "mixed-avg",
+        ["--preset", "mixed", "--pooling", "avg", "--padding", "replicate"],
+        {"padding": 1.0},
     ),
 }
 
@@ -78,7 +95,12 @@ def export() -> None:
         options = ["--preset", preset, "--out", str(HERE)]
         for pooling in poolings:
             options += ["--pooling", pooling]
-        subprocess.run([sys.executable, str(EXPORT), *WEIGHTS, *options], check=True)
+        run_exporter(options)
+    run_exporter([*MIXED_OPTIONS, "--out", str(HERE)])
+
+
+def run_exporter(options: list[str]) -> None:
+    subprocess.run([sys.executable, str(EXPORT), *WEIGHTS, *options], check=True)
 
 
 def case_problem(case: str) -> Problem:

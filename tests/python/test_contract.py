@@ -1,6 +1,7 @@
 """What the program relies on, read from the files that tests/data holds."""
 
 import hashlib
+from dataclasses import replace
 
 import codebooks
 import make
@@ -8,7 +9,8 @@ import onnx
 import pytest
 import sessions
 
-from exporter import __version__, contract, models, operators, sources, storage
+from exporter import __version__, contract, cpu, models, operators, sources, storage
+from exporter.backward import MissingRule, backward
 from exporter.graph import Graph, GraphError
 from exporter.presets import BOOK, GATYS, PresetError, custom
 from exporter.vgg19 import minimum_size
@@ -125,15 +127,28 @@ def test_a_layer_may_carry_both_terms_and_be_pooled():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("path", [path for path in CPU if "_grad" in path.name], ids=lambda path: path.name)
-def test_a_gradient_has_the_declared_shape_of_what_it_is_added_to(path):
+@pytest.mark.parametrize("convention", sources.CONVENTIONS)
+def test_a_gradient_has_the_declared_shape_of_what_it_is_added_to(convention):
     """ONNX Runtime lends the memory of a tensor only to one that is declared to be of its shape."""
-    graph = load(path.name).graph
+    weights = sources.load("random:1", make.WIDTH_DIVISOR)
+    weights = replace(weights, input_affine=sources.CONVENTIONS[convention])
+    graph = models.loss_gradient(GATYS, weights, "max", flavour=contract.CPU).graph
     shapes = signature(graph.value_info)
-    for node in graph.node:
-        if node.op_type == "GramGradient" and node.input[4]:
-            assert None not in shapes[node.input[4]]
-            assert shapes[node.input[4]] == shapes[node.output[0]]
+    place = operators.IN_PLACE["GramGradient"]
+    adding = [node for node in graph.node if node.op_type == "GramGradient" and node.input[place]]
+    assert len(adding) == 4  # All style layers but the deepest.
+    for node in adding:
+        assert None not in shapes[node.input[place]]
+        assert shapes[node.input[place]] == shapes[node.output[0]]
+
+
+def test_a_layer_that_no_term_looks_at_needs_its_gate():
+    g, weights = Graph(), sources.load("random:1", make.WIDTH_DIVISOR)
+    image, padding = g.input("image", contract.IMAGE_SHAPE), g.input("padding", ())
+    activations = cpu.trunk(g, image, padding, weights, ["relu1_1", "relu1_2"], "max")
+    seeds = {activations["relu1_2"]: lambda upstream: upstream}
+    with pytest.raises(MissingRule, match=r"no term .* 'relu1_1'"):
+        backward(g, list(g.nodes), seeds, image)
 
 
 def test_the_weights_file_holds_every_tensor_on_a_cache_line_of_its_own():

@@ -42,6 +42,7 @@ def test_by_default_both_presets_with_both_poolings_and_the_judge_are_written(tm
 def test_two_exports_are_equal_to_the_byte_and_to_what_is_committed(tmp_path):
     for folder in ("one", "two"):
         assert export(tmp_path / folder).returncode == 0
+        assert export(tmp_path / folder, *make.MIXED_OPTIONS).returncode == 0
     one, committed = contents(tmp_path / "one"), contents(make.HERE)
     assert one == contents(tmp_path / "two")
     shared = {f"{graph}.{kind}.onnx" for graph in make.GRAPHS for kind in GRAPHS}

@@ -10,7 +10,7 @@ use crate::kernels::{
 const STYLE_GRADIENT: &[Port] = &[Port::Real, Port::Real, Port::Real, Port::Real, Port::Optional];
 const CONTENT_GRADIENT: &[Port] = &[Port::Real, Port::Real, Port::Real, Port::Optional];
 
-/// The gradient of the largest tensors; it adds in place.
+/// The style gradient, which adds in place: it works on the largest tensors of the presets.
 pub(super) const GRAM_GRADIENT: Signature = Signature {
     name: "GramGradient",
     inputs: STYLE_GRADIENT,
@@ -134,7 +134,11 @@ fn style_gradient(call: &Call<'_>, scale: Scale) -> ort::Result<()> {
             let add = match add {
                 None => Addend::Zero,
                 // ONNX Runtime has put the output where `add` was, which must not be read from now on.
-                Some(_) if place == Some(df.as_ptr()) => Addend::Output,
+                Some(_) if place == Some(df.as_ptr()) => {
+                    #[cfg(test)]
+                    tests::ADDED_IN_PLACE.set(tests::ADDED_IN_PLACE.get() + 1);
+                    Addend::Output
+                }
                 Some(add) => Addend::Tensor(add),
             };
             let relu = true;
@@ -211,4 +215,41 @@ fn weight(call: &Call<'_>, index: usize) -> ort::Result<f64> {
         return Err(ort::Error::new("the weight is not one number"));
     };
     Ok(f64::from(weight))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::path::Path;
+
+    use ndarray::Array4;
+
+    use crate::model::{GraphOptions, Graphs, LossGradient, Weights};
+    use crate::runtime::{Engine, Request, Runtime, Sought};
+
+    thread_local! {
+        /// How many gradients of a Gram matrix this thread has added in place.
+        pub(super) static ADDED_IN_PLACE: Cell<usize> = const { Cell::new(0) };
+    }
+
+    #[test]
+    fn onnx_runtime_lends_the_memory_that_a_style_gradient_is_added_to() {
+        let runtime = Runtime::load(&Sought::default()).unwrap();
+        let engine = Engine::start(&runtime, &Request::default(), 1).unwrap();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+        let graphs = Graphs::open(&folder, "gatys", GraphOptions::default()).unwrap();
+        let image = Array4::from_shape_fn((1, 3, 37, 29), |(_, channel, y, x)| {
+            ((x * 37 + y * 101 + channel * 53) % 251) as f32 - 120.0
+        });
+        let mut features = graphs.features(&engine).unwrap();
+        let targets = features.targets(image.view(), &[(image.view(), 1.0)]).unwrap();
+        let weights = Weights::uniform(&graphs.loss_gradient, 1e3, 1.0, 0.0);
+        let mut loss_gradient = graphs.loss_gradient(&engine, &targets, weights).unwrap();
+        let image = image.into_raw_vec_and_offset().0;
+        loss_gradient
+            .evaluate(&image, &mut vec![0.0; image.len()])
+            .unwrap();
+        // All style layers but the deepest, to which nothing comes from deeper ones.
+        assert_eq!(ADDED_IN_PLACE.get(), 4);
+    }
 }
