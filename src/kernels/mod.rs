@@ -12,8 +12,8 @@
 //!   where their input comes from and where their output goes;
 //! - [`Conv3x3`]: convolution with bias, ReLU and pooling fused, and its gradient;
 //! - [`gram()`], [`GramGradient`]: the style term; [`mean_square_difference`], [`content_gradient`]:
-//!   the content term; [`normalize`]: their gradients brought to one size; [`relu_gradient`]: those gradients before
-//!   the ReLU;
+//!   the content term; [`normalize`]: their gradients brought to one size; [`relu_gradient`]: a gradient before the
+//!   ReLU;
 //! - [`total_variation()`], [`total_variation_gradient`]: how rough a picture is;
 //! - [`pool()`], [`pool_gradient`]: pooling by itself, where the values before it are needed.
 

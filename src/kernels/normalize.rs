@@ -1,6 +1,7 @@
 //! Normalised gradients, as `-normalize_gradients` of J. Johnson's neural-style (2015) means them.
 
 use super::parallel::Exec;
+use super::relu::gate;
 use super::simd::{Isa, Job, Simd};
 
 /// Values that are summed in f32; such sums are added in f64.
@@ -8,17 +9,19 @@ const PIECE: usize = 4096;
 /// What keeps a gradient of zeros from a division by zero.
 const EPSILON: f64 = 1e-8;
 
-/// `df = strength df / (sum |df| + 1e-8)`, to which `add` is added.
+/// `df = strength df / (sum |df| + 1e-8)`, to which `add` is added, before the ReLU whose output `f` is: 0 where `f` is 0.
 ///
 /// # Panics
 ///
 /// When the lengths differ.
-pub fn normalize(df: &mut [f32], strength: f64, add: Option<&[f32]>, isa: Isa, exec: Exec<'_>) {
+pub fn normalize(df: &mut [f32], strength: f64, add: Option<&[f32]>, f: &[f32], isa: Isa, exec: Exec<'_>) {
+    assert_eq!(f.len(), df.len(), "lengths do not fit");
     assert!(add.is_none_or(|add| add.len() == df.len()), "lengths do not fit");
     let factor = (strength / (l1_norm(df, isa, exec) + EPSILON)) as f32;
     exec.par_chunks(df, PIECE, |i, df| {
         let add = add.map(|add| &add[i * PIECE..][..df.len()]);
-        isa.run(Scale { df, factor, add });
+        let f = &f[i * PIECE..][..df.len()];
+        isa.run(Scale { df, factor, add, f });
     });
 }
 
@@ -53,6 +56,7 @@ struct Scale<'a> {
     df: &'a mut [f32],
     factor: f32,
     add: Option<&'a [f32]>,
+    f: &'a [f32],
 }
 
 impl Job for Scale<'_> {
@@ -64,5 +68,6 @@ impl Job for Scale<'_> {
         for (df, &add) in self.df.iter_mut().zip(self.add.unwrap_or_default()) {
             *df += add;
         }
+        gate(self.df, self.f);
     }
 }

@@ -27,8 +27,14 @@ struct Gate<'a> {
 impl Job for Gate<'_> {
     #[inline(always)]
     fn run<S: Simd>(self) {
-        for (dy, &y) in self.dy.iter_mut().zip(self.y) {
-            *dy = if y > 0.0 { *dy } else { 0.0 };
-        }
+        gate(self.dy, self.y);
+    }
+}
+
+/// Keeps of `dy` what belongs to positive values of `y`.
+#[inline(always)]
+pub(super) fn gate(dy: &mut [f32], y: &[f32]) {
+    for (dy, &y) in dy.iter_mut().zip(y) {
+        *dy = if y > 0.0 { *dy } else { 0.0 };
     }
 }

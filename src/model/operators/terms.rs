@@ -151,8 +151,7 @@ fn style_gradient(call: &Call<'_>, scale: Scale) -> ort::Result<()> {
         }
         Scale::Norm => {
             gradient(1.0 / squared).run(df, isa, exec);
-            normalize(df, weight * squared, add, isa, exec);
-            relu_gradient(f.values, df, isa, exec);
+            normalize(df, weight * squared, add, f.values, isa, exec);
         }
     }
     Ok(())
@@ -176,10 +175,10 @@ fn features_gradient(call: &Call<'_>, scale: Scale) -> ort::Result<()> {
     let (_, df) = df.try_extract_tensor_mut()?;
     let (f, target, isa) = (f.values, target.values, call.isa());
     content_gradient(f, target, coefficient, fused, df, isa, call.exec());
-    if let Scale::Norm = scale {
-        normalize(df, weight, add, isa, call.exec());
+    match scale {
+        Scale::Weight => relu_gradient(f, df, isa, call.exec()),
+        Scale::Norm => normalize(df, weight, add, f, isa, call.exec()),
     }
-    relu_gradient(f, df, isa, call.exec());
     Ok(())
 }
 
