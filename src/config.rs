@@ -90,7 +90,7 @@ pub struct Options {
     pub seed: Option<u64>,
     /// The optimiser (default L-BFGS).
     pub optimizer: Option<Optimizer>,
-    /// Its iterations at the finest scale; coarser ones have a third of them (default 500).
+    /// Its iterations at the finest scale; coarser ones have a quarter of them (default 500).
     pub iterations: Option<u64>,
     /// The scales that are painted from coarse to fine (default the preset's; 1 for a start from a file).
     pub scales: Option<Scales>,

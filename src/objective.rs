@@ -1,12 +1,11 @@
 //! The objective as the optimiser sees it: one run of the graph for each point, however often it is asked about,
 //! the best point kept, the observer told, and every reason to stop in one place.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
 use argmin::core::{CostFunction, Error, Gradient};
-use argmin_math::ArgminMul;
 
 use crate::model::{Evaluation, LossGradient};
 use crate::observe::{Evaluated, Event, Iterated, Observer};
@@ -17,7 +16,7 @@ use crate::optimize::{OptimizeError, Outcome, StopReason};
 #[derive(Debug, Clone)]
 pub(crate) struct Point {
     pub(crate) at: Vector,
-    /// In loss per grey level, not scaled.
+    /// In loss per grey level.
     pub(crate) gradient: Vector,
     pub(crate) result: Evaluation,
 }
@@ -39,8 +38,6 @@ pub(crate) enum Halt {
 /// cells. A halt goes through argmin as a bare error; [`Objective::halted`] has what really happened.
 pub(crate) struct Objective<'a> {
     state: RefCell<State<'a>>,
-    /// Multiplies what argmin gets to see of loss and gradient.
-    scale: Cell<f64>,
 }
 
 struct State<'a> {
@@ -75,18 +72,12 @@ impl<'a> Objective<'a> {
         };
         Self {
             state: RefCell::new(state),
-            scale: Cell::new(1.0),
         }
     }
 
     /// What the graph says at `at`; it runs unless that is the last or the best point it has run on.
     pub(crate) fn evaluate(&self, at: &Vector) -> Result<Point, Halt> {
         self.state.borrow_mut().evaluate(at)
-    }
-
-    /// Multiplies loss and gradient by `scale` for argmin. Points and events keep the unscaled numbers.
-    pub(crate) fn set_scale(&self, scale: f64) {
-        self.scale.set(scale);
     }
 
     /// Allows the coming step this many runs of the graph.
@@ -268,7 +259,7 @@ impl CostFunction for &Objective<'_> {
     type Output = f64;
 
     fn cost(&self, at: &Vector) -> Result<f64, Error> {
-        Ok(self.for_argmin(at)?.result.loss * self.scale.get())
+        Ok(self.for_argmin(at)?.result.loss)
     }
 }
 
@@ -277,6 +268,6 @@ impl Gradient for &Objective<'_> {
     type Gradient = Vector;
 
     fn gradient(&self, at: &Vector) -> Result<Vector, Error> {
-        Ok(self.for_argmin(at)?.gradient.mul(&self.scale.get()))
+        Ok(self.for_argmin(at)?.gradient)
     }
 }

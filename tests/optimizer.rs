@@ -467,7 +467,7 @@ fn the_path_does_not_depend_on_the_scale_of_the_loss() {
     // No two are the same, as hardly any are in a picture: rounding would change all that are at once.
     let start: Vec<f32> = (0..1000).map(|i| (i * 37 % 1000) as f32 * 0.12).collect();
     // L-BFGS rounds its pairs to 8 bits, and its path amplifies that.
-    for (options, off) in [(options(3), 1e-2), (options(25), 0.3), (adam(25), 2e-3)] {
+    for (options, off) in [(options(3), 1e-2), (options(25), 0.6), (adam(25), 2e-3)] {
         let path = |scale: f64| {
             let objective = Fake::new(&["q"], move |_, x, g| Ok(vec![quadratic(scale, x, g)]));
             run(objective, start.clone(), &options).unwrap()

@@ -120,8 +120,8 @@ pub struct Stylize {
 
     /// Paint from coarse to fine: auto, a number of scales, or SIZE:ITERATIONS,… [default: auto]
     ///
-    /// auto: from --size halves of it, down to no less than 192 pixels, each with a third of --iterations. A number, 1 to
-    /// 16: so many. A list such as 256:200,512:100 says the sizes from coarse to fine, and the iterations of each. A coarse
+    /// auto: from --size halves of it, down to no less than 192 pixels, each with a quarter of --iterations. A number, 1
+    /// to 16: so many. A list such as 256:200,512:100 says the sizes from coarse to fine, and the iterations of each. A coarse
     /// evaluation costs a quarter of the next finer one, and lays out larger shapes; below some 192 pixels they take the
     /// place of the photo's. The style picture shrinks with the painted one, and the content weighs more: 16 times as
     /// much at half the size. Presets book and neural-style, and a start from a file, have one scale.
@@ -156,7 +156,7 @@ pub struct Stylize {
 
     /// Iterations at the finest scale: 0 or more [default: 500]
     ///
-    /// Each takes about one evaluation. Coarser scales have a third as many.
+    /// Each takes about one evaluation. Coarser scales have a quarter as many.
     #[arg(long, value_name = "N", value_parser = whole::<u64>(0, 1_000_000), help_heading = "Optimiser")]
     pub iterations: Option<u64>,
 

@@ -86,18 +86,18 @@ pub(super) fn add_scaled_rounded(target: &mut [f32], factors: [f32; STREAMS], ot
     }
 }
 
-/// Writes `(a - factor * b) / step`, rounded, and returns the step: the largest magnitude over [`i8::MAX`].
+/// Writes `(a - b) / step`, rounded, and returns the step: the largest magnitude over [`i8::MAX`].
 ///
 /// Where a difference is not finite, neither is the step.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
-pub(super) fn round_difference(rounded: &mut [i8], a: &[f32], factor: f32, b: &[f32]) -> f32 {
+pub(super) fn round_difference(rounded: &mut [i8], a: &[f32], b: &[f32]) -> f32 {
     /// Added to a number of up to 22 bits, it leaves its nearest integer in the lowest bits.
     const INTEGER: f32 = 1.5 * (1 << 23) as f32;
     // The bits of magnitudes are ordered as the magnitudes are, infinity and NaN last.
     let largest = a
         .iter()
         .zip(b)
-        .map(|(a, b)| (a - factor * b).abs().to_bits())
+        .map(|(a, b)| (a - b).abs().to_bits())
         .fold(0, u32::max);
     let step = f32::from_bits(largest) / f32::from(i8::MAX);
     // Differences too small for an inverse are none.
@@ -107,7 +107,7 @@ pub(super) fn round_difference(rounded: &mut [i8], a: &[f32], factor: f32, b: &[
         (step, 1.0 / step)
     };
     for ((rounded, a), b) in rounded.iter_mut().zip(a).zip(b) {
-        *rounded = ((a - factor * b) * inverse + INTEGER).to_bits() as i8;
+        *rounded = ((a - b) * inverse + INTEGER).to_bits() as i8;
     }
     step
 }

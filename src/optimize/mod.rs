@@ -109,7 +109,7 @@ fn walk(
     }
     let mut window = Window::new(options.tolerance);
     let mut method: Box<dyn Steps> = match options.method.clone() {
-        Method::Lbfgs { history } => Box::new(Lbfgs::new(objective, from, history, fruitless)),
+        Method::Lbfgs { history } => Box::new(Lbfgs::new(from, history, fruitless)),
         Method::Adam(adam) => Box::new(Adam::new(from, adam, fruitless)),
     };
     while objective.iterations() < options.iterations {
@@ -203,7 +203,9 @@ mod tests {
     #[test]
     fn memory_is_bounded_as_the_documentation_says() {
         for history in [4, 8, 16] {
-            assert_eq!(peak(Method::Lbfgs { history }), (6, 2 * history + 2));
+            let (full, rounded) = peak(Method::Lbfgs { history });
+            assert!(full <= 6, "{full}");
+            assert_eq!(rounded, 2 * history + 2);
         }
         // And its two moments, which it takes for itself.
         let (full, rounded) = peak(Method::Adam(AdamOptions::default()));

@@ -144,12 +144,12 @@ mod tests {
             .collect()
     }
 
-    /// `a - factor * b`, rounded.
-    fn rounded(a: &[f32], factor: f32, b: &[f32]) -> Numbers {
+    /// `a - b`, rounded.
+    fn rounded(a: &[f32], b: &[f32]) -> Numbers {
         let mut rounded = Rounded::new(a.len());
         let operands = a.chunks(CHUNK).zip(b.chunks(CHUNK));
         for ((integers, step), (a, b)) in rounded.chunks_mut().zip(operands) {
-            *step = kernels::round_difference(integers, a, factor, b);
+            *step = kernels::round_difference(integers, a, b);
         }
         Numbers::Rounded(rounded)
     }
@@ -165,11 +165,10 @@ mod tests {
     fn rounding_is_off_by_half_a_step_of_the_own_chunk() {
         let mut a = full(1);
         a[CHUNK..].iter_mut().for_each(|number| *number *= 1e-9);
-        let b = vec![0.25; LEN];
-        for factor in [0.0, -1.0] {
-            let rounded = rounded(&a, factor, &b);
+        for b in [0.0, -0.25] {
+            let rounded = rounded(&a, &[b; LEN]);
             for (index, a) in a.chunks(CHUNK).enumerate() {
-                let exact: Vec<f32> = a.iter().map(|a| a - factor * 0.25).collect();
+                let exact: Vec<f32> = a.iter().map(|a| a - b).collect();
                 let largest = exact
                     .iter()
                     .fold(0_f32, |largest, number| largest.max(number.abs()));
@@ -187,12 +186,12 @@ mod tests {
 
     #[test]
     fn the_largest_magnitudes_and_zeros_come_back_as_they_were() {
-        let zeros = rounded(&full(1), 1.0, &full(1));
+        let zeros = rounded(&full(1), &full(1));
         assert!(read(zeros.chunk(0), CHUNK).iter().all(|&number| number == 0.0));
-        let range = rounded(&[-3.0, 0.0, 3.0], 0.0, &[0.0; 3]);
+        let range = rounded(&[-3.0, 0.0, 3.0], &[0.0; 3]);
         let found = read(range.chunk(0), 3);
         assert!((found[0] + 3.0).abs() < 1e-6 && found[1] == 0.0 && (found[2] - 3.0).abs() < 1e-6);
-        let tiny = rounded(&[f32::MIN_POSITIVE, 0.0], 0.0, &[0.0; 2]);
+        let tiny = rounded(&[f32::MIN_POSITIVE, 0.0], &[0.0; 2]);
         assert!(
             read(tiny.chunk(0), 2)
                 .iter()
@@ -205,7 +204,7 @@ mod tests {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let mut a = full(1);
             a[CHUNK + 5] = bad;
-            let rounded = rounded(&a, 1.0, &full(2));
+            let rounded = rounded(&a, &full(2));
             assert!(
                 read(rounded.chunk(0), CHUNK)
                     .iter()
@@ -227,7 +226,7 @@ mod tests {
         let stored: Vec<Numbers> = (0..12)
             .map(|seed| match seed {
                 5 | 11 => Numbers::Full(full(seed)),
-                _ => rounded(&full(seed), 0.5, &full(seed + 1)),
+                _ => rounded(&full(seed), &full(seed + 1)),
             })
             .collect();
         for (index, len) in [(0, CHUNK), (1, 13)] {

@@ -159,22 +159,21 @@ impl Buffer {
         Self::new(space, sum)
     }
 
-    /// `a - factor * b`, rounded to 8 bits; neither of the two must be so already.
+    /// `a - b`, rounded to 8 bits; neither of the two must be so already.
     ///
     /// Where the products of both with an older rounded buffer are known, so is that of their difference: what rounding
     /// adds to it is as good as noise, which a product with a whole vector averages out.
-    pub(super) fn rounded_difference(space: &Rc<Space>, a: &Rc<Self>, factor: f64, b: &Rc<Self>) -> Rc<Self> {
+    pub(super) fn rounded_difference(space: &Rc<Space>, a: &Rc<Self>, b: &Rc<Self>) -> Rc<Self> {
         let [a_numbers, b_numbers] = [a, b].map(|buffer| buffer.full().unwrap_or_default());
-        let factor = factor as f32;
         let free = space.free_rounded.borrow_mut().pop();
         let mut rounded = free.unwrap_or_else(|| Rounded::new(space.len));
         let operands = a_numbers.chunks(CHUNK).zip(b_numbers.chunks(CHUNK));
         space.map(rounded.chunks_mut().zip(operands), |((rounded, step), (a, b))| {
-            *step = kernels::round_difference(rounded, a, factor, b);
+            *step = kernels::round_difference(rounded, a, b);
         });
         let buffer = Self::of(space, Numbers::Rounded(rounded));
         let products = space.rounded().into_iter().filter_map(|other| {
-            let product = a.known_product(&other)? - f64::from(factor) * b.known_product(&other)?;
+            let product = a.known_product(&other)? - b.known_product(&other)?;
             Some((other.id, product))
         });
         buffer.products.borrow_mut().extend(products);
@@ -241,7 +240,7 @@ mod tests {
 
     fn rounded(space: &Rc<Space>, seed: usize) -> Rc<Buffer> {
         let (a, b) = (buffer(space, seed), buffer(space, seed + 1));
-        Buffer::rounded_difference(space, &a, 0.5, &b)
+        Buffer::rounded_difference(space, &a, &b)
     }
 
     #[test]
@@ -301,9 +300,9 @@ mod tests {
     fn a_difference_knows_its_products_from_those_of_its_operands() {
         let space = Space::new(LEN, 1).unwrap();
         let (pair, a, b) = (rounded(&space, 1), buffer(&space, 2), buffer(&space, 5));
-        let expected = a.dot(&pair) - 0.5 * b.dot(&pair);
+        let expected = a.dot(&pair) - b.dot(&pair);
         let younger = rounded(&space, 3);
-        let difference = Buffer::rounded_difference(&space, &a, 0.5, &b);
+        let difference = Buffer::rounded_difference(&space, &a, &b);
         assert_eq!(difference.known_product(&pair), Some(expected));
         assert_eq!(difference.known_product(&younger), None);
         // The one that was not known is computed, and leaves the other as it was.
@@ -320,17 +319,5 @@ mod tests {
             "{expected} instead of {}, norms {norms}",
             plain(&pair)
         );
-    }
-
-    #[test]
-    fn a_difference_knows_its_products_as_its_numbers_were_computed() {
-        let space = Space::new(LEN, 1).unwrap();
-        let (pair, a, b) = (rounded(&space, 1), buffer(&space, 2), buffer(&space, 2));
-        assert_eq!(a.dot(&pair), b.dot(&pair));
-        assert_ne!(b.dot(&pair), 0.0);
-        // In single precision, in which the numbers are computed, it is 1.
-        let factor = 1.0 + 2_f64.powi(-30);
-        let difference = Buffer::rounded_difference(&space, &a, factor, &b);
-        assert_eq!(difference.known_product(&pair), Some(0.0));
     }
 }

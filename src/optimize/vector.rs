@@ -8,18 +8,13 @@
 //! memory is read twice an iteration, for the point and for the products of its gradient; those of the difference of two
 //! gradients are the differences of theirs.
 //!
-//! The pairs are in 8 bits, a quarter of the memory of whole ones. They are known by how L-BFGS makes them: a
-//! difference of two whole buffers is that of two points or of two gradients. What it subtracts from its direction
-//! is a multiple of a pair, and its line search adds.
+//! The pairs, differences of two points or of two gradients, are in 8 bits, a quarter of the memory of whole ones.
 
 use std::cell::RefCell;
 use std::ops::Deref;
 use std::rc::Rc;
 
-use argmin_math::{
-    ArgminAdd, ArgminDot, ArgminL1Norm, ArgminL2Norm, ArgminMinMax, ArgminMul, ArgminScaledAdd, ArgminSignum,
-    ArgminSub, ArgminZeroLike,
-};
+use argmin_math::{ArgminDot, ArgminScaledAdd};
 
 use super::space::{Buffer, Space};
 
@@ -110,33 +105,21 @@ impl Vector {
         (self.dot(self) / self.space().len() as f64).sqrt()
     }
 
-    /// `self + factor * other`. The terms of `self` come last: those of a point are the largest, those of a step
-    /// to it are better added up first.
-    fn plus(&self, factor: f64, other: &Self) -> Self {
-        let other = other.mul(&factor);
-        if other.factor == 0.0 {
-            return self.clone();
+    /// `factor * self`.
+    pub(crate) fn times(&self, factor: f64) -> Self {
+        Self {
+            factor: factor * self.factor,
+            sum: Rc::clone(&self.sum),
         }
-        if self.factor == 0.0 {
-            return other;
-        }
-        Self::of([other.terms(), self.terms()].concat())
     }
 
-    /// Element by element; for the operations that L-BFGS needs only with a penalty on the L1 norm.
-    fn zip(&self, other: &Self, operation: impl Fn(f32, f32) -> f32) -> Self {
+    /// `self - other`, in 8 bits.
+    pub(super) fn rounded_difference(&self, other: &Self) -> Self {
         let (a, b) = (self.values(), other.values());
-        Self::new(
-            &self.space(),
-            a.iter().zip(b.iter()).map(|(&a, &b)| operation(a, b)).collect(),
-        )
-    }
-
-    fn map(&self, operation: impl Fn(f32) -> f32) -> Self {
-        Self::new(
-            &self.space(),
-            self.values().iter().map(|&value| operation(value)).collect(),
-        )
+        Self::of(vec![Term {
+            factor: 1.0,
+            buffer: Buffer::rounded_difference(&self.space(), &a.0, &b.0),
+        }])
     }
 }
 
@@ -164,88 +147,18 @@ impl ArgminDot<Self, f64> for Vector {
     }
 }
 
-impl ArgminAdd<Self, Self> for Vector {
-    fn add(&self, other: &Self) -> Self {
-        self.plus(1.0, other)
-    }
-}
-
-impl ArgminSub<Self, Self> for Vector {
-    fn sub(&self, other: &Self) -> Self {
-        match (self.whole(), other.whole()) {
-            (Some((factor, a)), Some((other_factor, b))) if factor != 0.0 => {
-                let buffer = Buffer::rounded_difference(&self.space(), &a.0, other_factor / factor, &b.0);
-                Self::of(vec![Term { factor, buffer }])
-            }
-            _ => self.plus(-1.0, other),
-        }
-    }
-}
-
 impl ArgminScaledAdd<Self, f64, Self> for Vector {
+    /// `self + factor * other`. The terms of `self` come last: those of a point are the largest, those of a step to
+    /// it are better added up first.
     fn scaled_add(&self, factor: &f64, other: &Self) -> Self {
-        self.plus(*factor, other)
-    }
-}
-
-impl ArgminMul<f64, Self> for Vector {
-    fn mul(&self, factor: &f64) -> Self {
-        Self {
-            factor: factor * self.factor,
-            sum: Rc::clone(&self.sum),
+        let other = other.times(*factor);
+        if other.factor == 0.0 {
+            return self.clone();
         }
-    }
-}
-
-impl ArgminL2Norm<f64> for Vector {
-    fn l2_norm(&self) -> f64 {
-        self.dot(self).sqrt()
-    }
-}
-
-impl ArgminZeroLike for Vector {
-    fn zero_like(&self) -> Self {
-        self.mul(&0.0)
-    }
-}
-
-impl ArgminMul<Self, Self> for Vector {
-    fn mul(&self, other: &Self) -> Self {
-        self.zip(other, |a, b| a * b)
-    }
-}
-
-impl ArgminAdd<f64, Self> for Vector {
-    fn add(&self, other: &f64) -> Self {
-        self.map(|value| (f64::from(value) + other) as f32)
-    }
-}
-
-impl ArgminSub<f64, Self> for Vector {
-    fn sub(&self, other: &f64) -> Self {
-        self.map(|value| (f64::from(value) - other) as f32)
-    }
-}
-
-impl ArgminSignum for Vector {
-    fn signum(self) -> Self {
-        self.map(f32::signum)
-    }
-}
-
-impl ArgminMinMax for Vector {
-    fn min(a: &Self, b: &Self) -> Self {
-        a.zip(b, f32::min)
-    }
-
-    fn max(a: &Self, b: &Self) -> Self {
-        a.zip(b, f32::max)
-    }
-}
-
-impl ArgminL1Norm<f64> for Vector {
-    fn l1_norm(&self) -> f64 {
-        self.values().iter().map(|&value| f64::from(value.abs())).sum()
+        if self.factor == 0.0 {
+            return other;
+        }
+        Self::of([other.terms(), self.terms()].concat())
     }
 }
 
@@ -294,9 +207,9 @@ mod tests {
     fn a_sum_read_by_a_product_is_the_sum_of_the_numbers() {
         let space = space();
         let (x, y, w) = (vector(&space, 1), vector(&space, 2), vector(&space, 3));
-        let sum = x.mul(&0.5).add(&y.mul(&-3.0)).mul(&-2.0);
+        let sum = x.times(0.5).scaled_add(&-3.0, &y).times(-2.0);
         let product = w.dot(&sum);
-        let expected = plain_sum(&numbers(&y.mul(&6.0)), -1.0, &numbers(&x));
+        let expected = plain_sum(&numbers(&y.times(6.0)), -1.0, &numbers(&x));
         assert_close(&numbers(&sum), &expected, 1e-4);
         assert!((product - plain_dot(&numbers(&w), &expected)).abs() < 1e-9 * product.abs());
     }
@@ -306,17 +219,17 @@ mod tests {
         let space = space();
         let (x, y) = (vector(&space, 1), vector(&space, 2));
         let (kept, before) = (x.clone(), x.values().to_vec());
-        let sum = x.add(&y);
+        let sum = x.scaled_add(&1.0, &y);
         drop(x);
         assert_ne!(&sum.values()[..], &before[..]);
         assert_eq!(&kept.values()[..], &before[..]);
     }
 
     #[test]
-    fn a_difference_of_whole_vectors_is_rounded_by_half_a_step() {
+    fn a_rounded_difference_is_off_by_half_a_step() {
         let space = space();
-        let (x, y) = (vector(&space, 1).mul(&0.25), vector(&space, 2).mul(&0.25));
-        let pair = x.sub(&y);
+        let (x, y) = (vector(&space, 1).times(0.25), vector(&space, 2).times(0.25));
+        let pair = x.rounded_difference(&y);
         let exact = plain_sum(&numbers(&x), -1.0, &numbers(&y));
         let largest = exact
             .iter()
@@ -328,73 +241,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_difference_of_whole_vectors_is_not_rounded() {
-        let space = space();
-        let pair = vector(&space, 1).sub(&vector(&space, 2));
-        let (x, gradient) = (vector(&space, 3), vector(&space, 4));
-        let rounded = numbers(&pair);
-        // The direction, and the point that a line search makes of it.
-        let direction = gradient.sub(&pair.mul(&0.3));
-        let expected = plain_sum(&numbers(&gradient), -0.3, &rounded);
-        assert_close(&numbers(&direction), &expected, 1e-5);
-        let point = x.scaled_add(&-1.0, &direction);
-        assert_close(&numbers(&point), &plain_sum(&numbers(&x), -1.0, &expected), 3e-5);
-        let along_gradient = x.scaled_add(&-1.0, &gradient);
-        assert_eq!(
-            numbers(&along_gradient),
-            plain_sum(&numbers(&x), -1.0, &numbers(&gradient))
-        );
-        drop((pair, direction, point));
-        assert_eq!(space.allocated().1, 1);
-    }
-
-    #[test]
-    fn the_direction_of_lbfgs_is_that_of_its_recursion_on_plain_numbers() {
-        let space = space();
-        let gradient = vector(&space, 1);
-        let pairs: Vec<_> = (0..7)
-            .map(|k| {
-                let s = vector(&space, 3 * k).sub(&vector(&space, 5 * k + 1));
-                let bent = s.mul(&2.0).add(&vector(&space, 7 * k).mul(&0.1));
-                let y = Vector::new(&space, bent.values().to_vec()).sub(&vector(&space, 2).mul(&0.1));
-                (s, y)
-            })
-            .collect();
-        let plain: Vec<_> = pairs.iter().map(|(s, y)| (numbers(s), numbers(y))).collect();
-
-        // Nocedal and Wright, algorithm 7.4, with an initial Hessian of 1.
-        let (mut q, mut plain_q) = (gradient.clone(), numbers(&gradient));
-        let mut alphas = Vec::new();
-        for ((s, y), (plain_s, plain_y)) in pairs.iter().zip(&plain).rev() {
-            let alpha: f64 = s.dot(&q) / y.dot(s);
-            let plain_alpha = plain_dot(plain_s, &plain_q) / plain_dot(plain_y, plain_s);
-            q = q.sub(&y.mul(&alpha));
-            plain_q = plain_sum(&plain_q, -plain_alpha, plain_y);
-            alphas.push((alpha, plain_alpha));
-        }
-        for ((s, y), (plain_s, plain_y)) in pairs.iter().zip(&plain) {
-            let (alpha, plain_alpha) = alphas.pop().unwrap();
-            let beta = y.dot(&q) / y.dot(s);
-            let plain_beta = plain_dot(plain_y, &plain_q) / plain_dot(plain_y, plain_s);
-            q = q.add(&s.mul(&(alpha - beta)));
-            plain_q = plain_sum(&plain_q, plain_alpha - plain_beta, plain_s);
-        }
-        assert_ne!(numbers(&q), numbers(&gradient));
-        assert_close(&numbers(&q), &plain_q, 1e-3);
-        let slope = gradient.dot(&q);
-        assert!((slope / plain_dot(&numbers(&gradient), &plain_q) - 1.0).abs() < 1e-6);
-    }
-
-    #[test]
     fn a_sum_with_zero_is_the_other_vector_itself() {
         let space = space();
         let (x, d) = (vector(&space, 1), vector(&space, 2));
         assert!(x.scaled_add(&0.0, &d).is_clone_of(&x));
-        assert!(x.zero_like().add(&d).is_clone_of(&d));
-        assert_eq!(
-            &x.zero_like().sub(&d.zero_like()).values()[..],
-            &vec![0.0; LEN][..]
-        );
+        assert!(x.times(0.0).scaled_add(&1.0, &d).is_clone_of(&d));
+        let zero = x.times(0.0).scaled_add(&-1.0, &d.times(0.0));
+        assert_eq!(&zero.values()[..], &vec![0.0; LEN][..]);
     }
 
     #[test]
@@ -402,27 +255,10 @@ mod tests {
         let space = space();
         let (x, y) = (vector(&space, 1), vector(&space, 2));
         for _ in 0..5 {
-            x.add(&y).values();
-            x.sub(&y);
+            x.scaled_add(&1.0, &y).values();
+            x.rounded_difference(&y);
         }
         drop((x, y));
         assert_eq!(space.allocated(), (3, 1));
-    }
-
-    #[test]
-    fn what_only_a_penalty_on_the_l1_norm_needs_is_right_also_at_zero() {
-        let space = Space::new(4, 1).unwrap();
-        let x = Vector::new(&space, vec![-2.0, 0.0, -0.0, 3.0]);
-        let y = Vector::new(&space, vec![1.0, 1.0, -1.0, 1.0]);
-        let values = |vector: Vector| vector.values().to_vec();
-        assert_eq!(values(x.add(&f64::MIN_POSITIVE).signum()), [-1.0, 1.0, 1.0, 1.0]);
-        assert_eq!(
-            values(x.sub(&f64::MIN_POSITIVE).signum()),
-            [-1.0, -1.0, -1.0, 1.0]
-        );
-        assert_eq!(values(x.mul(&y)), [-2.0, 0.0, 0.0, 3.0]);
-        assert_eq!(values(Vector::min(&x, &y)), [-2.0, 0.0, -1.0, 1.0]);
-        assert_eq!(values(Vector::max(&x, &y)), [1.0, 1.0, -0.0, 3.0]);
-        assert_eq!((x.l1_norm(), x.l2_norm()), (5.0, 13f64.sqrt()));
     }
 }
