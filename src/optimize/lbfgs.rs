@@ -1,5 +1,5 @@
 //! L-BFGS on our vectors, with argmin's line search. argmin's own L-BFGS always starts from the inverse Hessian of the
-//! last pair; a longer one needs a fifth fewer evaluations ([`REACH`]).
+//! last pair; a longer one needs up to a fifth fewer evaluations ([`REACH`]).
 //!
 //! D. C. Liu and J. Nocedal, "On the limited memory BFGS method for large scale optimization", Mathematical
 //! Programming 45 (1989); the line search is that of J. J. Moré and D. J. Thuente, "Line search algorithms with

@@ -106,7 +106,7 @@ impl Vector {
     }
 
     /// `factor * self`.
-    pub(crate) fn times(&self, factor: f64) -> Self {
+    pub(super) fn times(&self, factor: f64) -> Self {
         Self {
             factor: factor * self.factor,
             sum: Rc::clone(&self.sum),
