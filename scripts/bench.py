@@ -2,9 +2,10 @@
 """`make bench`: Impasto beside PyTorch and pastiche on this machine, in one run; writes out/bench/.
 
 Times the programs in turn on squares cut from two pictures: seconds per evaluation by size, peak memory,
-L-BFGS's share, how the kernels for lesser processors compare with ONNX Runtime's, and how long each takes to
-the losses that PyTorch has after 100 to 500 evaluations. Takes an hour or more on two cores; nothing
-else should run meanwhile. bench.json is written after every stage, so that one that fails loses none before.
+what L-BFGS, the graph and copies take of it, how the kernels for lesser processors compare with ONNX
+Runtime's, how long each takes to the losses that PyTorch has after 100 to 500 evaluations. Takes an hour or
+more on two cores; nothing else should run meanwhile. bench.json is written after every stage, so that one
+that fails loses none before.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ def run(options: argparse.Namespace, lab: Lab) -> None:
             results["speed"].append(measure.speed(lab, pictures(size), options.pairs))
     with stage("the optimiser alone"):
         results["optimizer"] = measure.optimizer(lab)
+    with stage("shares of an evaluation"):
+        results["shares"] = measure.shares(lab, 512)
     with stage("instructions hidden"):
         results["instructions"] = measure.instructions(lab, 256, options.pairs)
     with stage("pastiche"):

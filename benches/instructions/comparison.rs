@@ -1,15 +1,11 @@
 //! The program's own kernels against ONNX Runtime's plain graph, in this process.
 
 use std::error::Error;
-use std::path::Path;
 use std::time::Instant;
 
-use impasto::config::Options;
-use impasto::model::{Graphs, KernelSet, LossGradient, OnnxLossGradient, default_folder};
-use impasto::picture::Picture;
-use impasto::runtime::{Choice, Engine, Provider, Runtime, Sought};
-use impasto::tensor::to_tensor;
-use ndarray::Array4;
+use impasto::model::{KernelSet, LossGradient, OnnxLossGradient};
+
+use super::demo::Demo;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug)]
@@ -39,11 +35,10 @@ impl Comparison {
     /// # Errors
     /// The pictures, the graphs or ONNX Runtime are not there or fail.
     pub fn measure(kernels: KernelSet, plan: Plan) -> Result<Comparison, Box<dyn Error>> {
-        let [content, style] = ["cat.png", "painting.png"].map(|name| demo_picture(name, plan.size));
-        let (content, style) = (content?, style?);
-        let image = ((&content + &style) / 2.0).into_raw_vec_and_offset().0;
-        let mut both = [kernels, KernelSet::OnnxRuntime]
-            .map(|kernels| Evaluator::open(kernels, plan.threads, &content, &style));
+        let demo = Demo::load(plan.size)?;
+        let image = demo.half_way();
+        let mut both =
+            [kernels, KernelSet::OnnxRuntime].map(|kernels| Evaluator::open(&demo, kernels, plan.threads));
         let [Ok(ours), Ok(plain)] = &mut both else {
             let error = both.into_iter().find_map(Result::err);
             return Err(error.expect("one of them failed"));
@@ -62,12 +57,6 @@ impl Comparison {
     }
 }
 
-/// One of the demo's pictures as the network's input, f32 `[1, 3, size, size]`.
-fn demo_picture(name: &str, size: u32) -> Result<Array4<f32>, Box<dyn Error>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("runtime/demo");
-    Ok(to_tensor(&Picture::load(folder.join(name))?.resize(size, size)))
-}
-
 /// The loss with one kind of kernels.
 struct Evaluator {
     loss: OnnxLossGradient,
@@ -75,37 +64,9 @@ struct Evaluator {
 }
 
 impl Evaluator {
-    fn open(
-        kernels: KernelSet,
-        threads: usize,
-        content: &Array4<f32>,
-        style: &Array4<f32>,
-    ) -> Result<Evaluator, Box<dyn Error>> {
-        let options = Options {
-            kernels: Some(kernels),
-            threads: Some(threads),
-            provider: Some(Choice::Named(Provider::cpu())),
-            ..Options::default()
-        };
-        let settings = options.resolve()?;
-        settings.kernels.check()?;
-        let name = settings.graph_name();
-        let graphs = Graphs::open(&default_folder(&name)?, &name, settings.graph_options())?;
-        let runtime = Runtime::load(&Sought {
-            provider: settings.provider.provider,
-            ..Sought::default()
-        })?;
-        let engine = Engine::start(&runtime, &settings.provider, settings.threads)?;
-        let targets = graphs
-            .features(&engine)?
-            .targets(content.view(), &[(style.view(), 1.0)])?;
-        let weights = settings.weights(&graphs.loss_gradient)?;
-        Ok(Evaluator {
-            loss: graphs.loss_gradient(&engine, &targets, weights)?,
-            kernels: graphs
-                .kernels(&engine)
-                .ok_or("the processor's provider has kernels")?,
-        })
+    fn open(demo: &Demo, kernels: KernelSet, threads: usize) -> Result<Evaluator, Box<dyn Error>> {
+        let (loss, kernels) = demo.loss(kernels, threads)?;
+        Ok(Evaluator { loss, kernels })
     }
 
     /// Seconds, and the gradient.

@@ -15,6 +15,10 @@
 mod support;
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[path = "../support/demo.rs"]
+mod demo;
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod comparison;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod hiding;

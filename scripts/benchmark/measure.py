@@ -122,6 +122,14 @@ def optimizer(lab: Lab) -> dict[int, float]:
     return {int(history): float(milliseconds) / 1000 for history, milliseconds in rows}
 
 
+def shares(lab: Lab, size: int) -> dict:
+    """Milliseconds of an evaluation in the graph, in copies to it and from it, and in the optimiser."""
+    rows = re.findall(r"^(graph|transfer|optimizer) +([\d.]+) ms", lab.shares_bench(size), re.MULTILINE)
+    if len(rows) != 3:
+        raise ProgramError("the shares bench printed no graph, transfer and optimizer")
+    return {"size": size, "milliseconds": {part: float(milliseconds) for part, milliseconds in rows}}
+
+
 def instructions(lab: Lab, size: int, pairs: int) -> dict:
     """Seconds per evaluation beside ONNX Runtime's plain graph, instructions hidden where they can be."""
     words = ("hidden", "asked", "kernels")

@@ -117,6 +117,10 @@ class Lab:
         """What `cargo bench --bench optimizer` prints."""
         return self._cargo_bench("optimizer")
 
+    def shares_bench(self, size: int) -> str:
+        """What `cargo bench --bench shares` prints."""
+        return self._cargo_bench("shares", "--", size, self.threads)
+
     def instructions_bench(self, size: int, pairs: int) -> str:
         """What `cargo bench --bench instructions` prints."""
         return self._cargo_bench("instructions", "--", size, pairs, self.threads)

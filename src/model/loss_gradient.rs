@@ -1,5 +1,7 @@
 //! The loss graph: image, targets and weights to loss, terms and gradient.
 
+use std::time::{Duration, Instant};
+
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::{IoBinding, Session};
 use ort::value::{DynValue, Tensor, TensorValueType};
@@ -23,6 +25,7 @@ pub struct OnnxLossGradient {
     contract: Contract,
     term_names: Vec<String>,
     placement: Option<Placement>,
+    graph_time: Duration,
 }
 
 impl Graphs {
@@ -53,6 +56,7 @@ impl Graphs {
             contract,
             term_names,
             placement,
+            graph_time: Duration::ZERO,
         })
     }
 }
@@ -143,13 +147,21 @@ impl OnnxLossGradient {
         self.placement.as_ref()
     }
 
+    /// How long the graph itself ran in the last evaluation: without the copies of the image to it and of the gradient
+    /// from it, but for those that the provider makes on its own.
+    pub fn graph_time(&self) -> Duration {
+        self.graph_time
+    }
+
     fn run(&mut self, image: &[f32], gradient: &mut [f32]) -> ort::Result<Vec<f64>> {
         self.image.extract_tensor_mut().1.copy_from_slice(image);
         match &mut self.resident {
             Some(resident) => self.image.copy_into(resident)?,
             None => self.binding.bind_input("image", &self.image)?,
         }
+        let start = Instant::now();
         let outputs = self.session.run_binding(&self.binding)?;
+        self.graph_time = start.elapsed();
         let on_device = self.resident.is_some();
         let mut terms = read(&outputs["style_losses"], on_device)?;
         terms.extend(read(&outputs["content_losses"], on_device)?);

