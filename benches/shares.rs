@@ -110,10 +110,11 @@ fn measure(size: u32, options: Options, history: usize) -> Result<[f64; 3], Box<
         ..options
     };
     let start = Instant::now();
-    let (mut iterations, mut moments) = (0, Vec::new());
+    let (mut iterations, mut restarts, mut moments) = (0, 0, Vec::new());
     let mut observer = |event: &Event<'_>| {
         match event {
             Event::Iterated(_) => iterations += 1,
+            Event::Restarted(_) => restarts += 1,
             Event::Evaluated(_) if iterations >= history => moments.push(Times {
                 all: start.elapsed(),
                 ..times.get()
@@ -123,6 +124,9 @@ fn measure(size: u32, options: Options, history: usize) -> Result<[f64; 3], Box<
         ControlFlow::Continue(())
     };
     minimize(&mut timed, demo.half_way(), &options, &mut observer)?;
+    if restarts > 0 || moments.len() <= MEASURED {
+        return Err("L-BFGS got stuck before enough evaluations with a full history".into());
+    }
     let parts: Vec<_> = moments
         .windows(2)
         .map(|ends| ends[1].parts_since(ends[0]))

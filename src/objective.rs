@@ -1,5 +1,6 @@
-//! The objective as the optimiser sees it: one run of the graph for each point, however often it is asked about,
-//! the best point kept, the observer told, and every reason to stop in one place.
+//! The objective as the optimiser sees it: one run of the graph for each point, however often it is asked about (but for
+//! equal bytes computed anew, as by a line search that fails), the best point kept, the observer told, and every reason
+//! to stop in one place.
 
 use std::cell::RefCell;
 use std::ops::ControlFlow;

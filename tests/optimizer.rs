@@ -225,6 +225,18 @@ fn adam_keeps_each_channel_within_its_bounds() {
 }
 
 #[test]
+fn adam_brings_a_start_within_its_bounds() {
+    let method = Method::Adam(AdamOptions {
+        bounds: Some([(-1.0, 2.0), (-3.0, 4.0), (0.0, 0.0)]),
+        ..AdamOptions::default()
+    });
+    let objective = Fake::new(&["q"], |_, x, g| Ok(vec![quadratic(1.0, x, g)]));
+    let start = vec![9.0, -9.0, 9.0, -9.0, 9.0, -9.0];
+    let outcome = run(objective, start, &Options { method, ..adam(0) }).unwrap();
+    assert_eq!(outcome.image, [2.0, -1.0, 4.0, -3.0, 0.0, 0.0]);
+}
+
+#[test]
 fn every_point_is_evaluated_once_and_every_evaluation_counted() {
     for options in [options(40), adam(40)] {
         let mut points = Vec::new();

@@ -90,8 +90,8 @@ def run(options: argparse.Namespace) -> list[tuple[float, float]]:
     """Seconds and loss of every evaluation."""
     torch.set_num_threads(options.threads)
     memory_format = torch.channels_last if options.channels_last else torch.contiguous_format
-    begin = time.perf_counter()
     content, style = (read(path) for path in (options.content, options.style))
+    begin = time.perf_counter()
     loss = objective(Vgg19(options.weights, memory_format), content, style)
     image = content.clone().requires_grad_()
     optimizer = torch.optim.LBFGS([image])

@@ -14,7 +14,7 @@ WARM_UP = 2
 """Evaluations of a run that are not timed: they grow buffers and search for the first step."""
 
 EVALUATIONS = {256: 20, 512: 10, 1024: 6}
-"""Evaluations of a timed run, by size; larger sizes have the last."""
+"""Evaluations of a timed run, by size; other sizes have the fewest."""
 
 MEMINFO = Path("/proc/meminfo")
 """Where Linux tells how much memory there is."""

@@ -65,7 +65,12 @@ impl Options {
                 left_out("learning-rate", self.learning_rate, ADAMS)?;
                 left_out("beta1", self.beta1, ADAMS)?;
                 left_out("beta2", self.beta2, ADAMS)?;
-                let history = within("history", self.history.unwrap_or(80), 1..=1000, "1 to 1000")?;
+                let history = within(
+                    "history",
+                    self.history.unwrap_or(Method::HISTORY),
+                    1..=1000,
+                    "1 to 1000",
+                )?;
                 Ok(Method::Lbfgs { history })
             }
             Optimizer::Adam => {

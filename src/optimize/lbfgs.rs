@@ -84,7 +84,7 @@ impl Lbfgs {
     pub(super) fn new(start: Point, history: usize, fruitless: i32) -> Self {
         Self {
             history,
-            pairs: VecDeque::with_capacity(history),
+            pairs: VecDeque::new(),
             first: FIRST_STEP * SHORTER.powi(fruitless) / start.gradient.rms(),
             from: Some(start),
         }
@@ -109,13 +109,17 @@ impl Lbfgs {
     }
 
     /// The inverse Hessian in directions that no pair knows: a factor.
+    ///
+    /// The mean is geometric, relative to the last pair: ratios do not depend on the scale of the loss, logarithms of
+    /// the factors themselves would round differently.
     fn initial(&self) -> f64 {
-        if self.pairs.is_empty() {
+        let Some(last) = self.pairs.back() else {
             return self.first;
-        }
+        };
         let lately = self.pairs.iter().rev().take(LATELY);
         let count = lately.len() as f64;
-        REACH * (lately.map(|pair| pair.inverse.ln()).sum::<f64>() / count).exp()
+        let ratios = lately.map(|pair| (pair.inverse / last.inverse).ln());
+        REACH * last.inverse * (ratios.sum::<f64>() / count).exp()
     }
 
     /// Remembers a pair of positive curvature; with another the inverse Hessian would not be positive either.
@@ -228,9 +232,9 @@ mod tests {
     #[test]
     fn the_direction_is_that_of_the_recursion_on_plain_numbers() {
         let space = Space::new(LEN, 2).unwrap();
-        let points = points(&space, 9);
-        let lbfgs = lbfgs(&points, 6);
-        let gradient = &points[8].gradient;
+        let points = points(&space, 15);
+        let lbfgs = lbfgs(&points, 12);
+        let gradient = &points[14].gradient;
         let found = lbfgs.direction(gradient);
 
         let plain = |vector: &Vector| numbers(&vector.times(1.0));
@@ -239,7 +243,7 @@ mod tests {
             .iter()
             .map(|pair| (plain(&pair.step), plain(&pair.change)))
             .collect();
-        assert_eq!(pairs.len(), 6);
+        assert_eq!(pairs.len(), 12);
         let mut wanted = numbers(gradient);
         let mut alphas = Vec::new();
         for (s, y) in pairs.iter().rev() {
@@ -247,9 +251,9 @@ mod tests {
             add(&mut wanted, -alpha, y);
             alphas.push(alpha);
         }
-        // Three times the geometric mean of s.y / y.y.
-        let factors = pairs.iter().map(|(s, y)| dot(s, y) / dot(y, y));
-        let initial = 3.0 * factors.product::<f64>().powf(1.0 / 6.0);
+        // Three times the geometric mean of s.y / y.y of the last ten.
+        let factors = pairs[2..].iter().map(|(s, y)| dot(s, y) / dot(y, y));
+        let initial = 3.0 * factors.product::<f64>().powf(0.1);
         wanted.iter_mut().for_each(|number| *number *= initial);
         for (s, y) in &pairs {
             let beta = dot(y, &wanted) / dot(y, s);
@@ -261,6 +265,24 @@ mod tests {
             assert!((found + wanted).abs() < 1e-3, "{found}, not {}", -wanted);
         }
     }
+
+    #[test]
+    fn the_initial_inverse_hessian_has_the_scale_of_the_loss_to_the_bit() {
+        let space = Space::new(LEN, 1).unwrap();
+        let points = points(&space, 12);
+        let plain = lbfgs(&points, 20).initial();
+        for scale in [2_f64.powi(-41), 2_f64.powi(33)] {
+            let scaled: Vec<Point> = points
+                .iter()
+                .map(|point| Point {
+                    gradient: point.gradient.times(scale),
+                    ..point.clone()
+                })
+                .collect();
+            assert_eq!(lbfgs(&scaled, 20).initial() * scale, plain);
+        }
+    }
+
     #[test]
     fn it_starts_with_a_step_of_a_given_length_against_the_gradient() {
         let space = Space::new(LEN, 1).unwrap();

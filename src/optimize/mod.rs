@@ -1,6 +1,7 @@
 //! The optimiser: from a start image to the image with the lowest loss it can find.
 //!
-//! [`minimize`] works on any [`LossGradient`]. It asks for the value of every point once, tells an [`Observer`] what
+//! [`minimize`] works on any [`LossGradient`]. It asks for the value of every point once (a line search that fails
+//! may ask for its best one again), tells an [`Observer`] what
 //! happens, and returns the best point it has seen, whatever ended the run. A method that gets stuck (a line search
 //! that fails on the rounding noise of late iterations, a loss that is suddenly not a number) starts again from
 //! that point.
@@ -44,7 +45,8 @@ const FRUITLESS_RESTARTS: i32 = 3;
 
 /// Minimises `objective` from `start`, and returns the best point seen.
 ///
-/// `start` is an image in the convention of [`LossGradient::evaluate`]. `observer` is told of every evaluation, every
+/// `start` is an image in the convention of [`LossGradient::evaluate`], brought within the method's bounds if it has
+/// some. `observer` is told of every evaluation, every
 /// accepted point and every restart; when it breaks, the run ends there and the outcome is the best point until then.
 ///
 /// # Errors
@@ -61,6 +63,7 @@ pub fn minimize(
     let threads = options.threads;
     let space =
         Space::new(start.len(), threads).map_err(|source| OptimizeError::Threads { threads, source })?;
+    let start = options.method.within_bounds(start);
     let objective = Objective::new(objective, observer, options.deadline());
     let stop = match run(&objective, Vector::new(&space, start), options) {
         Ok(stop) | Err(Halt::Stop(stop)) => stop,

@@ -55,7 +55,28 @@ pub enum Method {
 
 impl Default for Method {
     fn default() -> Self {
-        Self::Lbfgs { history: 80 }
+        Self::Lbfgs {
+            history: Self::HISTORY,
+        }
+    }
+}
+
+impl Method {
+    /// The history that L-BFGS has by default.
+    pub const HISTORY: usize = 80;
+
+    /// The image, its values within the bounds of the method.
+    pub(super) fn within_bounds(&self, mut image: Vec<f32>) -> Vec<f32> {
+        if let Self::Adam(AdamOptions {
+            bounds: Some(bounds), ..
+        }) = self
+        {
+            let plane = image.len().div_ceil(bounds.len()).max(1);
+            for (plane, &(low, high)) in image.chunks_mut(plane).zip(bounds) {
+                plane.iter_mut().for_each(|value| *value = value.clamp(low, high));
+            }
+        }
+        image
     }
 }
 

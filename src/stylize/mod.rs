@@ -171,11 +171,12 @@ impl Stylizer {
         styles: Vec<Picture>,
         observer: &mut dyn Observer,
     ) -> Result<Stylized, Error> {
+        let begin = Instant::now();
         let stages = self.stages(&content, &styles)?;
         let schedule = self.schedule(&content, &styles)?;
         let mut painting = self.start(&stages[0], &styles[0])?;
         drop((content, styles));
-        let painted = self.paint(&mut painting, &stages, &schedule, observer);
+        let painted = self.paint(&mut painting, &stages, &schedule, begin, observer);
         let finest = &stages[stages.len() - 1].finish;
         match painted {
             Ok(()) => Ok(painting.finished(finest)),
@@ -190,15 +191,15 @@ impl Stylizer {
         }
     }
 
-    /// Goes through the stages; after an error the painting is the best one until then.
+    /// Goes through the stages of a run that began at `begin`; after an error the painting is the best one until then.
     fn paint(
         &self,
         painting: &mut Painting,
         stages: &[Stage],
         schedule: &[Planned],
+        begin: Instant,
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
-        let begin = Instant::now();
         for (scale, stage) in stages.iter().enumerate() {
             let mut loss = self.loss(stage, observer)?;
             let _ = observer.observe(&Event::Started(Started {
