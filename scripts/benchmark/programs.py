@@ -25,8 +25,8 @@ class Run:
     """Evaluation by evaluation, those at the final size only."""
 
     seconds: list[float]
-    """When each was done, since the program had read its pictures. What it loads before, ONNX Runtime or PyTorch's
-    libraries, does not count."""
+    """When each was done, since the program had read its pictures. What it loads before, ONNX Runtime or
+    PyTorch's libraries, does not count."""
     losses: list[float]
     peak: int
     """Peak resident memory of the process in bytes."""
