@@ -2,7 +2,7 @@
 """`make bench`: Impasto beside PyTorch and pastiche on this machine, in one run; writes out/bench/.
 
 Times the programs in turn on squares cut from two pictures: seconds per evaluation by size, peak memory,
-what L-BFGS, the graph and copies take of it, how the kernels for lesser processors compare with ONNX
+what L-BFGS, graph and copies take of that time, how the kernels for lesser processors compare with ONNX
 Runtime's, how long each takes to the losses that PyTorch has after 100 to 500 evaluations. Takes an hour or
 more on two cores; nothing else should run meanwhile. bench.json is written after every stage, so that one
 that fails loses none before.

@@ -1,10 +1,9 @@
 //! The optimiser: from a start image to the image with the lowest loss it can find.
 //!
-//! [`minimize`] works on any [`LossGradient`]. It asks for the value of every point once (a line search that fails
-//! may ask for its best one again), tells an [`Observer`] what
-//! happens, and returns the best point it has seen, whatever ended the run. A method that gets stuck (a line search
-//! that fails on the rounding noise of late iterations, a loss that is suddenly not a number) starts again from
-//! that point.
+//! [`minimize`] works on any [`LossGradient`]. It asks for the value of every point once (a line search that fails may ask
+//! for its best one again), tells an [`Observer`] what happens, and returns the best point it has seen, whatever ended the
+//! run. A method that gets stuck (a line search that fails on the rounding noise of late iterations, a loss that is
+//! suddenly not a number) starts again from that point.
 //!
 //! Nothing depends on the scale of the loss: multiplied by any factor, it leads to the same picture within rounding
 //! (that of L-BFGS's pairs to 8 bits), and to the same bytes if the factor is a power of two. Nor do the bytes depend
@@ -46,8 +45,8 @@ const FRUITLESS_RESTARTS: i32 = 3;
 /// Minimises `objective` from `start`, and returns the best point seen.
 ///
 /// `start` is an image in the convention of [`LossGradient::evaluate`], brought within the method's bounds if it has
-/// some. `observer` is told of every evaluation, every
-/// accepted point and every restart; when it breaks, the run ends there and the outcome is the best point until then.
+/// some. `observer` is told of every evaluation, every accepted point and every restart; when it breaks, the run ends
+/// there and the outcome is the best point until then.
 ///
 /// # Errors
 /// When an option is out of range, the objective fails (the error has the best point until then), or the loss is not
