@@ -11,6 +11,8 @@
 
 #[path = "support/demo.rs"]
 mod demo;
+#[path = "support/order.rs"]
+mod order;
 mod support;
 
 use std::cell::Cell;
@@ -25,6 +27,7 @@ use impasto::observe::Event;
 use impasto::optimize::{Method, Options, minimize};
 
 use demo::Demo;
+use order::{middle, sorted};
 
 /// Evaluations that are measured.
 const MEASURED: usize = 15;
@@ -131,10 +134,5 @@ fn measure(size: u32, options: Options, history: usize) -> Result<[f64; 3], Box<
         .windows(2)
         .map(|ends| ends[1].parts_since(ends[0]))
         .collect();
-    Ok([0, 1, 2].map(|part| median(parts.iter().map(|parts| parts[part]).collect())))
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    Ok([0, 1, 2].map(|part| middle(&sorted(parts.iter().map(|parts| parts[part])))))
 }

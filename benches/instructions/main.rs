@@ -19,6 +19,10 @@ mod support;
 mod demo;
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[path = "../support/order.rs"]
+mod order;
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod comparison;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod hiding;

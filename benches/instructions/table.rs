@@ -9,6 +9,7 @@ use impasto::model::KernelSet;
 
 use super::comparison::{Comparison, Plan};
 use super::hiding::{Hidden, let_cpuid};
+use super::order::{middle, sorted};
 
 /// The first argument of a process that measures a row.
 const ROW: &str = "row";
@@ -96,20 +97,5 @@ fn measure_row(hidden: Hidden, kernels: KernelSet, plan: Plan) -> Result<(), Box
         Ok(())
     } else {
         Err(format!("the gradients lie {distance:.1e} apart, {FARTHEST:.0e} or more").into())
-    }
-}
-
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values
-}
-
-/// The median of sorted values.
-fn middle(sorted: &[f64]) -> f64 {
-    let half = sorted.len() / 2;
-    match sorted.len() % 2 {
-        0 => (sorted[half - 1] + sorted[half]) / 2.0,
-        _ => sorted[half],
     }
 }
