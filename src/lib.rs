@@ -26,6 +26,7 @@ pub mod color;
 pub mod config;
 mod error;
 pub mod finish;
+mod guard;
 pub mod init;
 pub mod judge;
 pub mod kernels;

@@ -15,6 +15,7 @@ use super::{
     MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, PictureError,
     jpeg::{self, Inks},
 };
+use crate::guard::guarded;
 
 /// A picture as its file holds it.
 pub(super) struct Decoded {
@@ -26,12 +27,21 @@ pub(super) struct Decoded {
     pub profile: Option<Vec<u8>>,
     /// How the inks are coded, in a CMYK JPEG.
     pub inks: Option<Inks>,
-    /// What of the file is left out.
-    pub left_out: Option<&'static str>,
+    /// What the owner may want to know, a line each: what of the file is left out.
+    pub warnings: Vec<String>,
 }
 
 /// Decodes a file, whose format its first bytes tell. `path` is for the errors.
 pub(super) fn decode(path: &Path, bytes: &[u8]) -> Result<Decoded, PictureError> {
+    guarded(|| decode_unguarded(path, bytes)).unwrap_or_else(|reason| {
+        Err(PictureError::DecoderFailed {
+            path: path.into(),
+            reason,
+        })
+    })
+}
+
+fn decode_unguarded(path: &Path, bytes: &[u8]) -> Result<Decoded, PictureError> {
     let format = image::guess_format(bytes).map_err(|_| PictureError::NotAPicture { path: path.into() })?;
     match format {
         ImageFormat::Jpeg if !jpeg::is_complete(bytes) => {
@@ -67,7 +77,7 @@ pub(super) fn decode(path: &Path, bytes: &[u8]) -> Result<Decoded, PictureError>
         orientation,
         profile,
         inks,
-        left_out,
+        warnings: left_out.map(String::from).into_iter().collect(),
     })
 }
 

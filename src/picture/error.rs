@@ -91,6 +91,14 @@ pub enum PictureError {
         /// What the decoder does not know.
         feature: String,
     },
+    /// The decoder, another program's part, broke down over this file.
+    #[error("{}: the decoder failed ({reason}); save the picture as a PNG with another program", path.display())]
+    DecoderFailed {
+        /// The file.
+        path: PathBuf,
+        /// What it broke down with.
+        reason: String,
+    },
     /// The output's name does not say which format to write.
     #[error("{}: the extension does not name a format; use one of {}", path.display(), OutputFormat::EXTENSIONS.join(", "))]
     UnknownExtension {

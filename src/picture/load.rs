@@ -52,11 +52,7 @@ pub fn load(path: impl AsRef<Path>) -> Result<Loaded, PictureError> {
     let channels = color.len() / super::pixel_count(width, height);
     let (rgb, unused_profile) = to_srgb(color, channels, decoded.profile.as_deref());
     let picture = Picture::new(width, height, rgb, alpha).fill_transparent();
-    let notes = decoded
-        .left_out
-        .map(String::from)
-        .into_iter()
-        .chain(unused_profile);
+    let notes = decoded.warnings.into_iter().chain(unused_profile);
     Ok(Loaded {
         picture,
         warnings: notes.map(|note| format!("{}: {note}", path.display())).collect(),

@@ -2,6 +2,8 @@
 
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
 
+use crate::guard::guarded;
+
 /// The most that any colour may differ, in grey levels, for a profile to count as sRGB under another name.
 const SAME: f32 = 0.5;
 
@@ -20,7 +22,8 @@ pub(super) fn to_srgb(
     let Some(profile) = profile else {
         return (plain(samples, channels), None);
     };
-    match Conversion::new(profile, channels).and_then(|conversion| conversion.apply(&samples)) {
+    let convert = || Conversion::new(profile, channels)?.apply(&samples);
+    match guarded(convert).unwrap_or_else(|panic| Err(format!("its converter failed: {panic}"))) {
         Ok(Some(rgb)) => (rgb, None),
         Ok(None) => (plain(samples, channels), None),
         Err(reason) => {

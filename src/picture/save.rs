@@ -13,7 +13,7 @@ use image::{
 use tempfile::NamedTempFile;
 
 use super::{Bits, Encoding, OutputFormat, Picture, PictureError, profile};
-use crate::atomic;
+use crate::{atomic, guard::guarded_encoder};
 
 /// As [`check_output_as`] with the default [`Encoding`].
 ///
@@ -103,9 +103,7 @@ impl Picture {
             cause,
         };
         let mut writer = BufWriter::new(temporary_beside(path, overwrite)?);
-        self.encode(&mut writer, format, encoding)
-            .map_err(to_io)
-            .map_err(failed)?;
+        guarded_encoder(|| self.encode(&mut writer, format, encoding).map_err(to_io)).map_err(failed)?;
         let file = writer.into_inner().map_err(|error| failed(error.into_error()))?;
         put_in_place(file, path, overwrite)
     }

@@ -12,6 +12,7 @@ use super::output::{OutputError, extension};
 use super::{Event, Iterated, Observer};
 use crate::atomic;
 use crate::finish::Finish;
+use crate::guard::guarded_encoder;
 use crate::picture::{Fit, Picture, fit};
 
 /// Frames that are kept; with the result at the end there is one more.
@@ -121,7 +122,7 @@ impl Animation {
             .chain([&result])
             .collect();
         atomic::write(path, overwrite, |file| {
-            encode::write(file, format, &pictures, result.dimensions())
+            guarded_encoder(|| encode::write(file, format, &pictures, result.dimensions()))
         })
         .map_err(OutputError::writing(path))
     }
