@@ -5,7 +5,7 @@ mod support;
 
 use std::fs;
 
-use image::Rgb;
+use image::{Rgb, RgbImage, Rgba, RgbaImage};
 use serde_json::Value;
 use support::{Workshop, fail, stderr, succeed, waves};
 
@@ -221,4 +221,44 @@ fn a_folder_stands_for_its_pictures_by_name() {
         a.is_some() && a < b && b < c && !message.contains("notes"),
         "{message}"
     );
+}
+
+#[test]
+fn a_transparent_style_is_used_on_white_with_a_line_that_says_so() {
+    let workshop = Workshop::new();
+    let colors = waves(36, 44, 17);
+    let half_seen = |x: u32| if x < 18 { 255 } else { 64 };
+    let clear = RgbaImage::from_fn(36, 44, |x, y| {
+        let Rgb([r, g, b]) = *colors.get_pixel(x, y);
+        Rgba([r, g, b, half_seen(x)])
+    });
+    let on_white = RgbImage::from_fn(36, 44, |x, y| {
+        let seen = |value: u8| 255.0 + (f32::from(value) - 255.0) * f32::from(half_seen(x)) / 255.0;
+        Rgb(colors.get_pixel(x, y).0.map(|value| seen(value).round() as u8))
+    });
+    on_white.save(workshop.path("style.png")).unwrap();
+    let wanted = first_terms(&traced(&workshop, &[]));
+    clear.save(workshop.path("style.png")).unwrap();
+    for (term, wanted) in first_terms(&traced(&workshop, &[])).iter().zip(wanted) {
+        assert!((term / wanted - 1.0).abs() < 0.01, "{term} instead of {wanted}");
+    }
+    let warnings = |flags: &[&str]| {
+        let stderr = stderr(&succeed(
+            workshop.stylize("out.png").args(["--force"]).args(flags),
+        ));
+        let lines = stderr.lines().filter(|line| line.starts_with("warning: "));
+        lines.map(String::from).collect::<Vec<_>>()
+    };
+    let [warning] = &warnings(&["--iterations", "0"])[..] else {
+        panic!("not one warning")
+    };
+    assert!(
+        warning.contains("style.png") && warning.contains("on white"),
+        "{warning}"
+    );
+    assert!(warnings(&["--iterations", "0", "--quiet"]).is_empty());
+    // A transparent photo stays transparent, without a word.
+    fs::rename(workshop.path("style.png"), workshop.path("content.png")).unwrap();
+    on_white.save(workshop.path("style.png")).unwrap();
+    assert!(warnings(&["--iterations", "0"]).is_empty());
 }

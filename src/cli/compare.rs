@@ -16,7 +16,7 @@ use super::engine::Engine;
 use super::providers::announce_if_unusual;
 use super::report::{Report, json, judge, table};
 use super::sources::{self, Config};
-use super::{Ended, file_name, load, load_all, style_files};
+use super::{Ended, file_name, load, load_all, load_styles, style_files};
 
 /// Judge several results side by side, in figures and on a contact sheet; nothing is painted
 ///
@@ -90,7 +90,7 @@ pub fn run(args: &Compare) -> anyhow::Result<Ended> {
     }
     let content = load(&args.content, false)?;
     let style_files = style_files(&args.style)?;
-    let styles = load_all(&style_files, false)?;
+    let styles = load_styles(&style_files, false)?;
     let pictures = load_all(&args.pictures, false)?;
     let stylizer = Stylizer::new(&options)?;
     announce_if_unusual(stylizer.engine());

@@ -15,7 +15,7 @@ use super::progress::warn_of_placement;
 use super::providers::announce_if_unusual;
 use super::report::{Report, json, judge, table};
 use super::stylize::check_file;
-use super::{Ended, load, load_all, sources, style_files};
+use super::{Ended, load, load_styles, sources, style_files};
 
 /// Prints the loss and its terms, and how far the picture is from its targets.
 pub fn run(args: &Evaluate) -> anyhow::Result<Ended> {
@@ -25,7 +25,7 @@ pub fn run(args: &Evaluate) -> anyhow::Result<Ended> {
     }
     let image = load(&args.image, false)?;
     let content = load(&args.content, false)?;
-    let styles = load_all(&style_files(&args.style)?, false)?;
+    let styles = load_styles(&style_files(&args.style)?, false)?;
     let stylizer = Stylizer::new(&options)?;
     announce_if_unusual(stylizer.engine());
     let judged = stylizer.evaluate(&image, &content, &styles)?;

@@ -111,6 +111,21 @@ pub fn load_all(paths: &[PathBuf], quiet: bool) -> anyhow::Result<Vec<Picture>> 
     paths.iter().map(|path| load(path, quiet)).collect()
 }
 
+/// Reads styles in their order: their statistics know no transparency, so they are seen on white.
+pub fn load_styles(paths: &[PathBuf], quiet: bool) -> anyhow::Result<Vec<Picture>> {
+    let styles = paths.iter().map(|path| {
+        let style = load(path, quiet)?;
+        if !quiet && style.alpha().is_some() {
+            let path = path.display();
+            say(&format!(
+                "warning: {path}: it is transparent, wholly or in part; as a style it is used on white"
+            ));
+        }
+        Ok(style.on_white())
+    });
+    styles.collect()
+}
+
 /// The style pictures: each file, and of each folder all files that have a picture's extension, by name.
 pub fn style_files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();

@@ -22,14 +22,14 @@ use super::plan::Plan;
 use super::progress::Progress;
 use super::providers::announce_engine;
 use super::watch::{Watch, Watching};
-use super::{Ended, file_name, load, load_all, say};
+use super::{Ended, file_name, load, load_styles, say};
 
 /// Paints, saves the picture and what else was asked for.
 pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
     let plan = Plan::of(args)?;
     check_outputs(args, &plan.settings)?;
     let content = load(&plan.content, args.quiet)?;
-    let styles = load_all(&plan.styles, args.quiet)?;
+    let styles = load_styles(&plan.styles, args.quiet)?;
     let inputs = plan.inputs()?;
     check_record(args, &plan, &inputs)?;
     let stylizer = Stylizer::new(&plan.options)?;
