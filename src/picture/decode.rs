@@ -1,204 +1,88 @@
-//! From a file's bytes to its samples, each format within the same limits.
+//! From a file's bytes to colours: the formats that are read, all within the same limits.
 
-use std::{error::Error as StdError, io::Cursor, path::Path};
-
-use image::{
-    AnimationDecoder, DynamicImage, ImageDecoder, ImageError, ImageFormat, Limits, RgbaImage,
-    codecs::{
-        bmp::BmpDecoder, gif::GifDecoder, jpeg::JpegDecoder, png::PngDecoder, tiff::TiffDecoder,
-        webp::WebPDecoder,
-    },
-    metadata::Orientation,
-};
+use std::path::Path;
 
 use super::{
-    MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, PictureError,
-    jpeg::{self, Inks},
+    MAX_PIXELS, MAX_SIDE, PictureError,
+    fault::Fault,
+    foreign, jpeg,
+    raster::{bmp, gif, png, webp},
+    tiff,
 };
+
 use crate::guard::guarded;
 
-/// A picture as its file holds it.
+/// A picture as its file shows it: upright, its colours as its profile means them.
 pub(super) struct Decoded {
-    /// The pixels, as stored: not yet upright. The four channels are the inks, when there are [`Decoded::inks`].
-    pub image: DynamicImage,
-    /// How to bring the pixels upright.
-    pub orientation: Orientation,
+    pub width: u32,
+    pub height: u32,
+    /// The colours from 0 to 255, interleaved: grey, red, green and blue, or four inks, 255 full.
+    pub colors: Vec<f32>,
+    /// Alpha, one value a pixel, from 0 to 255.
+    pub alpha: Option<Vec<f32>>,
     /// The colour profile (ICC).
     pub profile: Option<Vec<u8>>,
-    /// How the inks are coded, in a CMYK JPEG.
-    pub inks: Option<Inks>,
-    /// What the owner may want to know, a line each: what of the file is left out.
+    /// What the owner may want to know, a line each.
     pub warnings: Vec<String>,
 }
 
+/// A format that is read.
+struct Format {
+    /// Whether a file begins as files of this format do.
+    begins: fn(&[u8]) -> bool,
+    decode: fn(&[u8]) -> Result<Decoded, Fault>,
+}
+
+const FORMATS: [Format; 6] = [
+    Format {
+        begins: |file| file.starts_with(b"\x89PNG\r\n\x1a\n"),
+        decode: png,
+    },
+    Format {
+        begins: |file| file.starts_with(b"\xFF\xD8\xFF"),
+        decode: jpeg::decode,
+    },
+    Format {
+        begins: |file| file.starts_with(b"RIFF") && file.get(8..12) == Some(b"WEBP"),
+        decode: webp,
+    },
+    Format {
+        begins: tiff::is_tiff,
+        decode: tiff::decode,
+    },
+    Format {
+        begins: |file| file.starts_with(b"BM"),
+        decode: bmp,
+    },
+    Format {
+        begins: |file| file.starts_with(b"GIF87a") || file.starts_with(b"GIF89a"),
+        decode: gif,
+    },
+];
+
 /// Decodes a file, whose format its first bytes tell. `path` is for the errors.
-pub(super) fn decode(path: &Path, bytes: &[u8]) -> Result<Decoded, PictureError> {
-    guarded(|| decode_unguarded(path, bytes)).unwrap_or_else(|reason| {
-        Err(PictureError::DecoderFailed {
-            path: path.into(),
-            reason,
-        })
-    })
-}
-
-fn decode_unguarded(path: &Path, bytes: &[u8]) -> Result<Decoded, PictureError> {
-    let format = image::guess_format(bytes).map_err(|_| PictureError::NotAPicture { path: path.into() })?;
-    match format {
-        ImageFormat::Jpeg if !jpeg::is_complete(bytes) => {
-            return Err(damaged(path, "the end of the JPEG data is missing"));
+pub(super) fn decode(path: &Path, file: &[u8]) -> Result<Decoded, PictureError> {
+    let format = FORMATS.iter().find(|format| (format.begins)(file));
+    let decoded = match format {
+        Some(format) => {
+            guarded(|| (format.decode)(file)).unwrap_or_else(|panic| Err(Fault::DecoderFailed(panic)))
         }
-        // The decoder reads on to the first pixels before it tells the size.
-        ImageFormat::Png => check_png_header(path, bytes)?,
-        _ => {}
-    }
-    let failed = |error| from_decoder(path, error);
-    let Opened {
-        mut decoder,
-        left_out,
-    } = open(bytes, format).map_err(failed)?;
-    let (width, height) = decoder.dimensions();
-    check_size(path, width, height)?;
-    let orientation = decoder.orientation().map_err(failed)?;
-    // A profile that cannot be read is as good as none.
-    let profile = decoder.icc_profile().unwrap_or_default();
-    // After the profile: `image` would not let that of a small TIFF be larger than the pixels.
-    decoder.set_limits(limits()).map_err(failed)?;
-    let inks = if format == ImageFormat::Jpeg {
-        jpeg::inks(bytes)
-    } else {
-        None
+        None => Err(foreign::name(file).map_or(Fault::Unknown, Fault::Foreign)),
     };
-    let image = match inks {
-        Some(_) => cmyk(path, bytes, width, height)?,
-        None => DynamicImage::from_decoder(decoder).map_err(failed)?,
-    };
-    Ok(Decoded {
-        image,
-        orientation,
-        profile,
-        inks,
-        warnings: left_out.map(String::from).into_iter().collect(),
-    })
+    decoded.map_err(|fault| fault.of(path))
 }
 
-/// A decoder that has read the header.
-struct Opened<'a> {
-    decoder: Box<dyn ImageDecoder + 'a>,
-    left_out: Option<&'static str>,
-}
-
-/// Reads the header; no memory is taken for pixels yet.
-fn open(bytes: &[u8], format: ImageFormat) -> Result<Opened<'_>, ImageError> {
-    const ANIMATED: &str = "it is animated; only the first frame is used";
-    const PAGES: &str = "it has several pages; only the first is used";
-    let file = Cursor::new(bytes);
-    let (decoder, left_out): (Box<dyn ImageDecoder>, _) = match format {
-        ImageFormat::Bmp => (Box::new(BmpDecoder::new(file)?), None),
-        ImageFormat::Gif => (
-            Box::new(GifDecoder::new(file)?),
-            gif_is_animated(bytes).then_some(ANIMATED),
-        ),
-        ImageFormat::Jpeg => (Box::new(JpegDecoder::new(file)?), None),
-        ImageFormat::Png => {
-            let decoder = PngDecoder::with_limits(file, limits())?;
-            let left_out = decoder.is_apng()?.then_some(ANIMATED);
-            (Box::new(decoder), left_out)
-        }
-        ImageFormat::Tiff => (
-            Box::new(TiffDecoder::new(file)?),
-            tiff_has_pages(bytes).then_some(PAGES),
-        ),
-        ImageFormat::WebP => {
-            let decoder = WebPDecoder::new(file)?;
-            let left_out = decoder.has_animation().then_some(ANIMATED);
-            (Box::new(decoder), left_out)
-        }
-        other => {
-            return Err(ImageError::Unsupported(
-                image::error::ImageFormatHint::Exact(other).into(),
-            ));
-        }
-    };
-    Ok(Opened { decoder, left_out })
-}
-
-fn limits() -> Limits {
-    let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(MAX_FILE_BYTES);
-    limits
-}
-
-fn gif_is_animated(bytes: &[u8]) -> bool {
-    let Ok(mut decoder) = GifDecoder::new(Cursor::new(bytes)) else {
-        return false;
-    };
-    let (width, height) = decoder.dimensions();
-    fits(width, height)
-        && decoder.set_limits(limits()).is_ok()
-        && decoder.into_frames().take(2).filter(Result::is_ok).count() == 2
-}
-
-fn tiff_has_pages(bytes: &[u8]) -> bool {
-    tiff::decoder::Decoder::new(Cursor::new(bytes)).is_ok_and(|decoder| decoder.more_images())
-}
-
-/// The stored inks, four channels that pass for red, green, blue and alpha.
-fn cmyk(path: &Path, bytes: &[u8], width: u32, height: u32) -> Result<DynamicImage, PictureError> {
-    let inks = jpeg::decode_inks(bytes).map_err(|error| damaged(path, one_line(&error)))?;
-    RgbaImage::from_raw(width, height, inks)
-        .map(DynamicImage::ImageRgba8)
-        .ok_or_else(|| damaged(path, "the JPEG data does not have the four channels it announces"))
-}
-
-fn check_png_header(path: &Path, bytes: &[u8]) -> Result<(), PictureError> {
-    match bytes.get(16..24) {
-        Some(&[a, b, c, d, e, f, g, h]) => check_size(
-            path,
-            u32::from_be_bytes([a, b, c, d]),
-            u32::from_be_bytes([e, f, g, h]),
-        ),
-        _ => Ok(()),
-    }
-}
-
-fn check_size(path: &Path, width: u32, height: u32) -> Result<(), PictureError> {
+/// Checks the size that a header tells, before memory is taken for the pixels.
+pub(super) fn check_size(width: u32, height: u32) -> Result<(), Fault> {
     if !fits(width, height) {
-        return Err(PictureError::TooLarge {
-            path: path.into(),
-            width,
-            height,
-        });
+        return Err(Fault::TooLarge(width, height));
     }
     if width.min(height) == 0 {
-        return Err(damaged(path, "it has no pixels"));
+        return Err(Fault::damaged("it has no pixels"));
     }
     Ok(())
 }
 
-fn fits(width: u32, height: u32) -> bool {
+pub(super) fn fits(width: u32, height: u32) -> bool {
     width.max(height) <= MAX_SIDE && u64::from(width) * u64::from(height) <= MAX_PIXELS
-}
-
-fn damaged(path: &Path, reason: impl ToString) -> PictureError {
-    PictureError::Damaged {
-        path: path.into(),
-        reason: reason.to_string(),
-    }
-}
-
-/// Sorts a decoder's error into ours: too large, not supported, or damaged.
-fn from_decoder(path: &Path, error: ImageError) -> PictureError {
-    match error {
-        ImageError::Limits(_) => PictureError::TooManyBytes { path: path.into() },
-        ImageError::Unsupported(error) => PictureError::Unsupported {
-            path: path.into(),
-            feature: one_line(&error),
-        },
-        error => damaged(path, one_line(&error)),
-    }
-}
-
-/// The error's message without line breaks.
-fn one_line(error: &dyn StdError) -> String {
-    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -50,6 +50,14 @@ pub enum PictureError {
         /// The file.
         path: PathBuf,
     },
+    /// The content is of a known format that is not read.
+    #[error("{}: this is {format}, which is not read; save it as a PNG or JPEG with another program", path.display())]
+    ForeignFormat {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        format: &'static str,
+    },
     /// The file is cut off or its content contradicts itself.
     #[error("{}: the picture is damaged or incomplete ({reason}); copy or download it again", path.display())]
     Damaged {

@@ -1,10 +1,74 @@
 //! What `image` does not do for JPEG files: see whether one is complete, and give the inks of a CMYK one.
 
+use std::io::Cursor;
+
+use image::{DynamicImage, ImageDecoder, RgbaImage, codecs::jpeg::JpegDecoder as ImageJpegDecoder};
 use zune_jpeg::{
     JpegDecoder,
     errors::DecodeErrors,
     zune_core::{bytestream::ZCursor, options::DecoderOptions},
 };
+
+use super::{
+    decode::{Decoded, check_size},
+    fault::Fault,
+    raster,
+};
+
+/// Decodes a JPEG file.
+pub(super) fn decode(file: &[u8]) -> Result<Decoded, Fault> {
+    if !is_complete(file) {
+        return Err(Fault::damaged("the end of the JPEG data is missing"));
+    }
+    let mut decoder = ImageJpegDecoder::new(Cursor::new(file))?;
+    let exif = decoder.exif_metadata().unwrap_or_default();
+    let Some(inks) = inks(file) else {
+        return raster::decode(decoder, exif, None);
+    };
+    let (width, height) = decoder.dimensions();
+    check_size(width, height)?;
+    let profile = decoder.icc_profile().unwrap_or_default();
+    let stored = RgbaImage::from_raw(width, height, decode_stored(file)?.samples);
+    // Inks that pass for red, green, blue and alpha.
+    let mut image = DynamicImage::ImageRgba8(
+        stored.ok_or_else(|| Fault::damaged("it does not have the four channels it announces"))?,
+    );
+    image.apply_orientation(raster::orientation(exif.as_deref()));
+    Ok(Decoded {
+        width: image.width(),
+        height: image.height(),
+        colors: inks.amounts(raster::samples(&image)),
+        alpha: None,
+        profile,
+        warnings: Vec::new(),
+    })
+}
+
+/// The channels of a JPEG file as they are stored, without a change of colours.
+pub(super) struct Stored {
+    pub width: usize,
+    pub channels: usize,
+    pub samples: Vec<u8>,
+}
+
+/// Decodes a JPEG file without changing its colours.
+pub(super) fn decode_stored(file: &[u8]) -> Result<Stored, Fault> {
+    let unlimited = DecoderOptions::default()
+        .set_max_width(usize::MAX)
+        .set_max_height(usize::MAX);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(file), unlimited);
+    let failed = |error: DecodeErrors| Fault::damaged(error.to_string());
+    decoder.decode_headers().map_err(failed)?;
+    let Some((stored, info)) = decoder.input_colorspace().zip(decoder.info()) else {
+        return Err(Fault::damaged("JPEG data without a header"));
+    };
+    decoder.set_options(unlimited.jpeg_set_out_colorspace(stored));
+    Ok(Stored {
+        width: usize::from(info.width),
+        channels: stored.num_components(),
+        samples: decoder.decode().map_err(failed)?,
+    })
+}
 
 /// What a JPEG file is made of, pixels apart.
 enum Marker<'a> {
@@ -86,20 +150,6 @@ pub(super) fn inks(bytes: &[u8]) -> Option<Inks> {
         }
     }
     None
-}
-
-/// The four channels of every pixel as they are stored: `image` would turn them into RGB without looking at the
-/// colour profile or at the polarity.
-pub(super) fn decode_inks(bytes: &[u8]) -> Result<Vec<u8>, DecodeErrors> {
-    let unlimited = DecoderOptions::default()
-        .set_max_width(usize::MAX)
-        .set_max_height(usize::MAX);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), unlimited);
-    decoder.decode_headers()?;
-    if let Some(stored) = decoder.input_colorspace() {
-        decoder.set_options(unlimited.jpeg_set_out_colorspace(stored));
-    }
-    decoder.decode()
 }
 
 impl Inks {

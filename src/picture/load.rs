@@ -6,8 +6,6 @@ use std::{
     path::Path,
 };
 
-use image::DynamicImage;
-
 use super::{Picture, PictureError, decode::decode, profile::to_srgb};
 
 /// The longest side, in pixels, of a picture that is read.
@@ -38,20 +36,12 @@ pub struct Loaded {
 pub fn load(path: impl AsRef<Path>) -> Result<Loaded, PictureError> {
     let path = path.as_ref();
     let bytes = read(path)?;
-    let mut decoded = decode(path, &bytes)?;
+    let decoded = decode(path, &bytes)?;
     drop(bytes);
-    decoded.image.apply_orientation(decoded.orientation);
-    let (width, height) = (decoded.image.width(), decoded.image.height());
-    let channels = usize::from(decoded.image.color().channel_count());
-    let samples = samples(&decoded.image);
-    drop(decoded.image);
-    let (color, alpha) = match decoded.inks {
-        Some(inks) => (inks.amounts(samples), None),
-        None => split_alpha(samples, channels),
-    };
-    let channels = color.len() / super::pixel_count(width, height);
-    let (rgb, unused_profile) = to_srgb(color, channels, decoded.profile.as_deref());
-    let picture = Picture::new(width, height, rgb, alpha).fill_transparent();
+    let (width, height) = (decoded.width, decoded.height);
+    let channels = decoded.colors.len() / super::pixel_count(width, height);
+    let (rgb, unused_profile) = to_srgb(decoded.colors, channels, decoded.profile.as_deref());
+    let picture = Picture::new(width, height, rgb, decoded.alpha).fill_transparent();
     let notes = decoded.warnings.into_iter().chain(unused_profile);
     Ok(Loaded {
         picture,
@@ -91,38 +81,4 @@ fn read(path: &Path) -> Result<Vec<u8>, PictureError> {
         length if length > MAX_FILE_BYTES => Err(PictureError::TooManyBytes { path: path.into() }),
         _ => Ok(bytes),
     }
-}
-
-/// The samples, channels interleaved, on the scale of 0 to 255.
-fn samples(image: &DynamicImage) -> Vec<f32> {
-    let from_8 = |values: &[u8]| values.iter().map(|&value| f32::from(value)).collect();
-    // 257 = 65535 / 255.
-    let from_16 = |values: &[u16]| values.iter().map(|&value| f32::from(value) / 257.0).collect();
-    let from_float = |values: &[f32]| values.iter().map(|&value| value * 255.0).collect();
-    match image {
-        DynamicImage::ImageLuma8(pixels) => from_8(pixels),
-        DynamicImage::ImageLumaA8(pixels) => from_8(pixels),
-        DynamicImage::ImageRgb8(pixels) => from_8(pixels),
-        DynamicImage::ImageRgba8(pixels) => from_8(pixels),
-        DynamicImage::ImageLuma16(pixels) => from_16(pixels),
-        DynamicImage::ImageLumaA16(pixels) => from_16(pixels),
-        DynamicImage::ImageRgb16(pixels) => from_16(pixels),
-        DynamicImage::ImageRgba16(pixels) => from_16(pixels),
-        DynamicImage::ImageRgb32F(pixels) => from_float(pixels),
-        DynamicImage::ImageRgba32F(pixels) => from_float(pixels),
-        _ => unreachable!("all that `image` decodes to is listed"),
-    }
-}
-
-/// Grey or RGB samples, and alpha when there is a channel of it: the second of two or the fourth of four.
-fn split_alpha(samples: Vec<f32>, channels: usize) -> (Vec<f32>, Option<Vec<f32>>) {
-    if channels % 2 == 1 {
-        return (samples, None);
-    }
-    let pixels = samples.chunks_exact(channels);
-    let alpha = pixels.clone().map(|pixel| pixel[channels - 1]).collect();
-    (
-        pixels.flat_map(|pixel| &pixel[..channels - 1]).copied().collect(),
-        Some(alpha),
-    )
 }

@@ -6,12 +6,16 @@
 mod alpha;
 mod decode;
 mod error;
+mod fault;
+mod foreign;
 mod format;
 mod jpeg;
 mod load;
 mod profile;
+mod raster;
 mod resize;
 mod save;
+mod tiff;
 
 pub use error::PictureError;
 pub use format::{Bits, Encoding, OutputFormat};

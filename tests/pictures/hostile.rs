@@ -39,6 +39,44 @@ fn text_and_random_bytes_are_no_picture_or_a_damaged_one() {
 }
 
 #[test]
+fn formats_that_are_not_read_are_named() {
+    for (start, name) in [
+        (&b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"[..], "HEIC"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\x01crx isom", "raw file"),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0isommp42", "video"),
+        (b"\0\0\0\x0CjP  \r\n\x87\n", "JPEG 2000"),
+        (b"\xFF\x4F\xFF\x51\0\x29", "JPEG 2000"),
+        (b"%PDF-1.7\n", "PDF"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "PostScript"),
+        (
+            b"<?xml version=\"1.0\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\"/>",
+            "SVG",
+        ),
+        (b"<!DOCTYPE html><html>", "web page"),
+        (b"8BPS\0\x01", "PSD"),
+        (b"gimp xcf v011\0", "XCF"),
+        (b"PK\x03\x04\x14\0", "ZIP"),
+        (b"\0\0\x01\0\x01\0", "ICO"),
+        (b"FUJIFILMCCD-RAW 0201", "raw file"),
+        (b"IIU\0\x18\0\0\0", "raw file"),
+        (b"\x76\x2F\x31\x01\x02\0\0\0", "OpenEXR"),
+        (b"#?RADIANCE\n", "Radiance HDR"),
+        (b"P6\n2 2\n255\n............", "PPM"),
+        (b"qoif\0\0\0\x01\0\0\0\x01\x03\0", "QOI"),
+        (
+            b"\0\0\x02\0\0\0\0\0\0\0\0\0\x01\0\x01\0\x18\0...TRUEVISION-XFILE.\0",
+            "TGA",
+        ),
+    ] {
+        let message = refusal(start);
+        assert!(
+            message.contains(name) && message.contains("save it as"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
 fn a_file_without_permission_says_so() {
     #[cfg(unix)]
     {

@@ -6,6 +6,7 @@
 mod formats;
 mod frames;
 mod hostile;
+mod matrix;
 mod orientation;
 mod profiles;
 mod saving;
