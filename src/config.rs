@@ -303,6 +303,7 @@ impl Options {
     fn encoding(&self) -> Result<Encoding, ConfigError> {
         let quality = self.jpeg_quality.unwrap_or(Encoding::default().jpeg_quality);
         Ok(Encoding {
+            format: None,
             bits: self.bits.unwrap_or_default(),
             jpeg_quality: within("jpeg-quality", quality, 1..=100, "1 to 100")?,
         })

@@ -21,10 +21,10 @@
 //! 12. [`judge`]: how near a picture comes to what was asked, in figures.
 #![warn(missing_docs)]
 
-pub mod atomic;
 pub mod color;
 pub mod config;
 mod error;
+pub mod files;
 pub mod finish;
 mod guard;
 pub mod init;

@@ -149,6 +149,6 @@ fn a_file_that_is_not_there_is_named() {
     let workshop = Workshop::new();
     fail(
         workshop.stylize("refused.png").args(CONFIG),
-        &["impasto.toml", "cannot be read"],
+        &["impasto.toml", "no such file"],
     );
 }

@@ -14,11 +14,11 @@ use super::values::{number, weight, whole};
 use super::watch::Watching;
 
 use impasto::color::ColorMode;
-use impasto::config::{self, Optimizer, Options};
+use impasto::config::{self, Optimizer, Options, Settings};
 use impasto::init::Init;
 use impasto::model::{LayerFactors, Padding};
 use impasto::observe::When;
-use impasto::picture::{self, Bits};
+use impasto::picture::{self, Bits, Encoding, OutputFormat};
 use impasto::scales::Scales;
 
 /// Paint a photo in the style of a painting.
@@ -83,7 +83,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(args_override_self = true, allow_negative_numbers = true, after_long_help = EXAMPLES)]
 pub struct Stylize {
-    /// The photo: PNG, JPEG, WebP, TIFF, BMP or GIF
+    /// The photo: PNG, JPEG, WebP, TIFF, BMP or GIF; - is standard input
     #[arg(required_unless_present = "repeat", conflicts_with = "repeat")]
     pub content: Option<PathBuf>,
 
@@ -91,9 +91,22 @@ pub struct Stylize {
     #[arg(required_unless_present = "repeat", conflicts_with = "repeat")]
     pub style: Vec<PathBuf>,
 
-    /// Where the picture goes: a name ending in .png, .jpg, .webp or .tif
+    /// Where the picture goes: a name ending in .png, .jpg, .webp or .tif; or -
+    ///
+    /// Standard output, -, needs --format. A file is written whole or not at all; a pipe or a device is written to as it
+    /// stands, and never replaced.
     #[arg(short, long, value_name = "OUT", help_heading = "Output")]
     pub output: PathBuf,
+
+    /// The format, where OUT does not end in one: png, jpeg, webp or tiff
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        hide_possible_values = true,
+        help_heading = "Output",
+        hide_short_help = true
+    )]
+    pub format: Option<FormatArg>,
 
     /// Replace existing files
     #[arg(short, long, help_heading = "Output")]
@@ -204,14 +217,16 @@ pub struct Stylize {
     /// Write down all it takes to repeat the run, and its losses
     ///
     /// As JSON: the loss and its terms at every evaluation, the resolved settings, the sha256 of pictures, graphs and
-    /// weights, versions, kernels, and how the run ended.
+    /// weights, versions, kernels, and how the run ended. With - as its name it goes to standard
+    /// output.
     #[arg(long, value_name = "FILE.json", help_heading = "Records")]
     pub trace: Option<PathBuf>,
 
     /// Do a run again: CONTENT, STYLE and settings come from its trace
     ///
     /// With the same program on the same machine the picture has the same bytes. Pictures, graphs and weights that
-    /// have changed are errors; another version or machine is a warning. Flags that are given beside it win, so that
+    /// have changed are errors; another version or machine is a warning. A picture that came through standard input
+    /// is read there again. Flags that are given beside it win, so that
     /// one thing can be varied. A run that Ctrl-C or --max-seconds ended is repeated up to where it ended.
     #[arg(
         long,
@@ -240,7 +255,7 @@ pub struct Stylize {
 #[derive(Debug, Args)]
 #[command(args_override_self = true, allow_negative_numbers = true)]
 pub struct Evaluate {
-    /// The picture to judge
+    /// The picture to judge; - is standard input
     pub image: PathBuf,
 
     /// The photo that gives the content
@@ -362,6 +377,20 @@ pub struct Objective {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum FormatArg {
+    /// PNG
+    Png,
+    /// JPEG
+    #[value(alias = "jpg")]
+    Jpeg,
+    /// WebP, lossless
+    Webp,
+    /// TIFF
+    #[value(alias = "tif")]
+    Tiff,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum FitArg {
     /// The longer side
     Long,
@@ -413,6 +442,19 @@ impl Stylize {
 }
 
 impl Stylize {
+    /// How the picture is written.
+    pub fn encoding(&self, settings: &Settings) -> Encoding {
+        Encoding {
+            format: self.format.map(|format| match format {
+                FormatArg::Png => OutputFormat::Png,
+                FormatArg::Jpeg => OutputFormat::Jpeg,
+                FormatArg::Webp => OutputFormat::WebP,
+                FormatArg::Tiff => OutputFormat::Tiff,
+            }),
+            ..settings.encoding
+        }
+    }
+
     /// When previews are saved.
     pub fn when(&self) -> When {
         When {

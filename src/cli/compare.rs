@@ -1,22 +1,22 @@
 //! `impasto compare`.
 
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 
+use impasto::files::escaped;
 use impasto::judge::Sheet;
 use impasto::picture::{Picture, check_output};
 use impasto::stylize::Stylizer;
 
 use super::args::Objective;
 use super::engine::Engine;
+use super::outputs::{check_inputs_stay, print};
 use super::providers::announce_if_unusual;
 use super::report::{Report, json, judge, table};
 use super::sources::{self, Config};
-use super::{Ended, file_name, load, load_all, load_styles, style_files};
+use super::{Ended, check_standard_input, file_name, load, load_all, load_styles, style_files};
 
 /// Judge several results side by side, in figures and on a contact sheet; nothing is painted
 ///
@@ -85,14 +85,19 @@ struct Entry {
 pub fn run(args: &Compare) -> anyhow::Result<Ended> {
     let flags = args.objective.options().or(args.engine.options());
     let (options, _) = sources::resolve_to_judge(flags, &args.config)?;
+    let style_files = style_files(&args.style)?;
+    let named = args.pictures.iter().chain([&args.content]).chain(&style_files);
+    let mut inputs: Vec<PathBuf> = named.cloned().collect();
+    check_standard_input(&inputs)?;
     if let Some(path) = &args.sheet {
         check_output(path, args.force)?;
     }
     let content = load(&args.content, false)?;
-    let style_files = style_files(&args.style)?;
     let styles = load_styles(&style_files, false)?;
     let pictures = load_all(&args.pictures, false)?;
     let stylizer = Stylizer::new(&options)?;
+    inputs.extend(sources::read_beside(&args.config, &stylizer));
+    check_inputs_stay(args.sheet.as_deref(), &inputs)?;
     announce_if_unusual(stylizer.engine());
     let judge = judge(&stylizer, &content, &styles)?;
     let mut entries = Vec::new();
@@ -115,9 +120,7 @@ pub fn run(args: &Compare) -> anyhow::Result<Ended> {
     } else {
         comparison.table()
     };
-    io::stdout()
-        .write_all(text.as_bytes())
-        .context("the result cannot be printed")?;
+    print(&text)?;
     Ok(Ended::Done)
 }
 
@@ -146,7 +149,9 @@ impl Comparison {
         let names = self.pictures.iter().zip(1..).map(|(entry, number)| {
             format!(
                 "[{number}] {} ({}x{})\n",
-                entry.picture, entry.width, entry.height
+                escaped(&entry.picture),
+                entry.width,
+                entry.height
             )
         });
         let reports: Vec<&Report> = self.pictures.iter().map(|entry| &entry.report).collect();

@@ -1,38 +1,46 @@
 //! `impasto evaluate`.
 
-use std::io::{self, Write as _};
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use ndarray::Axis;
 use ndarray_npy::WriteNpyExt as _;
 
-use impasto::atomic;
+use impasto::files::{self, STANDARD};
 use impasto::stylize::{Judged, Stylizer};
 
 use super::args::Evaluate;
+use super::outputs::{check_distinct, check_file, check_inputs_stay, print};
 use super::progress::warn_of_placement;
 use super::providers::announce_if_unusual;
 use super::report::{Report, json, judge, table};
-use super::stylize::check_file;
-use super::{Ended, load, load_styles, sources, style_files};
+use super::sources::read_beside;
+use super::{Ended, check_standard_input, load, load_styles, sources, style_files};
 
 /// Prints the loss and its terms, and how far the picture is from its targets.
 pub fn run(args: &Evaluate) -> anyhow::Result<Ended> {
     let (options, _) = sources::resolve_to_judge(args.options(), &args.config)?;
+    let style_files = style_files(&args.style)?;
+    check_standard_input([&args.image, &args.content].into_iter().chain(&style_files))?;
     if let Some(path) = &args.gradient {
         check_file(path, args.force, "--gradient")?;
+        if check_distinct([path.as_path(), Path::new(STANDARD)]).is_err() {
+            bail!("--gradient: the figures go to standard output; name a file");
+        }
     }
     let image = load(&args.image, false)?;
     let content = load(&args.content, false)?;
-    let styles = load_styles(&style_files(&args.style)?, false)?;
+    let styles = load_styles(&style_files, false)?;
     let stylizer = Stylizer::new(&options)?;
+    let mut inputs = vec![args.image.clone(), args.content.clone()];
+    inputs.extend(style_files);
+    inputs.extend(read_beside(&args.config, &stylizer));
+    check_inputs_stay(args.gradient.as_deref(), &inputs)?;
     announce_if_unusual(stylizer.engine());
     let judged = stylizer.evaluate(&image, &content, &styles)?;
     warn_of_placement(judged.placement.as_ref());
     if let Some(path) = &args.gradient {
-        write_gradient(path, args.force, &judged)
-            .with_context(|| format!("{} cannot be written", path.display()))?;
+        write_gradient(path, args.force, &judged)?;
     }
     let judgement = judge(&stylizer, &content, &styles)?.judge(&image)?;
     let report = Report::new(&judged, judgement);
@@ -41,16 +49,16 @@ pub fn run(args: &Evaluate) -> anyhow::Result<Ended> {
     } else {
         table(&[&report])
     };
-    io::stdout()
-        .write_all(text.as_bytes())
-        .context("the result cannot be printed")?;
+    print(&text)?;
     Ok(Ended::Done)
 }
 
 /// Writes the gradient as `.npy`.
-fn write_gradient(path: &Path, overwrite: bool, judged: &Judged) -> io::Result<()> {
+fn write_gradient(path: &Path, overwrite: bool, judged: &Judged) -> anyhow::Result<()> {
+    let mut file = Vec::new();
     let gradient = judged.gradient.index_axis(Axis(0), 0);
-    atomic::write(path, overwrite, |file| {
-        gradient.write_npy(file).map_err(io::Error::other)
-    })
+    gradient
+        .write_npy(&mut file)
+        .context("the gradient cannot be written")?;
+    Ok(files::write(path, overwrite, &file)?)
 }

@@ -7,6 +7,8 @@ use anyhow::Context as _;
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 
+use impasto::files::{self, shown};
+
 use super::Ended;
 use super::args::Cli;
 
@@ -20,29 +22,29 @@ pub struct Manual {
 }
 
 /// Where each shell looks for completions, below `share`.
-const COMPLETIONS: [(Shell, &str); 3] = [
-    (Shell::Bash, "bash-completion/completions"),
-    (Shell::Zsh, "zsh/site-functions"),
-    (Shell::Fish, "fish/vendor_completions.d"),
+const COMPLETIONS: [(Shell, &str, &str); 3] = [
+    (Shell::Bash, "bash-completion/completions", "impasto"),
+    (Shell::Zsh, "zsh/site-functions", "_impasto"),
+    (Shell::Fish, "fish/vendor_completions.d", "impasto.fish"),
 ];
 
 /// Writes them.
 pub fn run(args: &Manual) -> anyhow::Result<Ended> {
-    let failed = || format!("the manual cannot be written below {}", args.share.display());
+    let failed = || format!("the manual cannot be written below {}", shown(&args.share));
     write(&args.share).with_context(failed)?;
     Ok(Ended::Done)
 }
 
-fn write(share: &Path) -> std::io::Result<()> {
+fn write(share: &Path) -> anyhow::Result<()> {
     let folder = share.join("man/man1");
     fs::create_dir_all(&folder)?;
     clap_mangen::generate_to(Cli::command(), &folder)?;
-    for (shell, folder) in COMPLETIONS {
+    for (shell, folder, name) in COMPLETIONS {
         let folder = share.join(folder);
         fs::create_dir_all(&folder)?;
-        clap_complete::generate_to(shell, &mut Cli::command(), "impasto", &folder)?;
+        let mut completions = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "impasto", &mut completions);
+        files::write(&folder.join(name), true, &completions)?;
     }
-    // Bash looks for the command's plain name.
-    let bash = share.join(COMPLETIONS[0].1);
-    fs::rename(bash.join("impasto.bash"), bash.join("impasto"))
+    Ok(())
 }

@@ -6,6 +6,7 @@ mod engine;
 mod evaluate;
 mod interrupt;
 mod manual;
+mod outputs;
 mod plan;
 mod presets;
 mod preview;
@@ -26,6 +27,7 @@ use anyhow::{Context as _, bail};
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use clap::error::ErrorKind;
+use impasto::files::{self, Input, STANDARD, escaped, shown};
 use impasto::picture::{self, OutputFormat, Picture};
 
 use args::{Cli, Command};
@@ -43,6 +45,7 @@ const USAGE: u8 = 2;
 
 /// Runs the program.
 pub fn run() -> ExitCode {
+    files::tell_of_waiting(|what| say(&format!("note: {what}")));
     let matches = match Cli::command().try_get_matches() {
         Ok(matches) if presets::are_asked_for(&matches) => return presets::print(),
         Ok(matches) => matches,
@@ -96,7 +99,12 @@ fn one_line(text: &str) -> String {
 
 /// Reads a picture and passes on what its file warns of.
 pub fn load(path: &Path, quiet: bool) -> anyhow::Result<Picture> {
-    let loaded = picture::load(path)?;
+    decode(picture::read(path)?, quiet)
+}
+
+/// The same of a file that has been read.
+pub fn decode(input: Input, quiet: bool) -> anyhow::Result<Picture> {
+    let loaded = picture::load_from(input)?;
     if !quiet {
         loaded
             .warnings
@@ -111,19 +119,32 @@ pub fn load_all(paths: &[PathBuf], quiet: bool) -> anyhow::Result<Vec<Picture>> 
     paths.iter().map(|path| load(path, quiet)).collect()
 }
 
-/// Reads styles in their order: their statistics know no transparency, so they are seen on white.
+/// Reads styles in their order.
 pub fn load_styles(paths: &[PathBuf], quiet: bool) -> anyhow::Result<Vec<Picture>> {
-    let styles = paths.iter().map(|path| {
-        let style = load(path, quiet)?;
-        if !quiet && style.alpha().is_some() {
-            let path = path.display();
-            say(&format!(
-                "warning: {path}: it is transparent, wholly or in part; as a style it is used on white"
-            ));
-        }
-        Ok(style.on_white())
-    });
+    let styles = paths.iter().map(|path| decode_style(picture::read(path)?, quiet));
     styles.collect()
+}
+
+/// A style of a file that has been read: its statistics know no transparency, so it is seen on white.
+pub fn decode_style(input: Input, quiet: bool) -> anyhow::Result<Picture> {
+    let name = input.name();
+    let style = decode(input, quiet)?;
+    if !quiet && style.alpha().is_some() {
+        say(&format!(
+            "warning: {}: it is transparent, wholly or in part; as a style it is used on white",
+            shown(&name)
+        ));
+    }
+    Ok(style.on_white())
+}
+
+/// Checks that standard input, which can be read once, is named for one picture at most.
+pub fn check_standard_input<'a>(pictures: impl IntoIterator<Item = &'a PathBuf>) -> anyhow::Result<()> {
+    let standard = pictures.into_iter().filter(|path| *path == Path::new(STANDARD));
+    match standard.count() {
+        0 | 1 => Ok(()),
+        _ => bail!("- is named for several pictures, but standard input can be read only once; name files"),
+    }
 }
 
 /// The style pictures: each file, and of each folder all files that have a picture's extension, by name.
@@ -139,7 +160,7 @@ pub fn style_files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 fn pictures_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let cannot = || format!("the style folder {} cannot be read", folder.display());
+    let cannot = || format!("the style folder {} cannot be read", shown(folder));
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(cannot)? {
         let path = entry.with_context(cannot)?.path();
@@ -150,7 +171,7 @@ fn pictures_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if files.is_empty() {
         bail!(
             "the style folder {} has no PNG, JPEG, WebP, TIFF, BMP or GIF in it",
-            folder.display()
+            shown(folder)
         );
     }
     files.sort();
@@ -163,15 +184,21 @@ fn has_picture_extension(path: &Path) -> bool {
     ["bmp", "gif"].contains(&extension.as_str()) || OutputFormat::EXTENSIONS.contains(&extension.as_str())
 }
 
-/// The name of a file without its folder, as pictures show it.
-pub fn file_name(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
+/// The name of an input in a sentence.
+pub fn input_name(path: &Path) -> String {
+    match path == Path::new(STANDARD) {
+        true => "standard input".to_owned(),
+        false => shown(path).to_string(),
+    }
 }
 
-/// A line on stderr. That it cannot be written is no reason to stop painting.
-pub fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+/// The same without its folder, as pictures show it.
+pub fn file_name(path: &Path) -> String {
+    input_name(path.file_name().unwrap_or_default().as_ref())
+}
+
+/// A line on stderr, or several. That they cannot be written is no reason to stop painting.
+pub fn say(text: &str) {
+    let lines: Vec<_> = text.split('\n').map(escaped).collect();
+    let _ = writeln!(io::stderr(), "{}", lines.join("\n"));
 }

@@ -5,22 +5,27 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 
 use impasto::config::{Options, Settings};
+use impasto::files::Input;
 use impasto::init::Init;
 use impasto::observe::UpTo;
-use impasto::picture::{self, OutputFormat};
-use impasto::record::{FileRecord, Recorded};
+use impasto::picture::{self, Picture};
+use impasto::record::{FileRecord, Manifest, Recorded};
 use impasto::stylize::Stylizer;
 
 use super::args::Stylize;
-use super::{say, sources, style_files};
+use super::{check_standard_input, decode, decode_style, say, sources, style_files};
 
-/// The pictures and the settings.
+/// The settings, and where the pictures come from.
 pub struct Plan {
     pub options: Options,
     pub settings: Settings,
-    pub content: PathBuf,
-    pub styles: Vec<PathBuf>,
-    repeated: Option<Repeated>,
+    origin: Origin,
+}
+
+/// Where the pictures come from.
+enum Origin {
+    Named { content: PathBuf, styles: Vec<PathBuf> },
+    Repeated(Box<Repeated>),
 }
 
 /// The run that is repeated.
@@ -30,20 +35,31 @@ struct Repeated {
     varied: Vec<String>,
 }
 
+/// The input pictures.
+pub struct Pictures {
+    pub content: Picture,
+    pub styles: Vec<Picture>,
+    /// The picture to start from, if it is a file's.
+    pub start: Option<Picture>,
+    /// Their files, for the record: content, styles, start.
+    pub files: Vec<FileRecord>,
+}
+
 impl Plan {
-    /// Puts together what the command line asks for; with `--repeat` all inputs are looked for and checked.
+    /// Puts together what the command line asks for.
     pub fn of(args: &Stylize) -> anyhow::Result<Plan> {
         match &args.repeat {
             Some(trace) => Plan::repeating(Recorded::read(trace)?, args),
             None => {
                 let (options, settings) =
                     sources::resolve(args.options(), &args.config, |_| Options::default())?;
+                let content = args.content.clone().context("CONTENT is missing")?;
+                let styles = style_files(&args.style)?;
+                check_standard_input([&content].into_iter().chain(&styles))?;
                 Ok(Plan {
                     options,
                     settings,
-                    content: args.content.clone().context("CONTENT is missing")?,
-                    styles: style_files(&args.style)?,
-                    repeated: None,
+                    origin: Origin::Named { content, styles },
                 })
             }
         }
@@ -52,40 +68,77 @@ impl Plan {
     fn repeating(run: Recorded, args: &Stylize) -> anyhow::Result<Plan> {
         let (options, settings) =
             sources::resolve(args.options(), &args.config, |upper| run.options_below(upper))?;
-        let (content, styles) = (run.inputs("content")?, run.inputs("style")?);
-        let [content] = content.as_slice() else {
-            bail!(
-                "the trace names {} content pictures instead of one",
-                content.len()
-            );
-        };
         let varied = run.varied(&settings)?;
         Ok(Plan {
             options,
             settings,
-            content: content.clone(),
-            styles,
-            repeated: Some(Repeated { run, varied }),
+            origin: Origin::Repeated(Box::new(Repeated { run, varied })),
         })
     }
 
-    /// The input pictures, for the record; a start that cannot be read is told here, before any work is done.
-    pub fn inputs(&self) -> anyhow::Result<Vec<FileRecord>> {
-        let mut files = vec![("content", &self.content)];
-        files.extend(self.styles.iter().map(|style| ("style", style)));
-        if let Init::File(path) = &self.settings.init {
-            picture::load(path)?;
-            files.push(("init", path));
-        }
-        let record = |(role, path): (&str, &PathBuf)| {
-            FileRecord::of(role, path).with_context(|| format!("{} cannot be read", path.display()))
+    /// Reads the pictures, each once; those of a repeated run are looked for and checked.
+    pub fn pictures(&self, quiet: bool) -> anyhow::Result<Pictures> {
+        let mut files = Vec::new();
+        let mut record = |role: &str, input: Input| {
+            files.push(FileRecord::new(role, input.path(), input.sha256()));
+            input
         };
-        files.into_iter().map(record).collect()
+        let content = decode(record("content", self.content()?), quiet)?;
+        let styles = self.styles()?.into_iter();
+        let styles = styles.map(|style| decode_style(record("style", style), quiet));
+        let styles = styles.collect::<anyhow::Result<_>>()?;
+        let start = self.start()?.map(|start| decode(record("init", start), quiet));
+        let start = start.transpose()?;
+        Ok(Pictures {
+            content,
+            styles,
+            start,
+            files,
+        })
+    }
+
+    fn content(&self) -> anyhow::Result<Input> {
+        let mut recorded = match &self.origin {
+            Origin::Named { content, .. } => return Ok(picture::read(content)?),
+            Origin::Repeated(repeated) => repeated.run.inputs("content")?,
+        };
+        match (recorded.pop(), recorded.len()) {
+            (Some(content), 0) => Ok(content),
+            (_, others) => bail!("the trace names {} content pictures instead of one", others + 1),
+        }
+    }
+
+    fn styles(&self) -> anyhow::Result<Vec<Input>> {
+        match &self.origin {
+            Origin::Named { styles, .. } => {
+                let read = styles.iter().map(picture::read);
+                Ok(read.collect::<Result<_, _>>()?)
+            }
+            Origin::Repeated(repeated) => Ok(repeated.run.inputs("style")?),
+        }
+    }
+
+    fn start(&self) -> anyhow::Result<Option<Input>> {
+        let Init::File(path) = &self.settings.init else {
+            return Ok(None);
+        };
+        let found = self.repeated().and_then(|repeated| repeated.run.start());
+        match found.filter(|found| found.path() == path) {
+            Some(found) => Ok(Some(found.clone())),
+            None => Ok(Some(picture::read(path)?)),
+        }
+    }
+
+    fn repeated(&self) -> Option<&Repeated> {
+        match &self.origin {
+            Origin::Named { .. } => None,
+            Origin::Repeated(repeated) => Some(repeated),
+        }
     }
 
     /// Where a repeated run ends, when it did not end by itself and nothing else sets its length.
     pub fn limit(&self) -> Option<UpTo> {
-        let repeated = self.repeated.as_ref()?;
+        let repeated = self.repeated()?;
         let sets_length = |name: &String| ["iterations", "scales", "max-seconds"].contains(&name.as_str());
         if repeated.varied.iter().any(sets_length) {
             return None;
@@ -95,7 +148,7 @@ impl Plan {
 
     /// Checks the graphs of a repeated run, and says what else is not as it was.
     pub fn check(&self, stylizer: &Stylizer, quiet: bool) -> anyhow::Result<()> {
-        let Some(Repeated { run, varied }) = &self.repeated else {
+        let Some(Repeated { run, varied }) = self.repeated() else {
             return Ok(());
         };
         run.check_graphs(&stylizer.files())?;
@@ -113,16 +166,14 @@ impl Plan {
     }
 
     /// Says whether a repeated run has given the same bytes, where it should have.
-    pub fn compare(&self, output: &FileRecord, quiet: bool) {
-        let Some(Repeated { run, varied }) = &self.repeated else {
+    pub fn compare(&self, manifest: &Manifest<Settings>, quiet: bool) {
+        let Some(Repeated { run, varied }) = self.repeated() else {
             return;
         };
-        let before = run.output();
-        let format = |file: &FileRecord| OutputFormat::from_path(&file.path).ok();
-        if quiet || !varied.is_empty() || format(before) != format(output) {
+        if quiet || !varied.is_empty() || run.format() != manifest.format {
             return;
         }
-        say(if before.sha256 == output.sha256 {
+        say(if run.output().sha256 == manifest.output.sha256 {
             "the same bytes as recorded"
         } else {
             "warning: the bytes are not those recorded"

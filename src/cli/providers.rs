@@ -1,20 +1,20 @@
 //! `impasto providers`, and the flags that choose one.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 
 use impasto::config::Options;
+use impasto::files::shown;
 use impasto::model::{GraphFile, default_folder, list_graphs};
 use impasto::picture::Picture;
 use impasto::runtime::{self, Choice, Engine, Runtime, Sought, State, Survey};
 use impasto::stylize::{Judged, Stylizer};
 
+use super::outputs::print;
 use super::{Ended, say};
 
 /// List what can run the graphs on this machine, and why the rest cannot
@@ -114,9 +114,7 @@ pub fn run(args: &Providers) -> anyhow::Result<Ended> {
     } else {
         table(&report)
     };
-    io::stdout()
-        .write_all(text.as_bytes())
-        .context("the result cannot be printed")?;
+    print(&text)?;
     Ok(Ended::Done)
 }
 
@@ -183,7 +181,7 @@ fn table(report: &Report) -> String {
     let mut text = format!(
         "ONNX Runtime {}, {} ({})\n",
         library.version,
-        library.path.display(),
+        shown(&library.path),
         library.found_by
     );
     for reason in &library.passed_over {
@@ -228,7 +226,7 @@ fn table(report: &Report) -> String {
     }
     text.push_str("\ngraphs\n");
     for graph in &report.graphs {
-        let _ = writeln!(text, "  {} sha256 {}", graph.path.display(), graph.sha256);
+        let _ = writeln!(text, "  {} sha256 {}", shown(&graph.path), graph.sha256);
     }
     if report.graphs.is_empty() {
         text.push_str("  none; run `make setup`\n");

@@ -6,6 +6,7 @@ use clap::Args;
 
 use impasto::config::{ConfigFile, Options, Settings};
 use impasto::model::KernelSet;
+use impasto::stylize::Stylizer;
 
 /// Settings from elsewhere.
 #[derive(Debug, Args)]
@@ -17,6 +18,11 @@ pub struct Config {
     /// take the same files and pass over what only stylize needs.
     #[arg(long = "config", value_name = "FILE.toml", help_heading = "Records")]
     pub file: Option<PathBuf>,
+}
+
+/// The files that a run reads beside its pictures: settings, graphs, weights, ONNX Runtime.
+pub fn read_beside(config: &Config, stylizer: &Stylizer) -> impl Iterator<Item = PathBuf> {
+    config.file.clone().into_iter().chain(stylizer.files_read())
 }
 
 /// Puts the options together and resolves them; an error that a settings file is to blame for names its line.

@@ -1,5 +1,6 @@
 //! `impasto --version`.
 
+use impasto::files::shown;
 use impasto::model::contract::CONTRACT_VERSION;
 use impasto::runtime::{Located, Sought, locate_library};
 
@@ -11,7 +12,7 @@ pub fn describe() -> String {
             found_by,
             version,
         }) => {
-            format!("ONNX Runtime {version} ({}, {found_by})", path.display())
+            format!("ONNX Runtime {version} ({}, {found_by})", shown(&path))
         }
         Err(error) => format!("no ONNX Runtime: {error}"),
     };

@@ -9,8 +9,8 @@ use impasto::observe::{Animation, Observer, Plot};
 use impasto::picture::Picture;
 
 use super::args::Stylize;
+use super::outputs::check_file;
 use super::preview::Preview;
-use super::stylize::check_file;
 use super::values::whole;
 
 /// Ways to watch the run; none of them changes the picture.

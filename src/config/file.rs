@@ -1,13 +1,15 @@
 //! Settings from a file.
 
-use std::fs;
-use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
 use super::{ConfigError, Options};
+use crate::files::{self, InputError, shown};
+
+/// The most bytes of a settings file.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// A settings file: TOML whose keys are the names of [`Options`] in kebab case, which are those of the flags.
 ///
@@ -26,15 +28,16 @@ pub struct ConfigFile {
 #[non_exhaustive]
 pub enum ConfigFileError {
     /// The file cannot be read.
-    #[error("the settings file {path} cannot be read: {cause}")]
-    Unreadable {
+    #[error("the settings file {0}")]
+    Unreadable(#[from] InputError),
+    /// Its bytes are no text.
+    #[error("the settings file {} is no text in UTF-8; name a TOML file", shown(path))]
+    NotText {
         /// The file.
         path: PathBuf,
-        /// Why.
-        cause: io::Error,
     },
     /// It is no TOML, a key is not known, or a value is of the wrong type or out of its range.
-    #[error("{path}:{line}: {message}")]
+    #[error("{}:{line}: {message}", shown(path))]
     Wrong {
         /// The file.
         path: PathBuf,
@@ -51,10 +54,8 @@ impl ConfigFile {
     /// # Errors
     /// The file cannot be read, is no TOML, or has a key that is not known or a value of the wrong type.
     pub fn read(path: &Path) -> Result<ConfigFile, ConfigFileError> {
-        let text = fs::read_to_string(path).map_err(|cause| ConfigFileError::Unreadable {
-            path: path.into(),
-            cause,
-        })?;
+        let bytes = files::read(path, MAX_BYTES)?.into_bytes();
+        let text = String::from_utf8(bytes).map_err(|_| ConfigFileError::NotText { path: path.into() })?;
         let mut file = ConfigFile {
             path: path.into(),
             text,

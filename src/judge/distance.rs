@@ -6,6 +6,7 @@ use ndarray::{Array, Array2, Dimension};
 
 use super::{Distance, JUDGE, Judgement, ssim, total_variation};
 use crate::error::Error;
+use crate::files::shown;
 use crate::model::contract::{Kind, Operators};
 use crate::model::{FeatureGraph, Features, ModelError};
 use crate::picture::Picture;
@@ -81,7 +82,7 @@ impl<'a> Judge<'a> {
             None if has_judge(folder) => Some("a style image is too small for them".to_owned()),
             None => Some(format!(
                 "{} has no {JUDGE}.features.onnx; export it with `make setup`",
-                folder.display()
+                shown(folder)
             )),
         }
     }

@@ -1,5 +1,6 @@
 //! Several pictures on one, with their names.
 
+use crate::files::escaped;
 use crate::picture::{Fit, Picture, fit};
 use crate::text;
 
@@ -24,11 +25,12 @@ impl Sheet {
         Sheet::default()
     }
 
-    /// Adds a picture, scaled down to 400 pixels if it is longer.
+    /// Adds a picture, scaled down to 400 pixels if it is longer. Control characters in its label are escaped.
     pub fn add(&mut self, label: impl Into<String>, picture: &Picture) {
+        let label = escaped(&label.into()).into_owned();
         let longest = picture.width().max(picture.height());
         let (width, height) = fit(picture.size(), longest.min(CELL), Fit::Long);
-        self.cells.push((label.into(), picture.resize(width, height)));
+        self.cells.push((label, picture.resize(width, height)));
     }
 
     /// The sheet: row by row in the order of adding, as near to a square as whole rows allow.

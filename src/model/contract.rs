@@ -3,15 +3,18 @@
 //! The contract is described in `onnx/README.md`; the exporter writes it, this module reads it.
 
 use std::collections::HashMap;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use prost::Message as _;
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
 use super::ModelError;
+use crate::files::{self, InputError};
+
+/// The most bytes of a graph, which has its weights in another file.
+const MAX_GRAPH_BYTES: u64 = 64 << 20;
+/// The most bytes of the weights.
+const MAX_WEIGHTS_BYTES: u64 = 1 << 30;
 
 /// The contract version that this program understands.
 pub const CONTRACT_VERSION: &str = "3";
@@ -150,8 +153,8 @@ impl Contract {
     }
 
     fn parse(path: &Path, kind: Kind, operators: Operators) -> Result<Contract, ModelError> {
-        let bytes = fs::read(path).map_err(|source| missing_or_unreadable(path, source))?;
-        let model = ModelProto::decode(bytes.as_slice()).map_err(|_| ModelError::NotAGraph {
+        let graph = files::read_file(path, MAX_GRAPH_BYTES).map_err(missing_or_unreadable)?;
+        let model = ModelProto::decode(graph.bytes()).map_err(|_| ModelError::NotAGraph {
             path: path.to_path_buf(),
         })?;
         let metadata: HashMap<String, String> = model
@@ -159,7 +162,7 @@ impl Contract {
             .into_iter()
             .map(|entry| (entry.key, entry.value))
             .collect();
-        Contract::from_metadata(path, &metadata, (kind, operators), hex_digest(&bytes))
+        Contract::from_metadata(path, &metadata, (kind, operators), graph.sha256())
     }
 
     fn from_metadata(
@@ -229,7 +232,7 @@ impl Contract {
 
     fn check_weights(&self) -> Result<(), ModelError> {
         let path = self.weights_file();
-        let found = file_digest(&path).map_err(|source| missing_or_unreadable(&path, source))?;
+        let found = files::digest_file(&path, MAX_WEIGHTS_BYTES).map_err(missing_or_unreadable)?;
         if found == self.external_data.1 {
             return Ok(());
         }
@@ -251,28 +254,17 @@ impl Contract {
     }
 }
 
-fn missing_or_unreadable(path: &Path, cause: io::Error) -> ModelError {
-    let path = path.to_path_buf();
-    match cause.kind() {
-        io::ErrorKind::NotFound => ModelError::Missing { path },
-        _ => ModelError::Unreadable { path, cause },
+fn missing_or_unreadable(error: InputError) -> ModelError {
+    match error {
+        InputError::Missing { path } => ModelError::Missing { path },
+        error => ModelError::Unreadable(error),
     }
 }
 
-/// The sha256 of a file's content, in hexadecimal.
+/// The sha256 of a graph file, in hexadecimal.
 ///
 /// # Errors
 /// The file cannot be read.
-pub fn file_digest(path: &Path) -> io::Result<String> {
-    let mut hasher = Sha256::new();
-    io::copy(&mut fs::File::open(path)?, &mut hasher)?;
-    Ok(hex(&hasher.finalize()))
-}
-
-fn hex_digest(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+pub fn graph_digest(path: &Path) -> Result<String, InputError> {
+    files::digest_file(path, MAX_GRAPH_BYTES)
 }

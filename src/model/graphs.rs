@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::contract::{Contract, Kind, Operators, file_digest};
+use super::contract::{Contract, Kind, Operators, graph_digest};
 use super::operators::{KernelSet, Kernels};
 use super::{ModelError, Padding};
 use crate::picture::MAX_PIXELS;
@@ -114,6 +114,17 @@ impl Graphs {
         [Kind::Features, Kind::LossGradient].map(|kind| self.choose(engine, kind).0)
     }
 
+    /// All files that were read: the graphs, whichever of them runs, and the weights.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let cpu = self
+            .cpu
+            .iter()
+            .flat_map(|cpu| [&cpu.features, &cpu.loss_gradient]);
+        let graphs = [&self.features, &self.loss_gradient].into_iter().chain(cpu);
+        let weights = self.features.weights_file();
+        graphs.map(|graph| graph.path.clone()).chain([weights]).collect()
+    }
+
     /// The kernels that the network runs on; `None` for those of a provider other than the processor's.
     pub fn kernels(&self, engine: &Engine) -> Option<KernelSet> {
         let own = self.choose(engine, Kind::LossGradient).1;
@@ -170,7 +181,7 @@ pub fn list_graphs(folder: &Path) -> Vec<GraphFile> {
     paths
         .into_iter()
         .filter_map(|path| {
-            let sha256 = file_digest(&path).ok()?;
+            let sha256 = graph_digest(&path).ok()?;
             Some(GraphFile { path, sha256 })
         })
         .collect()

@@ -29,6 +29,7 @@ use crate::picture::MAX_PIXELS;
 use ort::value::Tensor;
 use serde::{Deserialize, Serialize};
 
+use crate::files::{InputError, shown};
 use crate::runtime::EngineError;
 
 /// What the first convolution sees around a picture; the others see zeros.
@@ -96,7 +97,7 @@ pub enum ModelError {
         searched: &'static str,
     },
     /// The folder has no graph of that preset.
-    #[error("no graph {preset:?} in {folder}; there are: {available}")]
+    #[error("no graph {preset:?} in {folder}; there are: {available}", folder = shown(folder))]
     UnknownPreset {
         /// The preset, with its pooling.
         preset: String,
@@ -106,28 +107,27 @@ pub enum ModelError {
         available: String,
     },
     /// A file of a graph does not exist.
-    #[error("{path} is missing; export the graphs again with `make setup`")]
+    #[error("{path} is missing; export the graphs again with `make setup`", path = shown(path))]
     Missing {
         /// The file.
         path: PathBuf,
     },
     /// A file of a graph cannot be read.
-    #[error("{path} cannot be read: {cause}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        cause: std::io::Error,
-    },
+    #[error(transparent)]
+    Unreadable(InputError),
     /// The file is no ONNX model, or a cut one.
-    #[error("{path} is not an ONNX graph, or only a part of one; export the graphs again with `make setup`")]
+    #[error(
+        "{path} is not an ONNX graph, or only a part of one; export the graphs again with `make setup`",
+        path = shown(path)
+    )]
     NotAGraph {
         /// The file.
         path: PathBuf,
     },
     /// The graph was not made by this project's exporter.
     #[error(
-        "{path} does not say its impasto.{key}: it was not written by scripts/export_onnx.py, or is cut; export the graphs again with `make setup`"
+        "{path} does not say its impasto.{key}: it was not written by scripts/export_onnx.py, or is cut; export the graphs again with `make setup`",
+        path = shown(path)
     )]
     NoMetadata {
         /// The file.
@@ -137,7 +137,8 @@ pub enum ModelError {
     },
     /// The graph has another contract than this program.
     #[error(
-        "{path}: impasto.{key} is {found:?}, but this program needs {expected:?}; export the graphs again with `make setup`, or `make graphs` if they are your own"
+        "{path}: impasto.{key} is {found:?}, but this program needs {expected:?}; export the graphs again with `make setup`, or `make graphs` if they are your own",
+        path = shown(path)
     )]
     WrongContract {
         /// The file.
@@ -151,7 +152,8 @@ pub enum ModelError {
     },
     /// The weights file is not the one the graph was exported with.
     #[error(
-        "{path} is not the weights file that {graph} was exported with (sha256 {found}, expected {expected}); export the graphs again with `make setup`"
+        "{path} is not the weights file that {graph} was exported with (sha256 {found}, expected {expected}); export the graphs again with `make setup`",
+        path = shown(path), graph = shown(graph)
     )]
     WeightsChanged {
         /// The weights file.
@@ -165,7 +167,8 @@ pub enum ModelError {
     },
     /// The two graphs of a preset do not belong together.
     #[error(
-        "{features} and {loss_gradient} were not exported together; export the graphs again with `make setup`"
+        "{features} and {loss_gradient} were not exported together; export the graphs again with `make setup`",
+        features = shown(features), loss_gradient = shown(loss_gradient)
     )]
     Mismatch {
         /// The features graph.
@@ -225,7 +228,7 @@ pub enum ModelError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// ONNX Runtime would not build a session of the graph.
-    #[error("ONNX Runtime cannot load {path}: {cause}")]
+    #[error("ONNX Runtime cannot load {path}: {cause}", path = shown(path))]
     Session {
         /// The graph.
         path: PathBuf,
@@ -233,7 +236,7 @@ pub enum ModelError {
         cause: ort::Error,
     },
     /// ONNX Runtime failed while it ran the graph.
-    #[error("ONNX Runtime failed while it ran {path}: {cause}")]
+    #[error("ONNX Runtime failed while it ran {path}: {cause}", path = shown(path))]
     Run {
         /// The graph.
         path: PathBuf,
@@ -242,7 +245,8 @@ pub enum ModelError {
     },
     /// The graph gave an output of another shape than the contract says.
     #[error(
-        "{path}: output {output} has shape {shape:?}, against the contract; export the graphs again with `make setup`"
+        "{path}: output {output} has shape {shape:?}, against the contract; export the graphs again with `make setup`",
+        path = shown(path)
     )]
     WrongOutput {
         /// The graph.

@@ -1,7 +1,6 @@
 //! How the library tells what it does: events to an observer, which may ask it to stop.
 
 mod animation;
-mod output;
 #[cfg(feature = "charts")]
 mod plot;
 mod preview;
@@ -10,12 +9,12 @@ mod trace;
 use std::ops::ControlFlow;
 
 pub use animation::{Animation, MAX_FRAMES};
-pub use output::OutputError;
 #[cfg(feature = "charts")]
 pub use plot::Plot;
 pub use preview::{Previews, When};
 pub use trace::Recorder;
 
+pub use crate::files::OutputError;
 use crate::finish::Finish;
 use crate::model::Evaluation;
 use crate::picture::Picture;

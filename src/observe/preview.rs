@@ -28,6 +28,11 @@ pub struct When {
 }
 
 impl When {
+    /// Whether any are.
+    pub fn is_ever(self) -> bool {
+        self.every.is_some() || self.each_scale
+    }
+
     /// The files that a run of this schedule writes beside `output`, if it goes to its end.
     pub fn files(self, output: &Path, schedule: &[Planned]) -> Vec<PathBuf> {
         let iterations: u64 = schedule.iter().map(|planned| planned.iterations).sum();
@@ -117,7 +122,11 @@ fn scale_path(output: &Path, (width, height): (u32, u32)) -> PathBuf {
 }
 
 fn beside(output: &Path, what: &str) -> PathBuf {
-    let stem = output.file_stem().unwrap_or_default().to_string_lossy();
-    let extension = output.extension().unwrap_or_default().to_string_lossy();
-    output.with_file_name(format!("{stem}-{what}.{extension}"))
+    let mut name = output.file_stem().unwrap_or_default().to_os_string();
+    name.push(format!("-{what}"));
+    if let Some(extension) = output.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    output.with_file_name(name)
 }

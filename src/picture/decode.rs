@@ -62,14 +62,28 @@ const FORMATS: [Format; 6] = [
 
 /// Decodes a file, whose format its first bytes tell. `path` is for the errors.
 pub(super) fn decode(path: &Path, file: &[u8]) -> Result<Decoded, PictureError> {
-    let format = FORMATS.iter().find(|format| (format.begins)(file));
-    let decoded = match format {
-        Some(format) => {
-            guarded(|| (format.decode)(file)).unwrap_or_else(|panic| Err(Fault::DecoderFailed(panic)))
-        }
-        None => Err(foreign::name(file).map_or(Fault::Unknown, Fault::Foreign)),
+    let Some(format) = format_of(file) else {
+        return Err(no_picture(path, file));
     };
-    decoded.map_err(|fault| fault.of(path))
+    guarded(|| (format.decode)(file))
+        .unwrap_or_else(|panic| Err(Fault::DecoderFailed(panic)))
+        .map_err(|fault| fault.of(path))
+}
+
+/// Whether a file that begins so may be a picture.
+pub(super) fn may_be_picture(head: &[u8]) -> bool {
+    format_of(head).is_some()
+}
+
+/// What is wrong with a file that begins as none of the formats does.
+pub(super) fn no_picture(path: &Path, file: &[u8]) -> PictureError {
+    foreign::name(file)
+        .map_or(Fault::Unknown, Fault::Foreign)
+        .of(path)
+}
+
+fn format_of(head: &[u8]) -> Option<&'static Format> {
+    FORMATS.iter().find(|format| (format.begins)(head))
 }
 
 /// Checks the size that a header tells, before memory is taken for the pixels.

@@ -5,9 +5,11 @@ use std::{fmt, path::Path, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use super::PictureError;
+use crate::files::STANDARD;
 
 /// A format that pictures are written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OutputFormat {
     /// PNG, lossless, with alpha.
     Png,
@@ -39,7 +41,18 @@ impl OutputFormat {
             "jpg" | "jpeg" => Ok(Self::Jpeg),
             "webp" => Ok(Self::WebP),
             "tif" | "tiff" => Ok(Self::Tiff),
+            _ if path == Path::new(STANDARD) => Err(PictureError::NoExtension),
             _ => Err(PictureError::UnknownExtension { path: path.into() }),
+        }
+    }
+
+    /// The extension that this program gives files of the format, without the dot.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Png => "png",
+            Self::Jpeg => "jpg",
+            Self::WebP => "webp",
+            Self::Tiff => "tif",
         }
     }
 
@@ -127,6 +140,9 @@ impl fmt::Display for Bits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Encoding {
+    /// The format, where the file's extension does not name it (default none: the extension does).
+    #[serde(skip)]
+    pub format: Option<OutputFormat>,
     /// Bits a channel (default 8).
     pub bits: Bits,
     /// The quality of a JPEG file, from 1 to 100 (default 95, at which no block is seen in brush strokes); values
@@ -134,9 +150,38 @@ pub struct Encoding {
     pub jpeg_quality: u8,
 }
 
+impl Encoding {
+    /// The format of a picture at `path`: the one that is asked for, or else the one that the extension names.
+    ///
+    /// # Errors
+    /// Neither names one, both do and they differ, or the format cannot hold what is asked for.
+    pub fn format_at(&self, path: &Path) -> Result<OutputFormat, PictureError> {
+        let named = OutputFormat::from_path(path);
+        let format = match (self.format, named) {
+            (None, named) => named?,
+            (Some(asked), Ok(named)) if named != asked => {
+                return Err(PictureError::TwoFormats {
+                    path: path.into(),
+                    named,
+                    asked,
+                });
+            }
+            (Some(asked), _) => asked,
+        };
+        if self.bits == Bits::Sixteen && !format.has_16_bits() {
+            return Err(PictureError::NotInThisFormat {
+                path: path.into(),
+                format,
+            });
+        }
+        Ok(format)
+    }
+}
+
 impl Default for Encoding {
     fn default() -> Self {
         Self {
+            format: None,
             bits: Bits::Eight,
             jpeg_quality: 95,
         }

@@ -1,12 +1,13 @@
 //! From a file to a [`Picture`]: read, decode, turn upright, bring to sRGB.
 
-use std::{
-    fs::{self, File},
-    io::{self, Read},
-    path::Path,
-};
+use std::path::Path;
 
-use super::{Picture, PictureError, decode::decode, profile::to_srgb};
+use super::{
+    Picture, PictureError,
+    decode::{decode, may_be_picture, no_picture},
+    profile::to_srgb,
+};
+use crate::files::{Input, InputError, Source, shown};
 
 /// The longest side, in pixels, of a picture that is read.
 pub const MAX_SIDE: u32 = 32_768;
@@ -14,6 +15,9 @@ pub const MAX_SIDE: u32 = 32_768;
 pub const MAX_PIXELS: u64 = 1 << 27;
 /// The most bytes of a file that is read, and the most memory that decoding it may take.
 pub const MAX_FILE_BYTES: u64 = 2 << 30;
+
+/// The most bytes that are read of what is no picture, to say what it is: some formats are known by their end.
+const MAX_FOREIGN_BYTES: u64 = 64 << 20;
 
 /// A picture from a file, and what its owner may want to know about how it was read.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,10 +38,17 @@ pub struct Loaded {
 /// # Errors
 /// When the file cannot be read, is no picture, is damaged, too large, or uses what the decoders do not know.
 pub fn load(path: impl AsRef<Path>) -> Result<Loaded, PictureError> {
-    let path = path.as_ref();
-    let bytes = read(path)?;
-    let decoded = decode(path, &bytes)?;
-    drop(bytes);
+    load_from(read(path)?)
+}
+
+/// The same of a file that has been [`read`].
+///
+/// # Errors
+/// When the file is no picture, is damaged, too large, or uses what the decoders do not know.
+pub fn load_from(input: Input) -> Result<Loaded, PictureError> {
+    let path = input.name();
+    let decoded = decode(&path, input.bytes())?;
+    drop(input);
     let (width, height) = (decoded.width, decoded.height);
     let channels = decoded.colors.len() / super::pixel_count(width, height);
     let (rgb, unused_profile) = to_srgb(decoded.colors, channels, decoded.profile.as_deref());
@@ -45,7 +56,7 @@ pub fn load(path: impl AsRef<Path>) -> Result<Loaded, PictureError> {
     let notes = decoded.warnings.into_iter().chain(unused_profile);
     Ok(Loaded {
         picture,
-        warnings: notes.map(|note| format!("{}: {note}", path.display())).collect(),
+        warnings: notes.map(|note| format!("{}: {note}", shown(&path))).collect(),
     })
 }
 
@@ -59,26 +70,22 @@ impl Picture {
     }
 }
 
-/// Reads the whole file, at most [`MAX_FILE_BYTES`].
-fn read(path: &Path) -> Result<Vec<u8>, PictureError> {
-    let failed = |cause: io::Error| match cause.kind() {
-        io::ErrorKind::NotFound => PictureError::Missing { path: path.into() },
-        io::ErrorKind::PermissionDenied => PictureError::Denied { path: path.into() },
-        _ => PictureError::Read {
-            path: path.into(),
-            cause,
-        },
+/// Reads a picture's file, at most [`MAX_FILE_BYTES`]; `-` is standard input. Of what begins like no picture no
+/// more is read than tells what it is.
+///
+/// # Errors
+/// When the file cannot be read, is empty, too large, or no picture.
+pub fn read(path: impl AsRef<Path>) -> Result<Input, PictureError> {
+    let too_large = |error| match error {
+        InputError::TooLarge { path, .. } => PictureError::TooManyBytes { path },
+        error => error.into(),
     };
-    if fs::metadata(path).map_err(failed)?.is_dir() {
-        return Err(PictureError::Folder { path: path.into() });
-    }
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(failed)?;
-    match bytes.len() as u64 {
-        0 => Err(PictureError::Empty { path: path.into() }),
-        length if length > MAX_FILE_BYTES => Err(PictureError::TooManyBytes { path: path.into() }),
-        _ => Ok(bytes),
-    }
+    let mut source = Source::open(path.as_ref(), MAX_FILE_BYTES).map_err(too_large)?;
+    let path = source.name();
+    match source.head()? {
+        [] => return Err(PictureError::Empty { path }),
+        head if may_be_picture(head) => {}
+        _ => return Err(no_picture(&path, source.first(MAX_FOREIGN_BYTES)?)),
+    };
+    source.read().map_err(too_large)
 }

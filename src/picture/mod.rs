@@ -19,7 +19,7 @@ mod tiff;
 
 pub use error::PictureError;
 pub use format::{Bits, Encoding, OutputFormat};
-pub use load::{Loaded, MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, load};
+pub use load::{Loaded, MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, load, load_from, read};
 pub use resize::{Fit, fit};
 pub use save::{check_output, check_output_as, check_output_size};
 

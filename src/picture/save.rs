@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    io::{self, BufWriter, Seek, Write},
+    io::{self, Cursor, Seek, Write},
     path::Path,
 };
 
@@ -10,10 +10,12 @@ use image::{
     ExtendedColorType, ImageEncoder, ImageError,
     codecs::{jpeg::JpegEncoder, png::PngEncoder, tiff::TiffEncoder, webp::WebPEncoder},
 };
-use tempfile::NamedTempFile;
 
 use super::{Bits, Encoding, OutputFormat, Picture, PictureError, profile};
-use crate::{atomic, guard::guarded_encoder};
+use crate::{
+    files::{self, OutputError},
+    guard::guarded_encoder,
+};
 
 /// As [`check_output_as`] with the default [`Encoding`].
 ///
@@ -26,28 +28,30 @@ pub fn check_output(path: impl AsRef<Path>, overwrite: bool) -> Result<(), Pictu
 /// Checks, before any expensive work, that a picture can be written to `path`.
 ///
 /// # Errors
-/// When the extension names no format, or one that cannot hold what `encoding` asks for, the folder is missing or not
-/// writable, or something stands there already and `overwrite` does not allow to replace it.
+/// When neither `encoding` nor the extension names a format, or it is one that cannot hold what `encoding` asks for;
+/// and as [`files::check`](crate::files::check): the folder is missing or not writable, something stands there already and
+/// `overwrite` does not allow to replace it, and so on.
 pub fn check_output_as(
     path: impl AsRef<Path>,
     overwrite: bool,
     encoding: &Encoding,
 ) -> Result<(), PictureError> {
     let path = path.as_ref();
-    format_for(path, encoding)?;
-    temporary_beside(path, overwrite).map(drop)
+    encoding.format_at(path)?;
+    Ok(files::check(path, overwrite)?)
 }
 
-/// Checks that the format that the extension of `path` names can hold a picture of this width and height.
+/// Checks that a file at `path` can hold a picture of this width and height.
 ///
 /// # Errors
-/// It cannot, or the extension names no format.
-pub fn check_output_size(path: impl AsRef<Path>, (width, height): (u32, u32)) -> Result<(), PictureError> {
+/// Its format cannot, or none is named.
+pub fn check_output_size(
+    path: impl AsRef<Path>,
+    (width, height): (u32, u32),
+    encoding: &Encoding,
+) -> Result<(), PictureError> {
     let path = path.as_ref();
-    check_size(path, OutputFormat::from_path(path)?, (width, height))
-}
-
-fn check_size(path: &Path, format: OutputFormat, (width, height): (u32, u32)) -> Result<(), PictureError> {
+    let format = encoding.format_at(path)?;
     let max = format.max_side();
     if width.max(height) <= max {
         return Ok(());
@@ -61,18 +65,6 @@ fn check_size(path: &Path, format: OutputFormat, (width, height): (u32, u32)) ->
     })
 }
 
-/// The format that `path` names, when it can hold what `encoding` asks for.
-fn format_for(path: &Path, encoding: &Encoding) -> Result<OutputFormat, PictureError> {
-    let format = OutputFormat::from_path(path)?;
-    if encoding.bits == Bits::Sixteen && !format.has_16_bits() {
-        return Err(PictureError::NotInThisFormat {
-            path: path.into(),
-            format,
-        });
-    }
-    Ok(format)
-}
-
 impl Picture {
     /// Writes the picture as [`Picture::save_as`] does, with the default [`Encoding`]: 8 bits a channel.
     ///
@@ -82,10 +74,11 @@ impl Picture {
         self.save_as(path, overwrite, &Encoding::default())
     }
 
-    /// Writes the picture in the format that the extension of `path` names, with a profile that says sRGB.
+    /// Writes the picture to `path`, which the extension of `path` or `encoding` names the format of, with a profile that
+    /// says sRGB.
     ///
     /// Values are rounded to the nearest that the file can hold. The file appears complete or not at all, with the
-    /// permissions that any new file gets.
+    /// permissions that any new file gets; a pipe or a device is written to, `-` is standard output.
     ///
     /// # Errors
     /// As [`check_output_as`]; also when the format cannot hold a picture of this size, or writing fails.
@@ -96,16 +89,22 @@ impl Picture {
         encoding: &Encoding,
     ) -> Result<(), PictureError> {
         let path = path.as_ref();
-        let format = format_for(path, encoding)?;
-        check_size(path, format, self.size())?;
-        let failed = |cause| PictureError::Write {
-            path: path.into(),
-            cause,
-        };
-        let mut writer = BufWriter::new(temporary_beside(path, overwrite)?);
-        guarded_encoder(|| self.encode(&mut writer, format, encoding).map_err(to_io)).map_err(failed)?;
-        let file = writer.into_inner().map_err(|error| failed(error.into_error()))?;
-        put_in_place(file, path, overwrite)
+        let bytes = self.encoded(path, encoding)?;
+        Ok(files::write(path, overwrite, &bytes)?)
+    }
+
+    /// The bytes that [`Picture::save_as`] writes to `path`.
+    ///
+    /// # Errors
+    /// No format is named, it cannot hold this picture, or its encoder fails.
+    pub fn encoded(&self, path: impl AsRef<Path>, encoding: &Encoding) -> Result<Vec<u8>, PictureError> {
+        let path = path.as_ref();
+        let format = encoding.format_at(path)?;
+        check_output_size(path, self.size(), encoding)?;
+        let mut file = Cursor::new(Vec::new());
+        guarded_encoder(|| self.encode(&mut file, format, encoding).map_err(to_io))
+            .map_err(OutputError::writing(path))?;
+        Ok(file.into_inner())
     }
 
     /// The picture as a file of this format.
@@ -169,37 +168,6 @@ impl Picture {
             .flat_map(|(rgb, alpha)| rgb.iter().chain([alpha]).map(|&value| sample(value)))
             .collect()
     }
-}
-
-/// Makes an empty file in the folder of `path`, where a rename can move it in place, after checking what is there.
-fn temporary_beside(path: &Path, overwrite: bool) -> Result<NamedTempFile, PictureError> {
-    let folder = atomic::folder_of(path);
-    if !folder.is_dir() {
-        return Err(PictureError::MissingFolder {
-            path: path.into(),
-            folder,
-        });
-    }
-    if path.is_dir() {
-        return Err(PictureError::OutputIsFolder { path: path.into() });
-    }
-    if !overwrite && atomic::is_taken(path) {
-        return Err(PictureError::Exists { path: path.into() });
-    }
-    atomic::begin(path).map_err(|cause| PictureError::Write {
-        path: path.into(),
-        cause,
-    })
-}
-
-fn put_in_place(file: NamedTempFile, path: &Path, overwrite: bool) -> Result<(), PictureError> {
-    atomic::put_in_place(file, path, overwrite).map_err(|cause| match cause.kind() {
-        io::ErrorKind::AlreadyExists => PictureError::Exists { path: path.into() },
-        _ => PictureError::Write {
-            path: path.into(),
-            cause,
-        },
-    })
 }
 
 fn to_io(error: ImageError) -> io::Error {

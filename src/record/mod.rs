@@ -4,16 +4,15 @@ mod repeat;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::atomic;
 use crate::config::Settings;
+use crate::files::{self, OutputError, STANDARD};
 use crate::model::Contract;
-use crate::model::contract::file_digest;
 use crate::observe::Recorder;
+use crate::picture::OutputFormat;
 
 pub use repeat::{RecordError, Recorded};
 
@@ -22,29 +21,25 @@ pub use repeat::{RecordError, Recorded};
 pub struct FileRecord {
     /// What it was: `content`, `style`, `init`, `output`; `features`, `loss_grad`, `weights`.
     pub role: String,
-    /// Its path, as it was given.
+    /// Its path, as it was given; `-` for standard input or standard output.
     pub path: PathBuf,
-    /// The same path from the root.
+    /// The same path from the root; `-` is the same.
     pub absolute: PathBuf,
     /// The sha256 of its bytes, in hexadecimal.
     pub sha256: String,
 }
 
 impl FileRecord {
-    /// A file whose bytes are read now.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub fn of(role: &str, path: &Path) -> io::Result<FileRecord> {
-        Ok(FileRecord::known(role, path, file_digest(path)?))
-    }
-
-    /// A file whose sha256 is known.
-    pub fn known(role: &str, path: &Path, sha256: String) -> FileRecord {
+    /// A file and its sha256.
+    pub fn new(role: &str, path: &Path, sha256: String) -> FileRecord {
+        let absolute = match path == Path::new(STANDARD) {
+            true => path.into(),
+            false => std::path::absolute(path).unwrap_or_else(|_| path.into()),
+        };
         FileRecord {
             role: role.to_owned(),
             path: path.into(),
-            absolute: std::path::absolute(path).unwrap_or_else(|_| path.into()),
+            absolute,
             sha256,
         }
     }
@@ -67,6 +62,9 @@ pub struct Manifest<S> {
     pub inputs: Vec<FileRecord>,
     /// The picture that came of it.
     pub output: FileRecord,
+    /// Its format; older traces leave it to the extension.
+    #[serde(default)]
+    pub format: Option<OutputFormat>,
     /// The evaluations after which a signal, the time limit or a failure ended the run; none if it ended by itself.
     pub ended_after: Option<u64>,
 }
@@ -90,15 +88,16 @@ pub struct Trace<'a> {
 }
 
 impl Trace<'_> {
-    /// Writes the trace to `path`, atomically: the file is whole or not there.
+    /// Writes the trace to `path`, as [`files::write`] does.
     ///
     /// # Errors
-    /// The folder or file cannot be written, or there is a file and `overwrite` is not set.
-    pub fn write(&self, path: &Path, overwrite: bool) -> io::Result<()> {
-        atomic::write(path, overwrite, |file| {
-            serde_json::to_writer_pretty(&mut *file, self)?;
-            file.write_all(b"\n")
-        })
+    /// It cannot be written, or there is a file and `overwrite` is not set.
+    pub fn write(&self, path: &Path, overwrite: bool) -> Result<(), OutputError> {
+        let mut json = serde_json::to_vec_pretty(self)
+            .map_err(Into::into)
+            .map_err(OutputError::writing(path))?;
+        json.push(b'\n');
+        files::write(path, overwrite, &json)
     }
 }
 

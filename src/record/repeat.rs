@@ -1,22 +1,27 @@
 //! A recorded run, read again to be repeated.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::{FileRecord, Manifest};
 use crate::config::{Options, Settings};
+use crate::files::{self, Input, InputError, STANDARD, Source, shown};
 use crate::init::Init;
-use crate::model::contract::file_digest;
+use crate::picture::{MAX_FILE_BYTES, OutputFormat};
+
+/// The most bytes of a trace: more than a million evaluations.
+const MAX_BYTES: u64 = 1 << 30;
 
 /// A run, as its trace tells of it.
 #[derive(Clone, Debug)]
 pub struct Recorded {
     path: PathBuf,
     manifest: Manifest<Options>,
+    /// The start picture, once it has been looked for.
+    start: OnceCell<Option<Input>>,
 }
 
 /// A run that cannot be repeated.
@@ -24,15 +29,10 @@ pub struct Recorded {
 #[non_exhaustive]
 pub enum RecordError {
     /// The trace cannot be read.
-    #[error("the trace {path} cannot be read: {cause}")]
-    Unreadable {
-        /// The trace.
-        path: PathBuf,
-        /// Why.
-        cause: io::Error,
-    },
+    #[error("the trace {0}")]
+    Unreadable(InputError),
     /// It is no trace, or one of another program's version.
-    #[error("{path} is not a trace that can be repeated: {cause}")]
+    #[error("{} is not a trace that can be repeated: {cause}", shown(path))]
     NotATrace {
         /// The file.
         path: PathBuf,
@@ -41,7 +41,10 @@ pub enum RecordError {
     },
     /// An input is not where it was.
     #[error(
-        "{trace} cannot be repeated: its {role} picture {path} is not there any more (nor is {absolute})"
+        "{} cannot be repeated: its {role} picture {} is not there any more (nor is {})",
+        shown(trace),
+        shown(path),
+        shown(absolute)
     )]
     Missing {
         /// The trace.
@@ -53,9 +56,24 @@ pub enum RecordError {
         /// The path from the root.
         absolute: PathBuf,
     },
+    /// An input came through standard input, where it is not now.
+    #[error(
+        "{} cannot be repeated: its {role} picture came through standard input; give it there again ({cause})",
+        shown(trace)
+    )]
+    NotGiven {
+        /// The trace.
+        trace: PathBuf,
+        /// `content` or `style`.
+        role: String,
+        /// What is there now.
+        cause: InputError,
+    },
     /// A file has other bytes than it had.
     #[error(
-        "{trace} cannot be repeated: its {role} file {path} has changed (sha256 {found}, recorded {recorded}); bring back the recorded one"
+        "{} cannot be repeated: its {role} file {} has changed (sha256 {found}, recorded {recorded}); bring back the recorded one",
+        shown(trace),
+        shown(path)
     )]
     Changed {
         /// The trace.
@@ -77,10 +95,12 @@ impl Recorded {
     /// # Errors
     /// It cannot be read, or is none.
     pub fn read(path: &Path) -> Result<Recorded, RecordError> {
-        let bytes = fs::read(path).map_err(|cause| RecordError::Unreadable {
-            path: path.into(),
-            cause,
-        })?;
+        let mut source = Source::open(path, MAX_BYTES).map_err(RecordError::Unreadable)?;
+        // What does not begin as a trace need not be read on.
+        let bytes = match source.head().map_err(RecordError::Unreadable)?.trim_ascii_start() {
+            [] | [b'{', ..] => source.read().map_err(RecordError::Unreadable)?.into_bytes(),
+            head => head.to_vec(),
+        };
         let manifest = serde_json::from_slice(&bytes).map_err(|cause| RecordError::NotATrace {
             path: path.into(),
             cause,
@@ -88,44 +108,53 @@ impl Recorded {
         Ok(Recorded {
             path: path.into(),
             manifest,
+            start: OnceCell::new(),
         })
     }
 
-    /// The inputs of a role in their order, each found again with the bytes that it had: where it was given, from
-    /// the root, or beside the trace.
+    /// The inputs of a role in their order, each read again with the bytes that it had: where it was given, which may be
+    /// standard input, from the root, or beside the trace.
     ///
     /// # Errors
     /// One is gone, or has changed.
-    pub fn inputs(&self, role: &str) -> Result<Vec<PathBuf>, RecordError> {
+    pub fn inputs(&self, role: &str) -> Result<Vec<Input>, RecordError> {
         let inputs = self.manifest.inputs.iter().filter(|input| input.role == role);
         inputs.map(|input| self.find(input)).collect()
     }
 
-    fn find(&self, input: &FileRecord) -> Result<PathBuf, RecordError> {
+    /// The start picture, if it was a file, and is to be found; it is read once.
+    pub fn start(&self) -> Option<&Input> {
+        let find = || self.inputs("init").ok()?.into_iter().next();
+        self.start.get_or_init(find).as_ref()
+    }
+
+    fn find(&self, input: &FileRecord) -> Result<Input, RecordError> {
         let FileRecord {
             role,
             path,
             absolute,
             sha256,
         } = input.clone();
-        let beside = self.path.with_file_name(&path);
+        let trace = self.path.clone();
         let mut changed = None;
-        for place in [&path, &absolute, &beside] {
-            match file_digest(place) {
-                Ok(found) if found == sha256 => return Ok(place.clone()),
-                Ok(found) => {
-                    changed.get_or_insert((place.clone(), found));
+        for place in self.places(&path, &absolute) {
+            match files::read(&place, MAX_FILE_BYTES) {
+                Ok(now) if now.sha256() == sha256 => return Ok(now),
+                Ok(now) => {
+                    changed.get_or_insert(now);
+                }
+                Err(cause) if place == Path::new(STANDARD) => {
+                    return Err(RecordError::NotGiven { trace, role, cause });
                 }
                 Err(_) => {}
             }
         }
-        let trace = self.path.clone();
         Err(match changed {
-            Some((path, found)) => RecordError::Changed {
+            Some(now) => RecordError::Changed {
                 trace,
                 role,
-                path,
-                found,
+                path: now.name(),
+                found: now.sha256(),
                 recorded: sha256,
             },
             None => RecordError::Missing {
@@ -135,6 +164,22 @@ impl Recorded {
                 absolute,
             },
         })
+    }
+
+    /// Where an input may be now. No file comes twice: a pipe can be read only once.
+    fn places(&self, path: &Path, absolute: &Path) -> Vec<PathBuf> {
+        if path == Path::new(STANDARD) {
+            return vec![path.into()];
+        }
+        let beside = self.path.with_file_name(path);
+        let mut places: Vec<PathBuf> = Vec::new();
+        for place in [path, absolute, &beside] {
+            let same = |other: &PathBuf| files::of_input(other) == files::of_input(place);
+            if !places.iter().any(same) {
+                places.push(place.into());
+            }
+        }
+        places
     }
 
     /// The recorded settings as options, with graphs, library and start picture where they are now.
@@ -155,8 +200,8 @@ impl Recorded {
         options.kernels = options.kernels.filter(|kernels| kernels.check().is_ok());
         options.onnxruntime = Some(manifest.library.clone()).filter(|library| library.is_file());
         options.graphs = manifest.graphs.first().and_then(folder_now);
-        if let Ok([start]) = self.inputs("init").as_deref() {
-            options.init = Some(Init::File(start.clone()));
+        if let Some(start) = self.start() {
+            options.init = Some(Init::File(start.path().into()));
         }
         options
     }
@@ -196,7 +241,7 @@ impl Recorded {
     /// The start picture is gone or has changed; recorded settings out of range.
     pub fn varied(&self, now: &Settings) -> Result<Vec<String>, crate::Error> {
         let recorded = self.options().resolve()?;
-        if now.init == recorded.init {
+        if now.init == recorded.init && self.start().is_none() {
             self.inputs("init")?;
         }
         let (recorded, now) = (map(&recorded), map(now));
@@ -248,6 +293,12 @@ impl Recorded {
     /// The picture that came of the run.
     pub fn output(&self) -> &FileRecord {
         &self.manifest.output
+    }
+
+    /// The format of that picture.
+    pub fn format(&self) -> Option<OutputFormat> {
+        let named = || OutputFormat::from_path(&self.output().path).ok();
+        self.manifest.format.or_else(named)
     }
 }
 

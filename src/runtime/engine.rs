@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::provider::{Choice, OWN_FOLDER, PROVIDERS, Precision, Preset, Provider, SHARED_FOLDER, Values};
 use super::request::Request;
 use super::{Placement, Runtime, cache, library, placement, preload};
+use crate::files::shown;
 
 /// What can go wrong when a provider is brought up.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +51,7 @@ pub enum EngineError {
         usable: String,
     },
     /// A plugin that cannot be used.
-    #[error("the provider library {path} cannot be used: {reason}")]
+    #[error("the provider library {path} cannot be used: {reason}", path = shown(path))]
     Plugin {
         /// The library.
         path: PathBuf,
@@ -59,7 +60,8 @@ pub enum EngineError {
     },
     /// The folder for compiled graphs cannot be used.
     #[error(
-        "the cache folder {folder} cannot be used: {cause}; name another with --provider-option {option}=DIR, or go without one with --provider-option {switch}=0"
+        "the cache folder {folder} cannot be used: {cause}; name another with --provider-option {option}=DIR, or go without one with --provider-option {switch}=0",
+        folder = shown(folder)
     )]
     Cache {
         /// The folder.
@@ -193,7 +195,7 @@ impl Engine {
             let ready = library::runtime_with(provider);
             return Err(EngineError::NotBuiltIn {
                 provider,
-                library: format!("{} ({})", self.runtime.version(), self.runtime.path().display()),
+                library: format!("{} ({})", self.runtime.version(), shown(self.runtime.path())),
                 remedy: ready.map_or(provider.remedy.to_owned(), |name| format!("--runtime {name}")),
                 usable: self.usable(),
             });
@@ -291,7 +293,7 @@ impl Engine {
             return None;
         };
         let folder = cache::folder()?.join(provider.name);
-        Some(format!("{} {}", provider.patience?, folder.display()))
+        Some(format!("{} {}", provider.patience?, shown(&folder)))
     }
 
     /// The memory of the provider's device, where it is used.

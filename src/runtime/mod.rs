@@ -22,6 +22,8 @@ use ort::environment::Environment;
 
 use library::Candidate;
 
+use crate::files::shown;
+
 pub(crate) use engine::{DeviceMemory, Purpose};
 pub use engine::{Engine, EngineError, Refusal};
 pub use library::{FoundBy, Located, MINIMUM_VERSION, Sought, locate as locate_library};
@@ -44,7 +46,8 @@ pub enum RuntimeError {
     },
     /// The library that was named does not exist.
     #[error(
-        "ONNX Runtime library {path} ({found_by}) does not exist; name an existing file, for instance runtime/cpu/libonnxruntime.so after `make setup`"
+        "ONNX Runtime library {path} ({found_by}) does not exist; name an existing file, for instance runtime/cpu/libonnxruntime.so after `make setup`",
+        path = shown(path)
     )]
     Missing {
         /// The path as given.
@@ -64,7 +67,8 @@ pub enum RuntimeError {
     },
     /// The system's loader refused the file.
     #[error(
-        "{path} ({found_by}) cannot be loaded as a library: {reason}; get ONNX Runtime with `make setup`"
+        "{path} ({found_by}) cannot be loaded as a library: {reason}; get ONNX Runtime with `make setup`",
+        path = shown(path)
     )]
     NotALibrary {
         /// The file.
@@ -76,7 +80,8 @@ pub enum RuntimeError {
     },
     /// A library, but another one.
     #[error(
-        "{path} ({found_by}) is a library, but not ONNX Runtime (it has no OrtGetApiBase); get ONNX Runtime with `make setup`"
+        "{path} ({found_by}) is a library, but not ONNX Runtime (it has no OrtGetApiBase); get ONNX Runtime with `make setup`",
+        path = shown(path)
     )]
     NotOnnxRuntime {
         /// The file.
@@ -86,7 +91,8 @@ pub enum RuntimeError {
     },
     /// ONNX Runtime, but older than the interface that the program was built for.
     #[error(
-        "{path} ({found_by}) is ONNX Runtime {version}, which is too old: {MINIMUM_VERSION} or later is needed; get one with `make setup`"
+        "{path} ({found_by}) is ONNX Runtime {version}, which is too old: {MINIMUM_VERSION} or later is needed; get one with `make setup`",
+        path = shown(path)
     )]
     TooOld {
         /// The file.
@@ -97,7 +103,7 @@ pub enum RuntimeError {
         version: String,
     },
     /// ONNX Runtime can be loaded only once in a process.
-    #[error("ONNX Runtime {loaded} is already loaded in this process; {asked} needs a process of its own")]
+    #[error("ONNX Runtime {loaded} is already loaded in this process; {asked} needs a process of its own", loaded = shown(loaded), asked = shown(asked))]
     AlreadyLoaded {
         /// The library in use.
         loaded: PathBuf,
@@ -105,7 +111,7 @@ pub enum RuntimeError {
         asked: PathBuf,
     },
     /// The library was loaded but would not start.
-    #[error("ONNX Runtime {path} does not start: {cause}")]
+    #[error("ONNX Runtime {path} does not start: {cause}", path = shown(path))]
     Start {
         /// The file.
         path: PathBuf,

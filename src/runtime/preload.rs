@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::provider::Provider;
+use crate::files::shown;
 
 /// Checks that the driver of the provider's device is installed; the error says what is missing.
 pub(super) fn driver(provider: &Provider) -> Result<(), String> {
@@ -19,7 +20,7 @@ pub(super) fn driver(provider: &Provider) -> Result<(), String> {
 pub(super) fn libraries(provider: &Provider, folder: &Path) -> Result<(), String> {
     for stem in provider.preload {
         if let Some(path) = library_called(stem, folder) {
-            open(&path).map_err(|error| format!("{} cannot be loaded: {error}", path.display()))?;
+            open(&path).map_err(|error| format!("{} cannot be loaded: {error}", shown(&path)))?;
         }
     }
     Ok(())

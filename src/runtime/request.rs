@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Serialize, Serializer};
 
 use super::provider::{Choice, Precision, Provider, Values};
+use crate::files::shown;
 
 /// A provider and its options.
 ///
@@ -69,7 +70,7 @@ pub enum RequestError {
         known: String,
     },
     /// The plugin does not exist.
-    #[error("the provider library {path} does not exist")]
+    #[error("the provider library {path} does not exist", path = shown(path))]
     NoLibrary {
         /// The file.
         path: PathBuf,

@@ -131,10 +131,16 @@ impl Stylizer {
     pub fn files(&self) -> Vec<FileRecord> {
         let [features, loss] = self.graphs.chosen(&self.engine);
         vec![
-            FileRecord::known(Kind::Features.name(), &features.path, features.sha256.clone()),
-            FileRecord::known(Kind::LossGradient.name(), &loss.path, loss.sha256.clone()),
-            FileRecord::known("weights", &loss.weights_file(), loss.weights_digest().to_owned()),
+            FileRecord::new(Kind::Features.name(), &features.path, features.sha256.clone()),
+            FileRecord::new(Kind::LossGradient.name(), &loss.path, loss.sha256.clone()),
+            FileRecord::new("weights", &loss.weights_file(), loss.weights_digest().to_owned()),
         ]
+    }
+
+    /// All files that were read so far: graphs, whichever of them run, their weights, ONNX Runtime's library.
+    pub fn files_read(&self) -> Vec<PathBuf> {
+        let library = self.engine.runtime().path().to_path_buf();
+        self.graphs.files().into_iter().chain([library]).collect()
     }
 
     /// What the bytes of a picture may depend on beside settings, pictures and graphs, by name: `impasto`, `contract`,
@@ -171,10 +177,24 @@ impl Stylizer {
         styles: Vec<Picture>,
         observer: &mut dyn Observer,
     ) -> Result<Stylized, Error> {
+        self.stylize_from(None, content, styles, observer)
+    }
+
+    /// The same from a start picture; without one the settings say where to start, and a file is read.
+    ///
+    /// # Errors
+    /// As [`Stylizer::stylize`].
+    pub fn stylize_from(
+        &self,
+        start: Option<Picture>,
+        content: Picture,
+        styles: Vec<Picture>,
+        observer: &mut dyn Observer,
+    ) -> Result<Stylized, Error> {
         let begin = Instant::now();
         let stages = self.stages(&content, &styles)?;
         let schedule = self.schedule(&content, &styles)?;
-        let mut painting = self.start(&stages[0], &styles[0])?;
+        let mut painting = self.start(start, &stages[0], &styles[0])?;
         drop((content, styles));
         let painted = self.paint(&mut painting, &stages, &schedule, begin, observer);
         let finest = &stages[stages.len() - 1].finish;
@@ -284,17 +304,21 @@ impl Stylizer {
     }
 
     /// The image to start from, at the size of the first stage.
-    fn start(&self, first: &Stage, style: &Picture) -> Result<Painting, Error> {
+    fn start(&self, given: Option<Picture>, first: &Stage, style: &Picture) -> Result<Painting, Error> {
         let (content, init) = (first.finish.content(), &self.settings.init);
+        let is_file = given.is_some() || matches!(init, Init::File(_));
         let style = match init {
             Init::StyleStats => self.colored(style, content),
             _ => Cow::Borrowed(style),
         };
-        let start = init.tensor(content, &style, self.settings.seed)?;
+        let start = match given {
+            Some(picture) => to_tensor(&picture.resize(content.width(), content.height())),
+            None => init.tensor(content, &style, self.settings.seed)?,
+        };
         Ok(Painting::new(
             start.into_raw_vec_and_offset().0,
             first.size(),
-            matches!(init, Init::File(_)),
+            is_file,
             self.weights.has_content(),
         ))
     }

@@ -5,7 +5,10 @@ use crate::*;
 #[test]
 fn a_missing_file_is_named() {
     let error = Picture::load("no/such/photo.jpg").unwrap_err();
-    assert!(matches!(error, PictureError::Missing { .. }), "{error}");
+    assert!(
+        matches!(error, PictureError::Input(InputError::Missing { .. })),
+        "{error}"
+    );
     assert!(
         error
             .to_string()
@@ -18,7 +21,10 @@ fn a_missing_file_is_named() {
 fn a_folder_is_not_a_picture() {
     let folder = tempfile::tempdir().unwrap();
     let error = Picture::load(folder.path()).unwrap_err();
-    assert!(matches!(error, PictureError::Folder { .. }), "{error}");
+    assert!(
+        matches!(error, PictureError::Input(InputError::Folder { .. })),
+        "{error}"
+    );
 }
 
 #[test]
@@ -85,7 +91,10 @@ fn a_file_without_permission_says_so() {
         // Root may read anything.
         if fs::File::open(&path).is_err() {
             let error = Picture::load(&path).unwrap_err();
-            assert!(matches!(error, PictureError::Denied { .. }), "{error}");
+            assert!(
+                matches!(error, PictureError::Input(InputError::Denied { .. })),
+                "{error}"
+            );
         }
     }
 }

@@ -22,6 +22,7 @@ use image::{
     codecs::{bmp::BmpEncoder, jpeg::JpegEncoder, png::PngEncoder, tiff::TiffEncoder, webp::WebPEncoder},
 };
 use impasto::{
+    files::{InputError, OutputError},
     picture::{self, Bits, Encoding, Picture, PictureError, check_output},
     tensor::{from_tensor, to_tensor},
 };

@@ -179,7 +179,10 @@ fn an_existing_file_is_kept_unless_overwriting_is_asked_for() {
         check_output(&path, false).unwrap_err(),
         picture.save(&path, false).unwrap_err(),
     ] {
-        assert!(matches!(error, PictureError::Exists { .. }), "{error}");
+        assert!(
+            matches!(error, PictureError::Output(OutputError::Exists { .. })),
+            "{error}"
+        );
         assert!(error.to_string().contains("--force"), "{error}");
     }
     assert_eq!(fs::read(&path).unwrap(), b"precious");
@@ -233,7 +236,10 @@ fn a_folder_as_output_is_refused() {
     let path = folder.path().join("out.png");
     fs::create_dir(&path).unwrap();
     let error = check_output(&path, true).unwrap_err();
-    assert!(matches!(error, PictureError::OutputIsFolder { .. }), "{error}");
+    assert!(
+        matches!(error, PictureError::Output(OutputError::Folder { .. })),
+        "{error}"
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Frames to a GIF, WebP or APNG file.
 
 use std::borrow::Cow;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, DynamicImage, RgbImage, imageops};
@@ -27,13 +27,11 @@ pub(super) fn write(
         let ms = if index == last { LAST_MS } else { FRAME_MS };
         (scaled(picture, size), ms)
     });
-    let mut out = BufWriter::new(out);
     match format {
-        Format::Gif => write_gif(&mut out, frames)?,
-        Format::Apng => write_apng(&mut out, frames, size)?,
-        Format::WebP => webp::write(&mut out, frames, size)?,
+        Format::Gif => write_gif(out, frames),
+        Format::Apng => write_apng(out, frames, size),
+        Format::WebP => webp::write(out, frames, size),
     }
-    out.flush()
 }
 
 /// The picture at this size: those of an earlier scale are smaller.

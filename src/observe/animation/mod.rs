@@ -8,9 +8,8 @@ use std::path::Path;
 
 use image::RgbImage;
 
-use super::output::{OutputError, extension};
 use super::{Event, Iterated, Observer};
-use crate::atomic;
+use crate::files::{self, OutputError, extension};
 use crate::finish::Finish;
 use crate::guard::guarded_encoder;
 use crate::picture::{Fit, Picture, fit};
@@ -121,10 +120,10 @@ impl Animation {
             .map(|frame| &frame.picture)
             .chain([&result])
             .collect();
-        atomic::write(path, overwrite, |file| {
-            guarded_encoder(|| encode::write(file, format, &pictures, result.dimensions()))
-        })
-        .map_err(OutputError::writing(path))
+        let mut file = Vec::new();
+        guarded_encoder(|| encode::write(&mut file, format, &pictures, result.dimensions()))
+            .map_err(OutputError::writing(path))?;
+        files::write(path, overwrite, &file)
     }
 
     fn keep(&mut self, step: &Iterated<'_>) {

@@ -1,8 +1,7 @@
 //! Drawing a plot: title, axes, curves, legend.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::ops::Range;
-use std::path::Path;
 
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordu64;
@@ -10,8 +9,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::{Curve, Plot};
-use crate::atomic;
-use crate::picture::{Picture, PictureError};
+use crate::picture::{Encoding, Picture};
 use crate::text;
 
 /// Width and height of the drawing, in the unit of its font sizes.
@@ -47,25 +45,23 @@ impl From<DrawingFailed> for io::Error {
     }
 }
 
-pub(super) fn write_svg(plot: &Plot, path: &Path, overwrite: bool) -> io::Result<()> {
+pub(super) fn svg(plot: &Plot) -> io::Result<Vec<u8>> {
     text::provide_font();
     let mut svg = String::new();
     plot.draw(&SVGBackend::with_string(&mut svg, SIZE).into_drawing_area(), 1)?;
-    atomic::write(path, overwrite, |file| file.write_all(svg.as_bytes()))
+    Ok(svg.into_bytes())
 }
 
-pub(super) fn write_png(plot: &Plot, path: &Path, overwrite: bool) -> io::Result<()> {
+pub(super) fn png(plot: &Plot) -> io::Result<Vec<u8>> {
     text::provide_font();
     let (width, height) = (SIZE.0 * DRAWN, SIZE.1 * DRAWN);
     let mut rgb = vec![0; 3 * width as usize * height as usize];
     let backend = BitMapBackend::with_buffer(&mut rgb, (width, height));
     plot.draw(&backend.into_drawing_area(), DRAWN)?;
     let drawn = Picture::from_rgb(width, height, rgb.into_iter().map(f32::from).collect());
-    let saved = drawn.resize(width / 2, height / 2).save(path, overwrite);
-    saved.map_err(|error| match error {
-        PictureError::Write { cause, .. } => cause,
-        other => io::Error::other(other),
-    })
+    let half = drawn.resize(width / 2, height / 2);
+    half.encoded("plot.png", &Encoding::default())
+        .map_err(io::Error::other)
 }
 
 impl Plot {

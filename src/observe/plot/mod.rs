@@ -7,8 +7,8 @@ use std::path::Path;
 
 use plotters::style::RGBColor;
 
-use super::output::{OutputError, extension};
 use super::{Event, Observer};
+use crate::files::{self, OutputError, escaped, extension};
 
 /// The loss.
 const TOTAL: RGBColor = RGBColor(20, 20, 20);
@@ -80,10 +80,10 @@ impl Format {
 }
 
 impl Plot {
-    /// A plot under this title, yet without a line.
+    /// A plot under this title, in which control characters are escaped, yet without a line.
     pub fn new(title: impl Into<String>) -> Plot {
         Plot {
-            title: title.into(),
+            title: escaped(&title.into()).into_owned(),
             term_names: Vec::new(),
             scales: Vec::new(),
             points: Vec::new(),
@@ -104,11 +104,11 @@ impl Plot {
     /// # Errors
     /// The extension names no format, or the file cannot be written.
     pub fn write(&self, path: &Path, overwrite: bool) -> Result<(), OutputError> {
-        let written = match Format::from_path(path)? {
-            Format::Svg => draw::write_svg(self, path, overwrite),
-            Format::Png => draw::write_png(self, path, overwrite),
+        let drawn = match Format::from_path(path)? {
+            Format::Svg => draw::svg(self),
+            Format::Png => draw::png(self),
         };
-        written.map_err(OutputError::writing(path))
+        files::write(path, overwrite, &drawn.map_err(OutputError::writing(path))?)
     }
 
     /// The loss, then its terms in the graph's order; a logarithm has no place for what is not positive.
@@ -150,7 +150,8 @@ impl Observer for Plot {
         match event {
             Event::Started(started) => {
                 let (width, height) = started.size();
-                self.term_names = started.term_names.to_vec();
+                let names = started.term_names.iter();
+                self.term_names = names.map(|name| escaped(name).into_owned()).collect();
                 self.scales.push(Scale {
                     begin: self.points.last().map_or(0, |point| point.evaluation),
                     width,

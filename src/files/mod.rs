@@ -1,0 +1,34 @@
+//! Files: inputs are read once, to a limit; outputs are whole or not there; what is no file is written to and never
+//! replaced.
+//!
+//! `-` is standard input where something is read, and standard output where something is written; a file of that name
+//! is `./-`.
+
+mod descriptor;
+mod identity;
+mod input;
+mod leftovers;
+mod output;
+mod patience;
+mod shown;
+
+use sha2::{Digest as _, Sha256};
+
+pub use identity::{Identity, of_input, of_neighbours, of_output};
+pub use input::{Input, InputError, Source, digest_file, read, read_file};
+pub(crate) use output::extension;
+pub use output::{OutputError, check, is_stream, is_taken, rescue, write};
+pub use patience::tell_of_waiting;
+pub use shown::{Shown, escaped, shown};
+
+/// The name that stands for standard input and standard output.
+pub const STANDARD: &str = "-";
+
+/// The sha256 of bytes, in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
