@@ -3,11 +3,8 @@
 use std::{error::Error as StdError, io::Cursor, path::Path};
 
 use image::{
-    AnimationDecoder, DynamicImage, ImageDecoder, ImageError, ImageFormat, Limits, RgbaImage,
-    codecs::{
-        bmp::BmpDecoder, gif::GifDecoder, jpeg::JpegDecoder, png::PngDecoder, tiff::TiffDecoder,
-        webp::WebPDecoder,
-    },
+    AnimationDecoder, DynamicImage, ImageDecoder, ImageError, ImageFormat, Limits,
+    codecs::{bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, tiff::TiffDecoder, webp::WebPDecoder},
     metadata::Orientation,
 };
 
@@ -44,9 +41,7 @@ pub(super) fn decode(path: &Path, bytes: &[u8]) -> Result<Decoded, PictureError>
 fn decode_unguarded(path: &Path, bytes: &[u8]) -> Result<Decoded, PictureError> {
     let format = image::guess_format(bytes).map_err(|_| PictureError::NotAPicture { path: path.into() })?;
     match format {
-        ImageFormat::Jpeg if !jpeg::is_complete(bytes) => {
-            return Err(damaged(path, "the end of the JPEG data is missing"));
-        }
+        ImageFormat::Jpeg => return jpeg::decode(path, bytes),
         // The decoder reads on to the first pixels before it tells the size.
         ImageFormat::Png => check_png_header(path, bytes)?,
         _ => {}
@@ -63,20 +58,12 @@ fn decode_unguarded(path: &Path, bytes: &[u8]) -> Result<Decoded, PictureError> 
     let profile = decoder.icc_profile().unwrap_or_default();
     // After the profile: `image` would not let that of a small TIFF be larger than the pixels.
     decoder.set_limits(limits()).map_err(failed)?;
-    let inks = if format == ImageFormat::Jpeg {
-        jpeg::inks(bytes)
-    } else {
-        None
-    };
-    let image = match inks {
-        Some(_) => cmyk(path, bytes, width, height)?,
-        None => DynamicImage::from_decoder(decoder).map_err(failed)?,
-    };
+    let image = DynamicImage::from_decoder(decoder).map_err(failed)?;
     Ok(Decoded {
         image,
         orientation,
         profile,
-        inks,
+        inks: None,
         warnings: left_out.map(String::from).into_iter().collect(),
     })
 }
@@ -98,7 +85,6 @@ fn open(bytes: &[u8], format: ImageFormat) -> Result<Opened<'_>, ImageError> {
             Box::new(GifDecoder::new(file)?),
             gif_is_animated(bytes).then_some(ANIMATED),
         ),
-        ImageFormat::Jpeg => (Box::new(JpegDecoder::new(file)?), None),
         ImageFormat::Png => {
             let decoder = PngDecoder::with_limits(file, limits())?;
             let left_out = decoder.is_apng()?.then_some(ANIMATED);
@@ -142,14 +128,6 @@ fn tiff_has_pages(bytes: &[u8]) -> bool {
     tiff::decoder::Decoder::new(Cursor::new(bytes)).is_ok_and(|decoder| decoder.more_images())
 }
 
-/// The stored inks, four channels that pass for red, green, blue and alpha.
-fn cmyk(path: &Path, bytes: &[u8], width: u32, height: u32) -> Result<DynamicImage, PictureError> {
-    let inks = jpeg::decode_inks(bytes).map_err(|error| damaged(path, one_line(&error)))?;
-    RgbaImage::from_raw(width, height, inks)
-        .map(DynamicImage::ImageRgba8)
-        .ok_or_else(|| damaged(path, "the JPEG data does not have the four channels it announces"))
-}
-
 fn check_png_header(path: &Path, bytes: &[u8]) -> Result<(), PictureError> {
     match bytes.get(16..24) {
         Some(&[a, b, c, d, e, f, g, h]) => check_size(
@@ -161,7 +139,7 @@ fn check_png_header(path: &Path, bytes: &[u8]) -> Result<(), PictureError> {
     }
 }
 
-fn check_size(path: &Path, width: u32, height: u32) -> Result<(), PictureError> {
+pub(super) fn check_size(path: &Path, width: u32, height: u32) -> Result<(), PictureError> {
     if !fits(width, height) {
         return Err(PictureError::TooLarge {
             path: path.into(),
@@ -179,7 +157,7 @@ fn fits(width: u32, height: u32) -> bool {
     width.max(height) <= MAX_SIDE && u64::from(width) * u64::from(height) <= MAX_PIXELS
 }
 
-fn damaged(path: &Path, reason: impl ToString) -> PictureError {
+pub(super) fn damaged(path: &Path, reason: impl ToString) -> PictureError {
     PictureError::Damaged {
         path: path.into(),
         reason: reason.to_string(),

@@ -6,6 +6,7 @@
 mod formats;
 mod frames;
 mod hostile;
+mod jpeg;
 mod orientation;
 mod profiles;
 mod saving;
