@@ -100,21 +100,35 @@ fn a_file_without_permission_says_so() {
 }
 
 #[test]
-fn a_file_cut_anywhere_is_refused_or_still_has_every_pixel() {
+fn a_file_cut_anywhere_is_refused_or_still_has_every_pixel_or_says_how_many() {
     for (format, content) in in_every_format(23, 9, &speckle(23 * 9 * 3)) {
         let whole = load(&content).unwrap();
-        let mut refused = 0;
+        let (mut refused, mut told) = (0, 0);
         for length in 1..content.len() {
-            match load(&content[..length]) {
+            let (_folder, path) = file(&content[..length]);
+            match picture::load(path) {
+                Ok(cut)
+                    if cut
+                        .warnings
+                        .iter()
+                        .any(|line| line.contains("% of it is missing")) =>
+                {
+                    told += 1
+                }
                 // What is left out then is a trailer: a checksum, an end mark.
-                Ok(picture) => assert_eq!(picture, whole, "{format} cut at {length} of {}", content.len()),
+                Ok(cut) => assert_eq!(
+                    cut.picture,
+                    whole,
+                    "{format} cut at {length} of {}",
+                    content.len()
+                ),
                 Err(PictureError::Damaged { .. } | PictureError::NotAPicture { .. }) => refused += 1,
                 Err(error) => panic!("{format} cut at {length}: {error}"),
             }
         }
         assert!(
-            refused * 10 > content.len() * 9,
-            "{format}: {refused} of {}",
+            (refused + told) * 10 > content.len() * 9 && (told == 0 || format == "jpeg"),
+            "{format}: {refused} refused, {told} told of {}",
             content.len()
         );
     }

@@ -6,6 +6,7 @@
 mod formats;
 mod frames;
 mod hostile;
+mod jpeg;
 mod matrix;
 mod orientation;
 mod profiles;
