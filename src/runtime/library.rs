@@ -12,7 +12,7 @@ use ort::logging::LogLevel;
 
 use super::locate::{in_repository, program_folder};
 use super::provider::{CPU, Choice, PROVIDERS, Provider};
-use super::{RuntimeError, arena, preload};
+use super::{RuntimeError, arena, preload, telemetry};
 
 /// The oldest ONNX Runtime that has the interface (`api-24` of `ort`) that the program was built for.
 pub const MINIMUM_VERSION: &str = "1.24";
@@ -212,6 +212,9 @@ fn library_in(folder: &Path) -> Option<PathBuf> {
 
 /// Loads the library and starts its environment; returns it with the library's version.
 pub(super) fn start(path: &Path, found_by: FoundBy) -> Result<(Environment, String), RuntimeError> {
+    if !telemetry::is_forbidden() {
+        return Err(RuntimeError::MayReport);
+    }
     let failed = |cause| RuntimeError::Start {
         path: path.to_path_buf(),
         cause,
@@ -250,6 +253,9 @@ fn load_error(path: &Path, found_by: FoundBy, error: LoadDynamicError) -> Runtim
 
 /// The version of the library at `path`; if it is loaded already, opening it again only adds a reference.
 pub(super) fn version(path: &Path) -> Option<String> {
+    if !telemetry::is_forbidden() {
+        return None;
+    }
     // SAFETY: the file is one that the caller would load anyway, initialisers included; `OrtGetApiBase` has this
     // signature in every version, and the string that `GetVersionString` returns is copied while it is loaded.
     unsafe {

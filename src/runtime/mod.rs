@@ -14,6 +14,7 @@ mod preload;
 mod provider;
 mod request;
 mod survey;
+mod telemetry;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,6 +63,11 @@ pub enum RuntimeError {
         /// Those that lie ready, comma separated.
         known: String,
     },
+    /// The environment no longer forbids ONNX Runtime to report to its maker.
+    #[error(
+        "ONNX Runtime is not loaded, since it could report to its maker: something in this process has changed the environment variable ORT_DISABLE_TELEMETRY, which is 1 before `main`; leave it so"
+    )]
+    MayReport,
     /// The system's loader refused the file.
     #[error(
         "{path} ({found_by}) cannot be loaded as a library: {reason}; get ONNX Runtime with `make setup`"
