@@ -93,7 +93,7 @@ pub fn run(args: &Compare) -> anyhow::Result<Ended> {
     let styles = load_all(&style_files, false)?;
     let pictures = load_all(&args.pictures, false)?;
     let stylizer = Stylizer::new(&options)?;
-    announce_if_unusual(stylizer.engine());
+    announce_if_unusual(&stylizer);
     let judge = judge(&stylizer, &content, &styles)?;
     let mut entries = Vec::new();
     for (path, picture) in args.pictures.iter().zip(&pictures) {

@@ -27,7 +27,7 @@ pub fn run(args: &Evaluate) -> anyhow::Result<Ended> {
     let content = load(&args.content, false)?;
     let styles = load_all(&style_files(&args.style)?, false)?;
     let stylizer = Stylizer::new(&options)?;
-    announce_if_unusual(stylizer.engine());
+    announce_if_unusual(&stylizer);
     let judged = stylizer.evaluate(&image, &content, &styles)?;
     warn_of_placement(judged.placement.as_ref());
     if let Some(path) = &args.gradient {

@@ -9,10 +9,10 @@ use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 
-use impasto::config::Options;
+use impasto::config::{Options, Settings};
 use impasto::model::{GraphFile, default_folder, list_graphs};
 use impasto::picture::Picture;
-use impasto::runtime::{self, Choice, Engine, Runtime, Sought, State, Survey};
+use impasto::runtime::{self, Choice, Runtime, Sought, State, Survey};
 use impasto::stylize::{Judged, Stylizer};
 
 use super::{Ended, say};
@@ -237,14 +237,25 @@ fn table(report: &Report) -> String {
 }
 
 /// Says what runs the graphs, unless it is what is expected.
-pub fn announce_if_unusual(engine: &Engine) {
+pub fn announce_if_unusual(stylizer: &Stylizer) {
+    let engine = stylizer.engine();
     if !engine.is_cpu() || !engine.refusals().is_empty() {
-        announce_engine(engine);
+        announce_engine(stylizer);
+    } else {
+        warn(stylizer.settings());
+    }
+}
+
+/// What was asked for and is not done.
+fn warn(settings: &Settings) {
+    for warning in &settings.warnings {
+        say(&format!("warning: {warning}"));
     }
 }
 
 /// One line that says what runs, and why nothing better does.
-pub fn announce_engine(engine: &Engine) {
+pub fn announce_engine(stylizer: &Stylizer) {
+    let engine = stylizer.engine();
     let runtime = engine.runtime();
     let refused: Vec<String> = engine
         .refusals()
@@ -259,6 +270,7 @@ pub fn announce_engine(engine: &Engine) {
     for reason in runtime.passed_over() {
         say(&format!("warning: {reason}"));
     }
+    warn(stylizer.settings());
     say(&format!(
         "ONNX Runtime {} on {}, {} thread(s){why}",
         runtime.version(),

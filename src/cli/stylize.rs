@@ -231,7 +231,7 @@ fn announce(plan: &Plan, stylizer: &Stylizer, content: &Picture, styles: &[Pictu
         .collect();
     let graph = stylizer.settings().graph_name();
     say(&format!("graph {graph}, {}", scales.join(", then ")));
-    announce_engine(stylizer.engine());
+    announce_engine(stylizer);
 }
 
 fn report(args: &Stylize, painted: &Stylized, seconds: f64, interrupted: bool) {
