@@ -14,6 +14,7 @@ use impasto::stylize::Stylizer;
 use super::args::Objective;
 use super::engine::Engine;
 use super::providers::announce_if_unusual;
+use super::quiet::quietly;
 use super::report::{Report, json, judge, table};
 use super::sources::{self, Config};
 use super::{Ended, file_name, load, load_all, style_files};
@@ -92,7 +93,7 @@ pub fn run(args: &Compare) -> anyhow::Result<Ended> {
     let style_files = style_files(&args.style)?;
     let styles = load_all(&style_files, false)?;
     let pictures = load_all(&args.pictures, false)?;
-    let stylizer = Stylizer::new(&options)?;
+    let stylizer = quietly(|| Stylizer::new(&options))?;
     announce_if_unusual(&stylizer);
     let judge = judge(&stylizer, &content, &styles)?;
     let mut entries = Vec::new();

@@ -13,6 +13,7 @@ use impasto::stylize::{Judged, Stylizer};
 use super::args::Evaluate;
 use super::progress::warn_of_placement;
 use super::providers::announce_if_unusual;
+use super::quiet::quietly;
 use super::report::{Report, json, judge, table};
 use super::stylize::check_file;
 use super::{Ended, load, load_all, sources, style_files};
@@ -26,7 +27,7 @@ pub fn run(args: &Evaluate) -> anyhow::Result<Ended> {
     let image = load(&args.image, false)?;
     let content = load(&args.content, false)?;
     let styles = load_all(&style_files(&args.style)?, false)?;
-    let stylizer = Stylizer::new(&options)?;
+    let stylizer = quietly(|| Stylizer::new(&options))?;
     announce_if_unusual(&stylizer);
     let judged = stylizer.evaluate(&image, &content, &styles)?;
     warn_of_placement(judged.placement.as_ref());

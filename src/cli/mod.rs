@@ -11,6 +11,7 @@ mod presets;
 mod preview;
 mod progress;
 mod providers;
+mod quiet;
 mod report;
 mod sources;
 mod stylize;

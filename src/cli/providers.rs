@@ -15,6 +15,7 @@ use impasto::picture::Picture;
 use impasto::runtime::{self, Choice, Runtime, Sought, State, Survey};
 use impasto::stylize::{Judged, Stylizer};
 
+use super::quiet::quietly;
 use super::{Ended, say};
 
 /// List what can run the graphs on this machine, and why the rest cannot
@@ -85,13 +86,17 @@ enum Outcome {
 
 /// Prints what there is.
 pub fn run(args: &Providers) -> anyhow::Result<Ended> {
-    let runtime = Runtime::load(&Sought {
+    let sought = Sought {
         file: args.onnxruntime.clone(),
         name: args.runtime.clone(),
         provider: Choice::Auto,
-    })?;
+    };
     let threads = Options::default().resolve()?.threads;
-    let survey = runtime::find(&runtime, threads);
+    let (runtime, survey) = quietly(|| {
+        let runtime = Runtime::load(&sought)?;
+        let survey = runtime::find(&runtime, threads);
+        anyhow::Ok((runtime, survey))
+    })?;
     let folder = args.graphs.clone().map_or_else(|| default_folder("gatys"), Ok);
     let report = Report {
         onnxruntime: Library {
@@ -131,7 +136,7 @@ fn compare(args: &Providers, survey: &Survey) -> anyhow::Result<Vec<Comparison>>
             ..Options::default()
         };
         let (image, content, style) = (waves(96, 64, 1), waves(96, 64, 2), waves(64, 80, 5));
-        Ok(Stylizer::new(&options)?.evaluate(&image, &content, std::slice::from_ref(&style))?)
+        quietly(|| Stylizer::new(&options)?.evaluate(&image, &content, std::slice::from_ref(&style)))
     };
     let expected = evaluate("cpu")?;
     let usable = survey

@@ -21,6 +21,7 @@ use super::interrupt::Interrupt;
 use super::plan::Plan;
 use super::progress::Progress;
 use super::providers::announce_engine;
+use super::quiet::quietly;
 use super::watch::{Watch, Watching};
 use super::{Ended, file_name, load, load_all, say};
 
@@ -32,7 +33,7 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
     let styles = load_all(&plan.styles, args.quiet)?;
     let inputs = plan.inputs()?;
     check_record(args, &plan, &inputs)?;
-    let stylizer = Stylizer::new(&plan.options)?;
+    let stylizer = quietly(|| Stylizer::new(&plan.options))?;
     plan.check(&stylizer, args.quiet)?;
     let schedule = stylizer.schedule(&content, &styles)?;
     check_planned(args, &schedule)?;

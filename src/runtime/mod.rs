@@ -5,6 +5,7 @@
 //! missing. All sessions are built from the engine.
 
 mod arena;
+mod binary;
 mod cache;
 mod engine;
 mod library;
@@ -68,7 +69,7 @@ pub enum RuntimeError {
         "ONNX Runtime is not loaded, since it could report to its maker: something in this process has changed the environment variable ORT_DISABLE_TELEMETRY, which is 1 before `main`; leave it so"
     )]
     MayReport,
-    /// The system's loader refused the file.
+    /// The file is no whole library of this machine, or the system's loader refused it.
     #[error(
         "{path} ({found_by}) cannot be loaded as a library: {reason}; get ONNX Runtime with `make setup`"
     )]
@@ -77,18 +78,20 @@ pub enum RuntimeError {
         path: PathBuf,
         /// Who named it.
         found_by: FoundBy,
-        /// What the loader said.
+        /// What is wrong with it, or what the loader said.
         reason: String,
     },
     /// A library, but another one.
     #[error(
-        "{path} ({found_by}) is a library, but not ONNX Runtime (it has no OrtGetApiBase); get ONNX Runtime with `make setup`"
+        "{path} ({found_by}) is a library, but not ONNX Runtime ({reason}); get ONNX Runtime with `make setup`"
     )]
     NotOnnxRuntime {
         /// The file.
         path: PathBuf,
         /// Who named it.
         found_by: FoundBy,
+        /// What it lacks.
+        reason: &'static str,
     },
     /// ONNX Runtime, but older than the interface that the program was built for.
     #[error(
@@ -170,6 +173,8 @@ impl Runtime {
                     *loaded = Some(runtime.clone());
                     return Ok(runtime);
                 }
+                // A library that would not start stays loaded all the same.
+                Err(error @ RuntimeError::Start { .. }) => return Err(error),
                 Err(error) => errors.push(error),
             }
         }
