@@ -1,6 +1,7 @@
 //! What goes wrong in the daily use is told with the way out.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a helper that panics fails its test")]
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 mod support;
 
@@ -10,7 +11,7 @@ use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use support::{Workshop, fail, graph_files, impasto, onnxruntime, succeed, tiny_graphs, waves};
+use support::{Workshop, fail, graph_files, impasto, onnxruntime, stderr, succeed, tiny_graphs, waves};
 
 #[test]
 fn shares_may_have_spaces_and_a_negative_one_is_told_its_range() {
@@ -223,4 +224,73 @@ fn memory_that_does_not_suffice_is_told_with_what_takes_less() {
     compare.arg("--graphs").arg(tiny_graphs());
     compare.arg("--onnxruntime").arg(onnxruntime());
     fail(with_memory(&mut compare, 400), &["memory", "--size"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn where_there_is_no_proc_it_paints_all_the_same() {
+    // In a name space of its own, which takes rights that not everyone has.
+    let without_proc = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args([
+            "--mount",
+            "sh",
+            "-c",
+            "umount -l /proc && exec \"$@\"",
+            "sh",
+            program,
+        ]);
+        command.args(arguments);
+        command
+    };
+    if !without_proc("true", &[])
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        eprintln!("skipped: needs the right to unmount /proc in a name space of its own");
+        return;
+    }
+    let workshop = Workshop::new();
+    let program = env!("CARGO_BIN_EXE_impasto");
+    let graphs = tiny_graphs();
+    let arguments = [
+        "stylize",
+        "content.png",
+        "style.png",
+        "-o",
+        "out.png",
+        "--size",
+        "40",
+        "--iterations",
+        "1",
+    ];
+    let mut command = without_proc(
+        program,
+        &[&arguments[..], &["--graphs", graphs.to_str().unwrap()]].concat(),
+    );
+    // The library is found in the repository that the program lies in.
+    let output = succeed(
+        command
+            .current_dir(workshop.folder.path())
+            .env_remove("ORT_DYLIB_PATH"),
+    );
+    let said = stderr(&output);
+    assert!(
+        said.contains("painted out.png") && !said.contains("cpuinfo"),
+        "{said}"
+    );
+    // Neither beside the program nor in the system there is one.
+    let lost = workshop.path("lost");
+    fs::copy(program, &lost).unwrap();
+    let mut command = without_proc(
+        "./lost",
+        &[&arguments[..], &["--graphs", graphs.to_str().unwrap()]].concat(),
+    );
+    command
+        .current_dir(workshop.folder.path())
+        .env_remove("ORT_DYLIB_PATH");
+    fail(
+        command.arg("--force"),
+        &["ONNX Runtime was not found", "--onnxruntime"],
+    );
 }

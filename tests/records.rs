@@ -9,9 +9,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use support::{
-    Workshop, fail, graph_files, impasto, onnxruntime, stderr, succeed, tiny_graphs, wait_for, waves,
-};
+use support::{Workshop, fail, graph_files, impasto, onnxruntime, stderr, succeed, wait_for, waves};
 
 /// `impasto stylize --repeat trace.json -o OUTPUT` in the workshop.
 fn repeat(workshop: &Workshop, output: &str) -> Command {
