@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 from torch.nn import functional
 
 from exporter import contract, sources
 from exporter.presets import BOOK, GATYS, Preset
 from exporter.vgg19 import LAYERS, POOLINGS, Codebook, Vgg19Weights, convolution_of
+from inference import onnxruntime
 
 TERM_BAR, GRADIENT_BAR = 5e-6, 1e-4
 TV_WEIGHT = 1e-3

@@ -1,5 +1,6 @@
 //! What to paint and how: presets, options, and the settings they resolve to.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeBounds;
@@ -16,13 +17,16 @@ use crate::runtime::{Choice, Precision, Request};
 use crate::scales::Scales;
 
 mod file;
+mod json;
 mod layers;
 mod optimizer;
 mod presets;
+pub mod range;
 
 pub use file::{ConfigFile, ConfigFileError};
 pub use optimizer::Optimizer;
 pub use presets::{PRESETS, Preset};
+use range::whole;
 
 /// How the network pools.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +48,7 @@ pub struct ConfigError {
     /// The value given.
     pub value: String,
     /// What it may be.
-    pub expected: &'static str,
+    pub expected: Cow<'static, str>,
 }
 
 /// What the caller chose; a `None` is left to the preset, or to the default that is named here.
@@ -168,10 +172,10 @@ pub struct Settings {
     pub kernels: KernelSet,
     #[serde(flatten)]
     pub provider: Request,
+    /// What was asked for and is not done, a sentence each.
+    #[serde(skip)]
+    pub warnings: Vec<String>,
 }
-
-/// The largest side of a picture, in pixels.
-pub const MAX_SIZE: u32 = 32_768;
 
 impl Options {
     /// Fills in what was left open and checks all ranges.
@@ -183,14 +187,15 @@ impl Options {
         let preset = Preset::named(&name).unwrap_or(&PRESETS[0]);
         let scales = self.scales(preset)?;
         let (size, iterations) = self.finest(&scales)?;
+        let (threads, warnings) = self.threads()?;
         let settings = Settings {
             preset: name,
             pooling: self.pooling.unwrap_or_default(),
-            size: pixels("size", size)?,
+            size: whole("size", size)?,
             fit: self.fit.unwrap_or(preset.fit),
             style_size: self
                 .style_size
-                .map(|size| pixels("style-size", size))
+                .map(|size| whole("style-size", size))
                 .transpose()?,
             style_scale: self.style_scale()?,
             style_blend: self.style_blend()?,
@@ -208,7 +213,7 @@ impl Options {
             init: self.init.clone().unwrap_or_default(),
             seed: self.seed.unwrap_or(0),
             method: self.method()?,
-            iterations,
+            iterations: whole("iterations", iterations)?,
             scales,
             tolerance: self
                 .tolerance
@@ -219,20 +224,16 @@ impl Options {
                 .map(|value| within("max-seconds", value, 0.0..=1e9, "0 to 1e9 seconds"))
                 .transpose()?,
             encoding: self.encoding()?,
-            threads: within(
-                "threads",
-                self.threads.unwrap_or_else(available_threads),
-                1..=1024,
-                "1 to 1024",
-            )?,
+            threads,
             kernels: self.kernels.unwrap_or_default().resolved(),
-            provider: self.request(),
+            provider: self.request()?,
+            warnings,
         };
         if settings.style_weight == 0.0 && settings.content_weight == 0.0 {
             return Err(ConfigError {
                 option: "style-weight",
                 value: "0 and so is content-weight".to_owned(),
-                expected: "more than 0 for at least one of them, or there is nothing to paint",
+                expected: "more than 0 for at least one of them, or there is nothing to paint".into(),
             });
         }
         settings.check_method()?;
@@ -253,7 +254,7 @@ impl Options {
             Err(_) => Err(ConfigError {
                 option: "scales",
                 value: format!("\"{scales}\""),
-                expected: "auto, a number from 1 to 16, or sizes that grow, each with its iterations",
+                expected: "auto, a number from 1 to 16, or sizes that grow, each with its iterations".into(),
             }),
         }
     }
@@ -268,7 +269,7 @@ impl Options {
             return Err(ConfigError {
                 option: "scales",
                 value: format!("{scales} beside size {} and iterations {}", chosen.0, chosen.1),
-                expected: "the only one to say sizes and iterations; leave out size and iterations",
+                expected: "the only one to say sizes and iterations; leave out size and iterations".into(),
             });
         }
         Ok(chosen)
@@ -280,7 +281,7 @@ impl Options {
             return Err(ConfigError {
                 option: "style-scale",
                 value: scale.to_string(),
-                expected: "left out beside style-size, which says the size by itself",
+                expected: "left out beside style-size, which says the size by itself".into(),
             });
         }
         within("style-scale", scale, 0.01..=100.0, "a factor from 0.01 to 100")
@@ -296,7 +297,7 @@ impl Options {
         Err(ConfigError {
             option: "style-blend",
             value: parts.join(","),
-            expected: "numbers from 0 to 1e9, not all of them 0",
+            expected: "numbers from 0 to 1e9, not all of them 0".into(),
         })
     }
 
@@ -305,18 +306,33 @@ impl Options {
         Ok(Encoding {
             format: None,
             bits: self.bits.unwrap_or_default(),
-            jpeg_quality: within("jpeg-quality", quality, 1..=100, "1 to 100")?,
+            jpeg_quality: whole("jpeg-quality", quality)?,
         })
     }
 
-    fn request(&self) -> Request {
-        Request {
+    fn request(&self) -> Result<Request, ConfigError> {
+        let device = self.device_id.map(|id| whole("device-id", id));
+        Ok(Request {
             provider: self.provider.unwrap_or_default(),
-            device: self.device_id,
+            device: device.transpose()?,
             options: self.provider_option.clone().into_iter().flatten().collect(),
             library: self.provider_library.clone(),
             precision: self.precision,
-        }
+        })
+    }
+
+    /// The threads, no more than there are processors: ten times as many take ten times as long, and the bytes are the
+    /// same.
+    fn threads(&self) -> Result<(usize, Vec<String>), ConfigError> {
+        let available = available_threads().min(*range::THREADS.end() as usize);
+        let asked = whole("threads", self.threads.unwrap_or(available))?;
+        let warning = format!(
+            "{asked} threads are more than the processors that this process may use: {available} run"
+        );
+        Ok((
+            asked.min(available),
+            (asked > available).then_some(warning).into_iter().collect(),
+        ))
     }
 }
 
@@ -337,7 +353,8 @@ impl Settings {
             Method::Lbfgs { .. } if self.normalize_gradients => Err(ConfigError {
                 option: "normalize-gradients",
                 value: "set".to_owned(),
-                expected: "left out with L-BFGS, which needs the gradient of the loss; add --optimizer adam",
+                expected: "left out with L-BFGS, which needs the gradient of the loss; add --optimizer adam"
+                    .into(),
             }),
             _ => Ok(()),
         }
@@ -369,10 +386,6 @@ fn available_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn pixels(option: &'static str, value: u32) -> Result<u32, ConfigError> {
-    within(option, value, 1..=MAX_SIZE, "1 to 32768 pixels")
-}
-
 fn factors(option: &'static str, given: Option<&LayerFactors>) -> Result<LayerFactors, ConfigError> {
     let factors = given.cloned().unwrap_or_default();
     for (_, factor) in &factors.0 {
@@ -398,7 +411,7 @@ fn within<T: PartialOrd + Display>(
     Err(ConfigError {
         option,
         value: value.to_string(),
-        expected,
+        expected: expected.into(),
     })
 }
 

@@ -8,6 +8,10 @@ use crate::record::RecordError;
 use crate::runtime::{EngineError, RequestError, RuntimeError};
 use crate::stylize::Stylized;
 
+/// What to do where memory does not suffice.
+pub const LESS_MEMORY: &str =
+    "use a smaller --size, smaller pictures, --optimizer adam or a smaller --history";
+
 /// Whatever stops a run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -43,4 +43,4 @@ pub mod tensor;
 #[cfg(feature = "charts")]
 mod text;
 
-pub use error::Error;
+pub use error::{Error, LESS_MEMORY};

@@ -13,6 +13,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::range::{ITERATIONS, SIZE, describe};
+
 /// The least size of a scale that [`Scales::Auto`] adds, in pixels. Smaller ones lead to a lower loss, but nothing is
 /// left of the content image: of a cat painted from 96 pixels there was only the painting's sky and field, even with 15
 /// times the content weight there; from 192 it was a cat.
@@ -98,6 +100,9 @@ impl FromStr for Scales {
             };
         }
         let scales: Vec<Scale> = text.split(',').map(str::parse).collect::<Result<_, _>>()?;
+        if scales.len() > MOST as usize {
+            return Err(format!("{} scales are too many; use 1 to {MOST}", scales.len()));
+        }
         if scales.windows(2).any(|pair| pair[0].size >= pair[1].size) {
             return Err(format!("\"{text}\": the sizes must grow from scale to scale"));
         }
@@ -137,13 +142,23 @@ impl FromStr for Scale {
         let parts = text.split_once(':');
         let scale = parts.and_then(|(size, iterations)| {
             Some(Scale {
-                size: size.parse().ok().filter(|size| *size > 0)?,
+                size: size.parse().ok()?,
                 iterations: iterations.parse().ok()?,
             })
         });
-        scale.ok_or_else(|| {
-            format!("\"{text}\" is no scale; use auto, a number of scales, or SIZE:ITERATIONS such as 128:300,256:200")
-        })
+        match scale {
+            Some(scale) if !SIZE.contains(&scale.size.into()) => {
+                Err(format!("\"{text}\": the size must be {}", describe(&SIZE)))
+            }
+            Some(scale) if !ITERATIONS.contains(&scale.iterations) => Err(format!(
+                "\"{text}\": the iterations must be {}",
+                describe(&ITERATIONS)
+            )),
+            Some(scale) => Ok(scale),
+            None => Err(format!(
+                "\"{text}\" is no scale; use auto, a number of scales, or SIZE:ITERATIONS such as 128:300,256:200"
+            )),
+        }
     }
 }
 
@@ -228,13 +243,19 @@ mod tests {
 
     #[test]
     fn what_is_no_schedule_is_refused_with_the_reason() {
+        let scales: Vec<String> = (1..=17).map(|size| format!("{size}:1")).collect();
+        let long = scales.join(",");
         for (text, reason) in [
             ("0", "1 to 16"),
             ("17", "1 to 16"),
             ("fine", "no scale"),
             ("128", "1 to 16"),
             ("128:x", "no scale"),
-            ("0:5", "no scale"),
+            ("0:5", "1 to 32768"),
+            ("64:5,40000:5", "1 to 32768"),
+            ("64:9223372036854775807", "0 to 1000000"),
+            ("64:18446744073709551616", "no scale"),
+            (&long, "1 to 16"),
             ("256:5,128:5", "must grow"),
             ("128:5,128:5", "must grow"),
         ] {

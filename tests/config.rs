@@ -92,7 +92,10 @@ fn what_is_wrong_with_the_file_is_named_with_file_key_and_line() {
             "size = 64\n# a comment\nstile-weight = 3\n",
             &["impasto.toml:3", "stile-weight", "`style-weight`", "`size`"][..],
         ),
-        ("\nsize = \"big\"\n", &["impasto.toml:2", "size", "string", "u32"]),
+        (
+            "\nsize = \"big\"\n",
+            &["impasto.toml:2", "size", "big", "1 to 32768"],
+        ),
         ("style-size = -3\n", &["impasto.toml:1", "style-size", "-3"]),
         (
             "seed = 1\nstyle-size = 0\n",

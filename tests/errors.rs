@@ -5,7 +5,7 @@ mod support;
 
 use std::fs;
 
-use support::{Workshop, fail, impasto, onnxruntime, succeed, tiny_graphs, waves};
+use support::{Workshop, fail, graph_files, impasto, onnxruntime, succeed, tiny_graphs, waves};
 
 /// `stylize` with `arguments` appended must fail, name all `parts`, and leave no output behind.
 fn refuse(workshop: &Workshop, arguments: &[&str], parts: &[&str]) {
@@ -345,8 +345,7 @@ fn another_library() -> Option<String> {
 fn graphs_copy(workshop: &Workshop) -> std::path::PathBuf {
     let folder = workshop.path("graphs");
     fs::create_dir_all(&folder).unwrap();
-    for entry in fs::read_dir(tiny_graphs()).unwrap() {
-        let path = entry.unwrap().path();
+    for path in graph_files() {
         fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
     }
     folder

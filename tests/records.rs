@@ -9,7 +9,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use support::{Workshop, fail, impasto, onnxruntime, stderr, succeed, tiny_graphs, wait_for, waves};
+use support::{Workshop, fail, graph_files, impasto, onnxruntime, stderr, succeed, wait_for, waves};
 
 /// `impasto stylize --repeat trace.json -o OUTPUT` in the workshop.
 fn repeat(workshop: &Workshop, output: &str) -> Command {
@@ -216,8 +216,7 @@ fn graphs_and_weights_that_have_changed_are_named() {
     let workshop = Workshop::new();
     let graphs = workshop.path("graphs");
     fs::create_dir(&graphs).unwrap();
-    for entry in fs::read_dir(tiny_graphs()).unwrap() {
-        let path = entry.unwrap().path();
+    for path in graph_files() {
         fs::copy(&path, graphs.join(path.file_name().unwrap())).unwrap();
     }
     paint(

@@ -14,6 +14,7 @@ use super::values::{number, weight, whole};
 use super::watch::Watching;
 
 use impasto::color::ColorMode;
+use impasto::config::range::{HISTORY, ITERATIONS, JPEG_QUALITY, SEED, SIZE};
 use impasto::config::{self, Optimizer, Options, Settings};
 use impasto::init::Init;
 use impasto::model::{LayerFactors, Padding};
@@ -117,14 +118,14 @@ pub struct Stylize {
     pub bits: Option<Bits>,
 
     /// The quality of a JPEG file, 1 to 100; other formats are lossless [default: 95]
-    #[arg(long, value_name = "QUALITY", value_parser = whole::<u8>(1, 100), help_heading = "Output", hide_short_help = true)]
+    #[arg(long, value_name = "QUALITY", value_parser = whole::<u8>(JPEG_QUALITY), help_heading = "Output", hide_short_help = true)]
     pub jpeg_quality: Option<u8>,
 
     /// The painted picture's longer side in pixels [default: 512]
     ///
     /// 1 to 32768; the shorter side with --fit short. A picture already that size is not resampled. Time and memory
     /// grow with the number of pixels.
-    #[arg(long, value_name = "PIXELS", value_parser = whole::<u32>(1, 32_768), help_heading = "Size")]
+    #[arg(long, value_name = "PIXELS", value_parser = whole::<u32>(SIZE), help_heading = "Size")]
     pub size: Option<u32>,
 
     /// Which side --size speaks of [default: long; short with preset book]
@@ -157,7 +158,7 @@ pub struct Stylize {
     pub init: Option<Init>,
 
     /// The seed of the noise in --init: 0 to 2^64-1 [default: 0]
-    #[arg(long, value_name = "N", value_parser = whole::<u64>(0, u64::MAX), help_heading = "Start", hide_short_help = true)]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(SEED), help_heading = "Start", hide_short_help = true)]
     pub seed: Option<u64>,
 
     /// What moves the pixels: lbfgs or adam [default: lbfgs]
@@ -167,14 +168,14 @@ pub struct Stylize {
     #[arg(long, value_name = "NAME", help_heading = "Optimiser", hide_short_help = true)]
     pub optimizer: Option<Optimizer>,
 
-    /// Iterations at the finest scale: 0 or more [default: 500]
+    /// Iterations at the finest scale: 0 to 1000000 [default: 500]
     ///
     /// Each takes about one evaluation. Coarser scales have a quarter as many.
-    #[arg(long, value_name = "N", value_parser = whole::<u64>(0, 1_000_000), help_heading = "Optimiser")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(ITERATIONS), help_heading = "Optimiser")]
     pub iterations: Option<u64>,
 
     /// Steps that L-BFGS remembers, 1 to 1000; each takes 6 bytes a pixel [default: 80]
-    #[arg(long, value_name = "PAIRS", value_parser = whole::<usize>(1, 1000), help_heading = "Optimiser", hide_short_help = true)]
+    #[arg(long, value_name = "PAIRS", value_parser = whole::<usize>(HISTORY), help_heading = "Optimiser", hide_short_help = true)]
     pub history: Option<usize>,
 
     /// How far a step of adam moves a pixel, in grey levels: more than 0, at most 255 [default: 5]
@@ -200,7 +201,7 @@ pub struct Stylize {
     /// Save a preview every N iterations: OUT-00050.png for OUT.png
     ///
     /// Iterations count over all scales; previews of a coarse scale are as small as it is.
-    #[arg(long, value_name = "N", value_parser = whole::<u64>(1, 1_000_000), help_heading = "Watching")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(1..=1_000_000), help_heading = "Watching")]
     pub save_every: Option<u64>,
 
     /// Save the picture after each scale but the last: OUT-128x96.png for OUT.png
@@ -353,7 +354,7 @@ pub struct Objective {
     ///
     /// 1 to 32768. Default: no longer than the painted picture; a smaller style picture is enlarged only when this
     /// or --style-scale asks for it.
-    #[arg(long, value_name = "PIXELS", value_parser = whole::<u32>(1, 32_768), help_heading = "Objective", hide_short_help = true)]
+    #[arg(long, value_name = "PIXELS", value_parser = whole::<u32>(SIZE), help_heading = "Objective", hide_short_help = true)]
     pub style_size: Option<u32>,
 
     /// How large the style picture is seen, as a factor on its default size: 0.01 to 100 [default: 1]
@@ -365,7 +366,7 @@ pub struct Objective {
     /// The shares of several style pictures, such as 3,7 [default: equal]
     ///
     /// One number for each style picture, 0 or more, in any unit.
-    #[arg(long, value_name = "PARTS", value_parser = number, value_delimiter = ',', help_heading = "Objective")]
+    #[arg(long, value_name = "PARTS", value_parser = number, value_delimiter = ',', allow_hyphen_values = true, help_heading = "Objective")]
     pub style_blend: Option<Vec<f64>>,
 
     /// Whose colours: style, original (the photo's), match [default: style]

@@ -14,6 +14,7 @@ use super::args::Objective;
 use super::engine::Engine;
 use super::outputs::{check_inputs_stay, print};
 use super::providers::announce_if_unusual;
+use super::quiet::quietly;
 use super::report::{Report, json, judge, table};
 use super::sources::{self, Config};
 use super::{Ended, check_standard_input, file_name, load, load_all, load_styles, style_files};
@@ -95,10 +96,10 @@ pub fn run(args: &Compare) -> anyhow::Result<Ended> {
     let content = load(&args.content, false)?;
     let styles = load_styles(&style_files, false)?;
     let pictures = load_all(&args.pictures, false)?;
-    let stylizer = Stylizer::new(&options)?;
+    let stylizer = quietly(|| Stylizer::new(&options))?;
     inputs.extend(sources::read_beside(&args.config, &stylizer));
     check_inputs_stay(args.sheet.as_deref(), &inputs)?;
-    announce_if_unusual(stylizer.engine());
+    announce_if_unusual(&stylizer);
     let judge = judge(&stylizer, &content, &styles)?;
     let mut entries = Vec::new();
     for (path, picture) in args.pictures.iter().zip(&pictures) {

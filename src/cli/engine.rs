@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use impasto::config::Options;
+use impasto::config::range::{DEVICE_ID, THREADS};
 use impasto::model::KernelSet;
 use impasto::runtime::{self, Choice, Precision};
 
@@ -24,7 +25,10 @@ pub struct Engine {
     pub kernels: Option<KernelSet>,
 
     /// Threads, 1 to 1024 [default: all processors that the process may use]
-    #[arg(long, value_name = "N", value_parser = whole::<usize>(1, 1024), help_heading = "Engine", hide_short_help = true)]
+    ///
+    /// More than there are processors would only wait for each other; so many then run as there are, and a warning says
+    /// so. The bytes are the same for any number.
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(THREADS), help_heading = "Engine", hide_short_help = true)]
     pub threads: Option<usize>,
 
     /// The folder with the graphs [default: onnx beside the program, ../share/impasto/onnx, the repository's onnx]
@@ -56,8 +60,8 @@ pub struct ProviderArgs {
     #[arg(long, value_name = "NAME", long_help = providers_help(), help_heading = "Engine", hide_short_help = true)]
     pub provider: Option<Choice>,
 
-    /// The number of the provider's device [default: its first]
-    #[arg(long, value_name = "N", help_heading = "Engine", hide_short_help = true)]
+    /// The number of the provider's device, 0 to 65535 [default: its first]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(DEVICE_ID), help_heading = "Engine", hide_short_help = true)]
     pub device_id: Option<u32>,
 
     /// An option of the provider; may be given several times

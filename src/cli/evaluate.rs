@@ -13,6 +13,7 @@ use super::args::Evaluate;
 use super::outputs::{check_distinct, check_file, check_inputs_stay, print};
 use super::progress::warn_of_placement;
 use super::providers::announce_if_unusual;
+use super::quiet::quietly;
 use super::report::{Report, json, judge, table};
 use super::sources::read_beside;
 use super::{Ended, check_standard_input, load, load_styles, sources, style_files};
@@ -31,12 +32,12 @@ pub fn run(args: &Evaluate) -> anyhow::Result<Ended> {
     let image = load(&args.image, false)?;
     let content = load(&args.content, false)?;
     let styles = load_styles(&style_files, false)?;
-    let stylizer = Stylizer::new(&options)?;
+    let stylizer = quietly(|| Stylizer::new(&options))?;
     let mut inputs = vec![args.image.clone(), args.content.clone()];
     inputs.extend(style_files);
     inputs.extend(read_beside(&args.config, &stylizer));
     check_inputs_stay(args.gradient.as_deref(), &inputs)?;
-    announce_if_unusual(stylizer.engine());
+    announce_if_unusual(&stylizer);
     let judged = stylizer.evaluate(&image, &content, &styles)?;
     warn_of_placement(judged.placement.as_ref());
     if let Some(path) = &args.gradient {

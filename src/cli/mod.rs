@@ -4,14 +4,17 @@ mod args;
 mod compare;
 mod engine;
 mod evaluate;
+mod hint;
 mod interrupt;
 mod manual;
+mod memory;
 mod outputs;
 mod plan;
 mod presets;
 mod preview;
 mod progress;
 mod providers;
+mod quiet;
 mod report;
 mod sources;
 mod stylize;
@@ -19,6 +22,7 @@ mod values;
 mod version;
 mod watch;
 
+use std::env;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -88,7 +92,12 @@ fn usage(error: &clap::Error) -> ExitCode {
         say(rendered.trim_end());
     } else {
         let message = rendered.split("\n\n").next().unwrap_or_default();
-        say(&format!("{}; see --help", one_line(message)));
+        let hint = hint::of_a_name_with_a_dash(env::args_os());
+        say(&format!(
+            "{}; {}",
+            one_line(message),
+            hint.as_deref().unwrap_or("see --help")
+        ));
     }
     ExitCode::from(USAGE)
 }
@@ -153,7 +162,7 @@ pub fn style_files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     for path in paths {
         match path.is_dir() {
             true => files.extend(pictures_in(path)?),
-            false => files.push(path.clone()),
+            false => files.push(hint::one_picture(path)?.to_owned()),
         }
     }
     Ok(files)

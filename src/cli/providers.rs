@@ -7,14 +7,15 @@ use std::time::Instant;
 use clap::Args;
 use serde::Serialize;
 
-use impasto::config::Options;
+use impasto::config::{Options, Settings};
 use impasto::files::shown;
 use impasto::model::{GraphFile, default_folder, list_graphs};
 use impasto::picture::Picture;
-use impasto::runtime::{self, Choice, Engine, Runtime, Sought, State, Survey};
+use impasto::runtime::{self, Choice, Runtime, Sought, State, Survey};
 use impasto::stylize::{Judged, Stylizer};
 
 use super::outputs::print;
+use super::quiet::quietly;
 use super::{Ended, say};
 
 /// List what can run the graphs on this machine, and why the rest cannot
@@ -85,13 +86,17 @@ enum Outcome {
 
 /// Prints what there is.
 pub fn run(args: &Providers) -> anyhow::Result<Ended> {
-    let runtime = Runtime::load(&Sought {
+    let sought = Sought {
         file: args.onnxruntime.clone(),
         name: args.runtime.clone(),
         provider: Choice::Auto,
-    })?;
+    };
     let threads = Options::default().resolve()?.threads;
-    let survey = runtime::find(&runtime, threads);
+    let (runtime, survey) = quietly(|| {
+        let runtime = Runtime::load(&sought)?;
+        let survey = runtime::find(&runtime, threads);
+        anyhow::Ok((runtime, survey))
+    })?;
     let folder = args.graphs.clone().map_or_else(|| default_folder("gatys"), Ok);
     let report = Report {
         onnxruntime: Library {
@@ -129,7 +134,7 @@ fn compare(args: &Providers, survey: &Survey) -> anyhow::Result<Vec<Comparison>>
             ..Options::default()
         };
         let (image, content, style) = (waves(96, 64, 1), waves(96, 64, 2), waves(64, 80, 5));
-        Ok(Stylizer::new(&options)?.evaluate(&image, &content, std::slice::from_ref(&style))?)
+        quietly(|| Stylizer::new(&options)?.evaluate(&image, &content, std::slice::from_ref(&style)))
     };
     let expected = evaluate("cpu")?;
     let usable = survey
@@ -235,14 +240,25 @@ fn table(report: &Report) -> String {
 }
 
 /// Says what runs the graphs, unless it is what is expected.
-pub fn announce_if_unusual(engine: &Engine) {
+pub fn announce_if_unusual(stylizer: &Stylizer) {
+    let engine = stylizer.engine();
     if !engine.is_cpu() || !engine.refusals().is_empty() {
-        announce_engine(engine);
+        announce_engine(stylizer);
+    } else {
+        warn(stylizer.settings());
+    }
+}
+
+/// What was asked for and is not done.
+fn warn(settings: &Settings) {
+    for warning in &settings.warnings {
+        say(&format!("warning: {warning}"));
     }
 }
 
 /// One line that says what runs, and why nothing better does.
-pub fn announce_engine(engine: &Engine) {
+pub fn announce_engine(stylizer: &Stylizer) {
+    let engine = stylizer.engine();
     let runtime = engine.runtime();
     let refused: Vec<String> = engine
         .refusals()
@@ -257,6 +273,7 @@ pub fn announce_engine(engine: &Engine) {
     for reason in runtime.passed_over() {
         say(&format!("warning: {reason}"));
     }
+    warn(stylizer.settings());
     say(&format!(
         "ONNX Runtime {} on {}, {} thread(s){why}",
         runtime.version(),

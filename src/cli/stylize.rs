@@ -21,6 +21,7 @@ use super::outputs::{self, check_distinct, check_file, check_inputs_stay, check_
 use super::plan::{Pictures, Plan};
 use super::progress::Progress;
 use super::providers::announce_engine;
+use super::quiet::quietly;
 use super::sources::read_beside;
 use super::watch::{Watch, Watching};
 use super::{Ended, file_name, input_name, say};
@@ -37,7 +38,7 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
         files,
     } = plan.pictures(args.quiet)?;
     check_record(args, &plan, &files)?;
-    let stylizer = Stylizer::new(&plan.options)?;
+    let stylizer = quietly(|| Stylizer::new(&plan.options))?;
     plan.check(&stylizer, args.quiet)?;
     let schedule = stylizer.schedule(&content, &styles)?;
     check_planned(args, &stylizer, &files, &schedule, &encoding)?;
@@ -200,7 +201,7 @@ fn announce(
         .collect();
     let graph = stylizer.settings().graph_name();
     say(&format!("graph {graph}, {}", scales.join(", then ")));
-    announce_engine(stylizer.engine());
+    announce_engine(stylizer);
 }
 
 fn report(args: &Stylize, painted: &Stylized, seconds: f64, interrupted: bool) {

@@ -1,21 +1,21 @@
 //! Parsers of flags' values whose errors name the range.
 
-use std::str::FromStr;
+use std::ops::RangeInclusive;
 
-/// A parser of whole numbers from `least` to `most` whose error names the range.
-pub fn whole<T>(least: T, most: T) -> impl Fn(&str) -> Result<T, String> + Clone
-where
-    T: FromStr + PartialOrd + std::fmt::Display + Copy + Send + Sync + 'static,
-{
-    move |text| match text.parse::<T>() {
-        Ok(value) if value >= least && value <= most => Ok(value),
-        _ => Err(format!("must be a whole number from {least} to {most}")),
+use impasto::config::range::describe;
+
+/// A parser of whole numbers whose error names the range.
+pub fn whole<T: TryFrom<u64>>(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<T, String> + Clone {
+    move |text| {
+        let value = text.parse().ok().filter(|value| range.contains(value));
+        let value = value.and_then(|value: u64| T::try_from(value).ok());
+        value.ok_or_else(|| format!("must be {}", describe(&range)))
     }
 }
 
 /// A finite number; its range is checked where all settings are.
 pub fn number(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
+    match text.trim().parse::<f64>() {
         Ok(value) if value.is_finite() => Ok(value),
         _ => Err("must be a number".to_owned()),
     }

@@ -31,7 +31,7 @@ pub struct Watching {
     pub animation: Option<PathBuf>,
 
     /// The animation's longer side in pixels, 16 to 4096, never more than the picture's [default: 360]
-    #[arg(long, value_name = "PIXELS", value_parser = whole::<u32>(16, 4096), requires = "animation", help_heading = "Watching", hide_short_help = true)]
+    #[arg(long, value_name = "PIXELS", value_parser = whole::<u32>(16..=4096), requires = "animation", help_heading = "Watching", hide_short_help = true)]
     pub animation_size: Option<u32>,
 
     /// Show the picture in the terminal while it is painted

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-use super::{ConfigError, Options};
+use super::{ConfigError, Options, range};
 use crate::files::{self, InputError, shown};
 
 /// The most bytes of a settings file.
@@ -18,8 +18,8 @@ const MAX_BYTES: u64 = 1 << 20;
 pub struct ConfigFile {
     path: PathBuf,
     text: String,
-    /// The top-level keys and where they and their values stand.
-    keys: Vec<(String, Range<usize>)>,
+    /// Those of the top level.
+    keys: Vec<Key>,
     options: Options,
 }
 
@@ -74,15 +74,18 @@ impl ConfigFile {
 
     /// The same error with its place in the file; none if the file does not set the option.
     pub fn locate(&self, error: &ConfigError) -> Option<ConfigFileError> {
-        let (_, place) = self.keys.iter().find(|(key, _)| key == error.option)?;
+        let (_, place, _) = self.keys.iter().find(|(key, ..)| key == error.option)?;
         Some(self.wrong(place.start, error.to_string()))
     }
 
     fn explain(&self, error: &toml::de::Error) -> ConfigFileError {
         let start = error.span().map_or(0, |span| span.start);
-        let key = self.keys.iter().find(|(_, place)| place.contains(&start));
+        let key = self
+            .keys
+            .iter()
+            .find(|(_, key, value)| (key.start..value.end).contains(&start));
         let message = match key {
-            Some((key, _)) => format!("{key}: {}", error.message()),
+            Some((key, _, value)) => range::unusable(key, &self.text[value.clone()], error.message()),
             None => error.message().to_owned(),
         };
         self.wrong(start, message)
@@ -97,10 +100,13 @@ impl ConfigFile {
     }
 }
 
-fn keys(text: &str) -> Result<Vec<(String, Range<usize>)>, toml::de::Error> {
+/// A key, where it stands, and where its value does.
+type Key = (String, Range<usize>, Range<usize>);
+
+fn keys(text: &str) -> Result<Vec<Key>, toml::de::Error> {
     let table = DeTable::parse(text)?;
     let entries = table.get_ref().iter();
     Ok(entries
-        .map(|(key, value)| (key.get_ref().to_string(), key.span().start..value.span().end))
+        .map(|(key, value)| (key.get_ref().to_string(), key.span(), value.span()))
         .collect())
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::range::whole;
 use super::{ConfigError, Options, within};
 use crate::optimize::{AdamOptions, Method};
 use crate::tensor::DISPLAYABLE;
@@ -48,7 +49,7 @@ fn left_out<T: Display>(
         Some(value) => Err(ConfigError {
             option,
             value: value.to_string(),
-            expected,
+            expected: expected.into(),
         }),
     }
 }
@@ -65,12 +66,7 @@ impl Options {
                 left_out("learning-rate", self.learning_rate, ADAMS)?;
                 left_out("beta1", self.beta1, ADAMS)?;
                 left_out("beta2", self.beta2, ADAMS)?;
-                let history = within(
-                    "history",
-                    self.history.unwrap_or(Method::HISTORY),
-                    1..=1000,
-                    "1 to 1000",
-                )?;
+                let history = whole("history", self.history.unwrap_or(Method::HISTORY))?;
                 Ok(Method::Lbfgs { history })
             }
             Optimizer::Adam => {

@@ -200,6 +200,15 @@ impl Contract {
         expect("operators", operators.name())?;
         let layers = |key| Ok::<_, ModelError>(get(key)?.split(',').map(str::to_owned).collect());
         let min_size = get("min_size")?;
+        let weights_name = get("external_data")?;
+        if Path::new(&weights_name).file_name() != Some(weights_name.as_ref()) {
+            return Err(ModelError::WrongContract {
+                path: path.to_path_buf(),
+                key: "external_data",
+                found: weights_name,
+                expected: "the name of a file beside the graph".to_owned(),
+            });
+        }
         Ok(Contract {
             path: path.to_path_buf(),
             preset: get("preset")?,
@@ -216,13 +225,18 @@ impl Contract {
             weights_sha256: get("weights_sha256")?,
             exporter: get("exporter")?,
             sha256,
-            external_data: (get("external_data")?, get("external_data_sha256")?),
+            external_data: (weights_name, get("external_data_sha256")?),
         })
     }
 
     /// The file with the weights.
     pub fn weights_file(&self) -> PathBuf {
         self.path.with_file_name(&self.external_data.0)
+    }
+
+    /// Its name, as the graph has it.
+    pub(super) fn weights_name(&self) -> &str {
+        &self.external_data.0
     }
 
     /// The sha256 of the file with the weights.

@@ -77,10 +77,7 @@ impl FeatureSession<'_> {
             .collect::<Result<Vec<_>, ModelError>>()?;
         let blended = names.into_iter().enumerate().map(|(layer, name)| {
             let layers = parts.iter().map(|(grams, share)| (&grams[layer].1, *share));
-            let blended = blend(layers).map_err(|cause| ModelError::Run {
-                path: self.contract.path.clone(),
-                cause,
-            })?;
+            let blended = blend(layers).map_err(|cause| ModelError::run(&self.contract.path, cause))?;
             Ok((name, blended))
         });
         blended.collect()
@@ -113,10 +110,7 @@ pub(super) fn see<'s>(
     image: ArrayView4<'_, f32>,
     padding: Padding,
 ) -> Result<SessionOutputs<'s>, ModelError> {
-    let failed = |cause| ModelError::Run {
-        path: contract.path.clone(),
-        cause,
-    };
+    let failed = |cause| ModelError::run(&contract.path, cause);
     let image: Array4<f32> = image.as_standard_layout().into_owned();
     let input = TensorRef::from_array_view(&image).map_err(failed)?;
     let padding = padding.tensor().map_err(failed)?;

@@ -43,10 +43,7 @@ impl Graphs {
         let session = session::build(engine, (contract, kernels), Some(targets.size))?;
         let placement = engine.placement(&session);
         let bound = bind(&session, targets, (&weights, self.padding), engine.memory());
-        let (binding, image, resident) = bound.map_err(|cause| ModelError::Session {
-            path: contract.path.clone(),
-            cause,
-        })?;
+        let (binding, image, resident) = bound.map_err(|cause| ModelError::session(&contract.path, cause))?;
         let (contract, term_names) = (contract.clone(), contract.term_names());
         Ok(OnnxLossGradient {
             session,
@@ -193,10 +190,9 @@ impl LossGradient for OnnxLossGradient {
     }
 
     fn evaluate(&mut self, image: &[f32], gradient: &mut [f32]) -> Result<Evaluation, ObjectiveError> {
-        let terms = self.run(image, gradient).map_err(|cause| ModelError::Run {
-            path: self.contract.path.clone(),
-            cause,
-        })?;
+        let terms = self
+            .run(image, gradient)
+            .map_err(|cause| ModelError::run(&self.contract.path, cause))?;
         // Summed here in double precision: the optimiser compares losses that differ in their last digits.
         Ok(Evaluation {
             loss: terms.iter().sum(),

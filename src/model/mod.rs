@@ -15,7 +15,7 @@ mod session;
 mod weights;
 
 use std::error::Error as StdError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use contract::Contract;
 pub use feature_graph::{FeatureGraph, Features};
@@ -25,6 +25,7 @@ pub use loss_gradient::OnnxLossGradient;
 pub use operators::{KernelSet, UnusableKernels};
 pub use weights::{LayerFactors, NoLayerFactors, Weights};
 
+use crate::LESS_MEMORY;
 use crate::picture::MAX_PIXELS;
 use ort::value::Tensor;
 use serde::{Deserialize, Serialize};
@@ -243,6 +244,12 @@ pub enum ModelError {
         /// What ONNX Runtime said.
         cause: ort::Error,
     },
+    /// ONNX Runtime has no memory left, of the machine or of the provider's device.
+    #[error("there is not enough memory for {path}; {LESS_MEMORY}")]
+    OutOfMemory {
+        /// The graph.
+        path: PathBuf,
+    },
     /// The graph gave an output of another shape than the contract says.
     #[error(
         "{path}: output {output} has shape {shape:?}, against the contract; export the graphs again with `make setup`",
@@ -256,4 +263,60 @@ pub enum ModelError {
         /// The shape found.
         shape: Vec<i64>,
     },
+}
+
+impl ModelError {
+    /// What ONNX Runtime said when it was to build a session of the graph.
+    fn session(path: &Path, cause: ort::Error) -> ModelError {
+        let path = path.to_path_buf();
+        match speaks_of_memory(cause.message()) {
+            true => ModelError::OutOfMemory { path },
+            false => ModelError::Session { path, cause },
+        }
+    }
+
+    /// What ONNX Runtime said while it ran the graph.
+    fn run(path: &Path, cause: ort::Error) -> ModelError {
+        let path = path.to_path_buf();
+        match speaks_of_memory(cause.message()) {
+            true => ModelError::OutOfMemory { path },
+            false => ModelError::Run { path, cause },
+        }
+    }
+}
+
+/// Whether an error says that memory was refused: in the words of ONNX Runtime's arena, of C++, of the devices' makers.
+fn speaks_of_memory(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    let words = [
+        "failed to allocate",
+        "bad allocation",
+        "bad_alloc",
+        "out of memory",
+        "out_of_memory",
+        "alloc_failed",
+        "available memory",
+    ];
+    words.iter().any(|words| message.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_is_refused_is_told_with_the_remedy() {
+        for message in [
+            "bfc_arena.cc:371 void* onnxruntime::BFCArena::AllocateRawInternal(size_t, Stream*): Failed to allocate memory for requested buffer of size 15728640000",
+            "std::bad_alloc",
+            "Exception during initialization: bad allocation",
+            "CUDA failure 2: out of memory ; GPU=0",
+            "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED",
+        ] {
+            let error = ModelError::run(Path::new("a.onnx"), ort::Error::new(message)).to_string();
+            assert!(error.contains("--size") && !error.contains("arena"), "{error}");
+        }
+        let other = ModelError::session(Path::new("a.onnx"), ort::Error::new("no such operator"));
+        assert!(other.to_string().contains("no such operator"));
+    }
 }

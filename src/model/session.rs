@@ -1,5 +1,7 @@
 //! Building ONNX Runtime sessions.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use ort::session::Session;
@@ -23,10 +25,7 @@ pub(super) fn build(
     let threads = engine.threads();
     let committed =
         with_operators(builder, kernels, threads).and_then(|builder| commit(builder, contract, size));
-    committed.map_err(|cause| ModelError::Session {
-        path: contract.path.clone(),
-        cause,
-    })
+    committed.map_err(|cause| ModelError::session(&contract.path, cause))
 }
 
 fn with_operators(
@@ -50,5 +49,19 @@ fn commit(
             .with_dimension_override("width", width.into())?
             .with_dimension_override("height", height.into())?;
     }
+    if !reads_weights_itself(contract) {
+        let path = contract.weights_file();
+        let bytes =
+            fs::read(&path).map_err(|error| ort::Error::new(format!("{}: {error}", path.display())))?;
+        builder = builder.with_external_initializer_file_in_memory(contract.weights_name(), bytes.into())?;
+    }
     builder.commit_from_file(&contract.path)
+}
+
+/// Whether ONNX Runtime finds the weights by itself: it follows no link out of the graph's folder, and on Linux it looks
+/// at `/proc` for where a file is that it has opened.
+fn reads_weights_itself(contract: &Contract) -> bool {
+    let folder = |path: &Path| path.canonicalize().ok()?.parent().map(Path::to_path_buf);
+    let beside = folder(&contract.weights_file()) == folder(&contract.path);
+    beside && (cfg!(not(target_os = "linux")) || Path::new("/proc/self/fd").exists())
 }

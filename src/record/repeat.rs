@@ -37,7 +37,7 @@ pub enum RecordError {
         /// The file.
         path: PathBuf,
         /// What is missing or wrong.
-        cause: serde_json::Error,
+        cause: String,
     },
     /// An input is not where it was.
     #[error(
@@ -101,7 +101,7 @@ impl Recorded {
             [] | [b'{', ..] => source.read().map_err(RecordError::Unreadable)?.into_bytes(),
             head => head.to_vec(),
         };
-        let manifest = serde_json::from_slice(&bytes).map_err(|cause| RecordError::NotATrace {
+        let manifest = parse(&bytes).map_err(|cause| RecordError::NotATrace {
             path: path.into(),
             cause,
         })?;
@@ -300,6 +300,20 @@ impl Recorded {
         let named = || OutputFormat::from_path(&self.output().path).ok();
         self.manifest.format.or_else(named)
     }
+}
+
+/// Reads the manifest of a trace. `serde` would take an array for an object, its values in the order of the fields.
+fn parse(trace: &[u8]) -> Result<Manifest<Options>, String> {
+    let value: Value = serde_json::from_slice(trace).map_err(|error| error.to_string())?;
+    let settings = value.get("settings").ok_or("it has no settings")?;
+    Options::from_json(settings)?;
+    let files = |role| value.get(role).and_then(Value::as_array).into_iter().flatten();
+    let mut records = files("graphs").chain(files("inputs")).chain(value.get("output"));
+    if let Some(other) = records.find(|record| !record.is_object()) {
+        return Err(format!("{other} is no record of a file"));
+    }
+    // From the text, where a name that stands twice is an error.
+    serde_json::from_slice(trace).map_err(|error| error.to_string())
 }
 
 /// The folder of a graph, if there is still one.

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::provider::{Choice, OWN_FOLDER, PROVIDERS, Precision, Preset, Provider, SHARED_FOLDER, Values};
 use super::request::Request;
-use super::{Placement, Runtime, cache, library, placement, preload};
+use super::{Placement, Runtime, binary, cache, library, placement, preload};
 use crate::files::shown;
 
 /// What can go wrong when a provider is brought up.
@@ -218,6 +218,7 @@ impl Engine {
             path: path.to_path_buf(),
             reason,
         };
+        binary::check(path).map_err(failed)?;
         let providers = self
             .runtime
             .plugin(path)
@@ -525,8 +526,10 @@ pub(super) fn attempt(
     if provider.is_cpu() {
         return Ok(());
     }
+    let folder = runtime.path().parent().unwrap_or(Path::new("."));
     preload::driver(provider)?;
-    preload::libraries(provider, runtime.path().parent().unwrap_or(Path::new(".")))?;
+    preload::libraries(provider, folder)?;
+    preload::check(provider, folder)?;
     let engine = Engine {
         runtime: runtime.clone(),
         target: Target::Known(provider),

@@ -1,9 +1,15 @@
 //! Finding and loading the ONNX Runtime library.
 
 use std::env;
-use std::ffi::CStr;
+#[cfg(unix)]
+use std::ffi::OsStr;
+use std::ffi::{CStr, c_char, c_void};
 use std::fmt;
 use std::fs;
+#[cfg(unix)]
+use std::mem::MaybeUninit;
+#[cfg(unix)]
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use ort::LoadDynamicError;
@@ -12,7 +18,7 @@ use ort::logging::LogLevel;
 
 use super::locate::{in_repository, program_folder};
 use super::provider::{CPU, Choice, PROVIDERS, Provider};
-use super::{RuntimeError, arena, preload};
+use super::{RuntimeError, arena, binary, preload, telemetry};
 
 /// The oldest ONNX Runtime that has the interface (`api-24` of `ort`) that the program was built for.
 pub const MINIMUM_VERSION: &str = "1.24";
@@ -212,12 +218,13 @@ fn library_in(folder: &Path) -> Option<PathBuf> {
 
 /// Loads the library and starts its environment; returns it with the library's version.
 pub(super) fn start(path: &Path, found_by: FoundBy) -> Result<(Environment, String), RuntimeError> {
+    let (version, place) = open(path, found_by)?;
     let failed = |cause| RuntimeError::Start {
         path: path.to_path_buf(),
         cause,
     };
-    let environment = ort::init_from(path)
-        .map_err(|error| load_error(path, found_by, error))?
+    let environment = ort::init_from(place)
+        .map_err(|error| refused(path, found_by, error))?
         .with_name("impasto")
         .with_telemetry(false)
         .build()
@@ -225,39 +232,116 @@ pub(super) fn start(path: &Path, found_by: FoundBy) -> Result<(Environment, Stri
     // Its warnings would run through the progress bar; its errors come back as errors.
     environment.set_log_level(LogLevel::Fatal);
     arena::share(&environment).map_err(failed)?;
-    Ok((environment, version(path).unwrap_or_else(|| "unknown".to_owned())))
+    Ok((environment, version))
 }
 
-fn load_error(path: &Path, found_by: FoundBy, error: LoadDynamicError) -> RuntimeError {
-    let path = path.to_path_buf();
-    match error {
-        LoadDynamicError::Dlopen { .. } if found_by == FoundBy::System => not_found(),
-        LoadDynamicError::Dlopen { error, .. } => RuntimeError::NotALibrary {
-            path,
+/// Loads the library for the rest of the process, once it is seen to be ONNX Runtime, and asks whether it has the
+/// interface that the program was built for: `ort` takes that for granted. Returns its version and where it is.
+fn open(path: &Path, found_by: FoundBy) -> Result<(String, PathBuf), RuntimeError> {
+    if !telemetry::is_forbidden() {
+        return Err(RuntimeError::MayReport);
+    }
+    let not_onnx_runtime = |reason| RuntimeError::NotOnnxRuntime {
+        path: path.to_path_buf(),
+        found_by,
+        reason,
+    };
+    // The loader alone knows where the system's libraries are.
+    if found_by != FoundBy::System
+        && !binary::check(path).map_err(|reason| unloadable(path, found_by, reason))?
+    {
+        return Err(not_onnx_runtime(NO_API));
+    }
+    // SAFETY: the initialisers that run are those of ONNX Runtime, or of what the system has under its name.
+    let library = unsafe { libloading::Library::new(path) }.map_err(|error| match found_by {
+        FoundBy::System => not_found(),
+        _ => unloadable(path, found_by, preload::told(&error)),
+    })?;
+    // SAFETY: `OrtGetApiBase` has this signature in every version of ONNX Runtime.
+    let base = unsafe { library.get::<unsafe extern "C" fn() -> *const ApiBase>(b"OrtGetApiBase") };
+    let base = base.map_err(|_| not_onnx_runtime(NO_API))?;
+    let place = place(*base as *const c_void).unwrap_or_else(|| path.to_path_buf());
+    // SAFETY: what it returns is null or lives as long as the library.
+    let base =
+        unsafe { base().as_ref() }.ok_or_else(|| not_onnx_runtime("its OrtGetApiBase returns nothing"))?;
+    let version = base
+        .version()
+        .ok_or_else(|| not_onnx_runtime("it has no version"))?;
+    let has_interface = base.has_interface();
+    std::mem::forget(library);
+    match has_interface {
+        true => Ok((version, place)),
+        false => Err(RuntimeError::TooOld {
+            path: path.to_path_buf(),
             found_by,
-            reason: error.to_string(),
-        },
-        LoadDynamicError::BadVersion { version_str, .. } => RuntimeError::TooOld {
-            path,
-            found_by,
-            version: version_str,
-        },
-        LoadDynamicError::MissingApi { .. } | LoadDynamicError::InvalidVersionString => {
-            RuntimeError::NotOnnxRuntime { path, found_by }
-        }
+            version,
+        }),
     }
 }
 
-/// The version of the library at `path`; if it is loaded already, opening it again only adds a reference.
-pub(super) fn version(path: &Path) -> Option<String> {
-    // SAFETY: the file is one that the caller would load anyway, initialisers included; `OrtGetApiBase` has this
-    // signature in every version, and the string that `GetVersionString` returns is copied while it is loaded.
-    unsafe {
-        let library = libloading::Library::new(path).ok()?;
-        let base: libloading::Symbol<unsafe extern "C" fn() -> *const ort::sys::OrtApiBase> =
-            library.get(b"OrtGetApiBase").ok()?;
-        let text = CStr::from_ptr(((*base()).GetVersionString)());
-        Some(text.to_string_lossy().into_owned())
+/// The file that a function of a library came from, as the loader has it: a library of the system is named without its
+/// folder, which `ort` would look for beside the program.
+#[cfg(unix)]
+fn place(function: *const c_void) -> Option<PathBuf> {
+    let mut found = MaybeUninit::<libc::Dl_info>::zeroed();
+    // SAFETY: the call takes any address, and writes what it has found; zeros are valid until then.
+    let found = unsafe {
+        libc::dladdr(function, found.as_mut_ptr());
+        found.assume_init()
+    };
+    // SAFETY: a name that is there lives as long as the library.
+    let name = (!found.dli_fname.is_null()).then(|| unsafe { CStr::from_ptr(found.dli_fname) })?;
+    Path::new(OsStr::from_bytes(name.to_bytes())).canonicalize().ok()
+}
+
+#[cfg(not(unix))]
+fn place(_: *const c_void) -> Option<PathBuf> {
+    None
+}
+
+/// What is wrong with a library that is no ONNX Runtime at all.
+const NO_API: &str = "it has no OrtGetApiBase";
+
+/// `OrtApiBase` of ONNX Runtime's C interface, whose functions a library that only looks like it may lack.
+#[repr(C)]
+struct ApiBase {
+    get_api: Option<unsafe extern "C" fn(u32) -> *const c_void>,
+    get_version: Option<unsafe extern "C" fn() -> *const c_char>,
+}
+
+impl ApiBase {
+    fn version(&self) -> Option<String> {
+        // SAFETY: the function takes nothing, and returns null or a string that lives as long as the library.
+        let text = unsafe { self.get_version?() };
+        // SAFETY: as above.
+        let text = (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) })?;
+        text.to_str().ok().map(str::to_owned)
+    }
+
+    fn has_interface(&self) -> bool {
+        // SAFETY: the function takes any number, and returns null for a version that it does not know.
+        self.get_api
+            .is_some_and(|get| unsafe { !get(ort::sys::ORT_API_VERSION).is_null() })
+    }
+}
+
+fn unloadable(path: &Path, found_by: FoundBy, reason: String) -> RuntimeError {
+    RuntimeError::NotALibrary {
+        path: path.to_path_buf(),
+        found_by,
+        reason,
+    }
+}
+
+/// Why `ort` does not take a library that [`open`] has taken.
+fn refused(path: &Path, found_by: FoundBy, error: LoadDynamicError) -> RuntimeError {
+    match error {
+        LoadDynamicError::BadVersion { version_str, .. } => RuntimeError::TooOld {
+            path: path.to_path_buf(),
+            found_by,
+            version: version_str,
+        },
+        other => unloadable(path, found_by, other.to_string()),
     }
 }
 
@@ -277,33 +361,20 @@ pub struct Located {
 /// # Errors
 /// None is found, or the first one found is no ONNX Runtime.
 pub fn locate(sought: &Sought) -> Result<Located, RuntimeError> {
-    let candidates = candidates(sought)?;
-    let first = candidates
-        .first()
-        .map(|candidate| candidate.path.clone())
-        .unwrap_or_default();
-    let found_by = candidates
-        .first()
-        .map_or(FoundBy::System, |candidate| candidate.found_by);
-    let readable = |Candidate { path, found_by }| {
-        let version = version(&path)?;
-        Some(Located {
-            path,
-            found_by,
-            version,
-        })
-    };
-    candidates
-        .into_iter()
-        .find_map(readable)
-        .ok_or(if found_by == FoundBy::System {
-            not_found()
-        } else {
-            RuntimeError::NotOnnxRuntime {
-                path: first,
-                found_by,
+    let mut errors = Vec::new();
+    for Candidate { path, found_by } in candidates(sought)? {
+        match open(&path, found_by) {
+            Ok((version, _)) => {
+                return Ok(Located {
+                    path,
+                    found_by,
+                    version,
+                });
             }
-        })
+            Err(error) => errors.push(error),
+        }
+    }
+    Err(errors.swap_remove(0))
 }
 
 fn not_found() -> RuntimeError {

@@ -5,6 +5,7 @@
 //! missing. All sessions are built from the engine.
 
 mod arena;
+mod binary;
 mod cache;
 mod engine;
 mod library;
@@ -14,6 +15,7 @@ mod preload;
 mod provider;
 mod request;
 mod survey;
+mod telemetry;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -65,7 +67,12 @@ pub enum RuntimeError {
         /// Those that lie ready, comma separated.
         known: String,
     },
-    /// The system's loader refused the file.
+    /// The environment no longer forbids ONNX Runtime to report to its maker.
+    #[error(
+        "ONNX Runtime is not loaded, since it could report to its maker: something in this process has changed the environment variable ORT_DISABLE_TELEMETRY, which is 1 before `main`; leave it so"
+    )]
+    MayReport,
+    /// The file is no whole library of this machine, or the system's loader refused it.
     #[error(
         "{path} ({found_by}) cannot be loaded as a library: {reason}; get ONNX Runtime with `make setup`",
         path = shown(path)
@@ -75,12 +82,12 @@ pub enum RuntimeError {
         path: PathBuf,
         /// Who named it.
         found_by: FoundBy,
-        /// What the loader said.
+        /// What is wrong with it, or what the loader said.
         reason: String,
     },
     /// A library, but another one.
     #[error(
-        "{path} ({found_by}) is a library, but not ONNX Runtime (it has no OrtGetApiBase); get ONNX Runtime with `make setup`",
+        "{path} ({found_by}) is a library, but not ONNX Runtime ({reason}); get ONNX Runtime with `make setup`",
         path = shown(path)
     )]
     NotOnnxRuntime {
@@ -88,6 +95,8 @@ pub enum RuntimeError {
         path: PathBuf,
         /// Who named it.
         found_by: FoundBy,
+        /// What it lacks.
+        reason: &'static str,
     },
     /// ONNX Runtime, but older than the interface that the program was built for.
     #[error(
@@ -170,6 +179,8 @@ impl Runtime {
                     *loaded = Some(runtime.clone());
                     return Ok(runtime);
                 }
+                // A library that would not start stays loaded all the same.
+                Err(error @ RuntimeError::Start { .. }) => return Err(error),
                 Err(error) => errors.push(error),
             }
         }

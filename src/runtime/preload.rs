@@ -1,9 +1,11 @@
 //! Libraries that have to be loaded before a provider, so that it finds them without `LD_LIBRARY_PATH`.
 
 use std::env;
+use std::error::Error as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::binary;
 use super::provider::Provider;
 use crate::files::shown;
 
@@ -20,10 +22,32 @@ pub(super) fn driver(provider: &Provider) -> Result<(), String> {
 pub(super) fn libraries(provider: &Provider, folder: &Path) -> Result<(), String> {
     for stem in provider.preload {
         if let Some(path) = library_called(stem, folder) {
-            open(&path).map_err(|error| format!("{} cannot be loaded: {error}", shown(&path)))?;
+            binary::check(&path)
+                .and_then(|_| open(&path).map_err(|error| told(&error)))
+                .map_err(|reason| format!("{} cannot be loaded: {reason}", shown(&path)))?;
         }
     }
     Ok(())
+}
+
+/// Checks the files that ONNX Runtime itself loads for the provider from its folder.
+pub(super) fn check(provider: &Provider, folder: &Path) -> Result<(), String> {
+    let stems = provider.library.into_iter().flat_map(|library| [SHARED, library]);
+    let names = stems.map(|stem| format!("{}{stem}{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX));
+    for path in names.map(|name| folder.join(name)).filter(|path| path.exists()) {
+        binary::check(&path).map_err(|reason| format!("{} cannot be loaded: {reason}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// What lies between ONNX Runtime and every provider that is a library of its own.
+const SHARED: &str = "onnxruntime_providers_shared";
+
+/// The loader's own words, which `libloading` has only as the cause.
+pub(super) fn told(error: &libloading::Error) -> String {
+    error
+        .source()
+        .map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// `libSTEM.so.13`, `STEM64_13.dll`: any version, but no other library whose name begins with the stem.

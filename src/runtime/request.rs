@@ -59,6 +59,14 @@ pub enum RequestError {
         /// Those that it has, in words.
         known: String,
     },
+    /// A value that no provider could be told.
+    #[error("provider {provider}: the value of option {key:?} has a NUL in it; leave it out")]
+    NulInOption {
+        /// The provider.
+        provider: &'static str,
+        /// The option.
+        key: String,
+    },
     /// The provider does not compute in this precision.
     #[error("provider {provider} does not compute in {precision}, only in {known}")]
     Precision {
@@ -123,6 +131,13 @@ impl Request {
                 known: known_options(provider),
             });
         }
+        // `ort` hands values on as strings that end with the first NUL, and panics where that is not the last.
+        if let Some((key, _)) = self.options.iter().find(|(_, value)| value.contains('\0')) {
+            return Err(RequestError::NulInOption {
+                provider: name,
+                key: key.clone(),
+            });
+        }
         match self.precision {
             Some(precision) if !provider.precisions.iter().any(|(known, _)| *known == precision) => {
                 let known: Vec<&str> = provider
@@ -177,6 +192,9 @@ mod tests {
             message.contains("use_tf23") && message.contains("use_tf32"),
             "{message}"
         );
+
+        request.options = vec![("use_tf32".into(), "1\0".into())];
+        assert!(refused(&request).contains("NUL"));
 
         request = of("cpu");
         request.device = Some(1);

@@ -98,7 +98,7 @@ impl Stylizer {
             return Err(ConfigError {
                 option: "style-blend",
                 value: format!("{parts} numbers for {} style images", styles.len()),
-                expected: "one number for each style image, of which there is at least one",
+                expected: "one number for each style image, of which there is at least one".into(),
             });
         }
         Ok(())

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from reference import Evaluation
 
 from exporter import contract
+from inference import onnxruntime
 
 Arrays = dict[str, np.ndarray]
 

@@ -13,6 +13,17 @@ pub fn tiny_graphs() -> PathBuf {
     repository().join("tests/data")
 }
 
+/// Its graphs and weights.
+pub fn graph_files() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(tiny_graphs()).unwrap();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| {
+        path.extension()
+            .is_some_and(|kind| kind == "onnx" || kind == "weights")
+    });
+    files
+}
+
 /// The repository's folder.
 pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
