@@ -130,6 +130,32 @@ fn mend_png(bytes: &mut [u8]) {
     }
 }
 
+/// A picture that says to be of another size than it is, wherever its size stands in one of the usual ways.
+pub fn of_size(file: &[u8], old: (u16, u16), new: (u16, u16)) -> Vec<u8> {
+    let mut bytes = file.to_vec();
+    for (old, new) in sizes(old).iter().zip(sizes(new)) {
+        if let Some(at) = bytes.windows(old.len()).position(|place| place == old) {
+            bytes[at..at + old.len()].copy_from_slice(&new);
+        }
+    }
+    mend_png(&mut bytes);
+    bytes
+}
+
+/// Width and height as PNG and AVIF, JPEG, GIF and lossy WebP, BMP, and WebP with a profile have them.
+fn sizes((width, height): (u16, u16)) -> [Vec<u8>; 5] {
+    let [w, h] = [width, height].map(u32::from);
+    let largest_first = [w.to_be_bytes(), h.to_be_bytes()].concat();
+    let less_one = [(w - 1).to_le_bytes(), (h - 1).to_le_bytes()];
+    [
+        largest_first,
+        [height.to_be_bytes(), width.to_be_bytes()].concat(),
+        [width.to_le_bytes(), height.to_le_bytes()].concat(),
+        [w.to_le_bytes(), h.to_le_bytes()].concat(),
+        less_one.map(|side| side[..3].to_vec()).concat(),
+    ]
+}
+
 /// A text with one to three words changed; now and then its bytes are damaged too.
 pub fn of_text(rng: &mut ChaCha8Rng, file: &[u8], other: &[u8]) -> Vec<u8> {
     let (text, other) = (String::from_utf8_lossy(file), String::from_utf8_lossy(other));

@@ -29,7 +29,7 @@ fn a_damaged_picture_is_read_or_refused_in_time_and_memory() {
         let pixels = loaded
             .as_ref()
             .map_or(0, |loaded| loaded.picture.rgb().len() as u64 / 3);
-        let most = (1 << 30) + BYTES_A_PIXEL * pixels;
+        let most = MOST_MEMORY + BYTES_A_PIXEL * pixels;
         assert!(taken <= most, "{taken} bytes of memory for {pixels} pixels");
         let jpeg = bytes.starts_with(b"\xFF\xD8");
         if let Some(loaded) = loaded.filter(|loaded| jpeg && loaded.warnings.is_empty()) {
@@ -37,6 +37,17 @@ fn a_damaged_picture_is_read_or_refused_in_time_and_memory() {
             assert!(flat <= 0.05, "{:.0} % of the JPEG is missing", 100.0 * flat);
         }
     });
+}
+
+#[test]
+fn a_picture_that_says_to_be_large_takes_no_memory_for_what_it_does_not_hold() {
+    const LARGE: (u16, u16) = (11_000, 12_000);
+    let _turn = TURN.lock();
+    for (name, file) in corpus("picture") {
+        let bytes = damage::of_size(&file, (61, 43), LARGE);
+        let (_, taken) = memory::taken_by(|| properties::picture(&bytes));
+        assert!(taken <= MOST_MEMORY, "{name}: {taken} bytes of memory");
+    }
 }
 
 #[test]
@@ -59,12 +70,17 @@ fn a_damaged_list_is_refused_or_comes_back() {
     try_damaged("lists", 20_000, damage::of_text, properties::lists);
 }
 
+/// What no input takes more of, in bytes, but for the pixels that it has.
+const MOST_MEMORY: u64 = 1 << 30;
 /// What a picture that is read takes at most, while it is read: samples, colours and alpha as floats, and what the
 /// decoder holds.
 const BYTES_A_PIXEL: u64 = 48;
 /// What no input takes longer than. The program takes a fraction, but tests are built to be debugged and share the
 /// machine.
 const LONGEST: Duration = Duration::from_secs(30);
+
+/// Memory is that of the process, so that tests of one process take turns.
+static TURN: Mutex<()> = Mutex::new(());
 
 /// Damages files of a kind in `cases` ways, and holds each against the property.
 fn try_damaged(
@@ -73,8 +89,6 @@ fn try_damaged(
     damage: fn(&mut ChaCha8Rng, &[u8], &[u8]) -> Vec<u8>,
     property: impl Fn(&[u8]) + Send + Sync + 'static,
 ) {
-    // Memory is that of the process, so that tests of one process take turns.
-    static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock();
     let property = Arc::new(property);
     let files = corpus(kind);
