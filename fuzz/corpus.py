@@ -4,8 +4,7 @@
     PYTHONPATH=runtime/python python3 fuzz/corpus.py fuzz/corpus [KIND ...]
 
 The kinds are called as the fuzz targets are: picture, settings, trace, graph, lists; all are made unless
-some are named. Each has a folder. Pictures are small and have detail everywhere, so that what a decoder
-leaves out shows as a flat place.
+some are named. Each has a folder.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+ROOT = Path(__file__).resolve().parents[1]
 Files = Iterator[tuple[str, bytes]]
 
 SETTINGS = """\
@@ -90,7 +89,20 @@ EMPTY_WEIGHTS = {
 
 
 def picture() -> Files:
-    """PNG, JPEG, WebP, TIFF, BMP, GIF and AVIF in the shapes that they are met in."""
+    """Pictures of one size in all formats, and those of the test that reads every kind."""
+    yield from pictures_in_detail()
+    sys.path.append(str(ROOT / "tests" / "pictures" / "matrix"))
+    import others
+    import tiffs
+
+    for format, cases in {**others.FORMATS, "tiff": tiffs.cases}.items():
+        # Those of JPEG are smooth.
+        if format != "jpeg":
+            yield from ((f"matrix-{case.name}.{format}", case.content) for case in cases())
+
+
+def pictures_in_detail() -> Files:
+    """Pictures of 61x43 pixels with detail everywhere, in the shapes that each format is met in."""
     from PIL import Image, TiffImagePlugin
 
     size = (width, height) = (61, 43)
@@ -144,19 +156,19 @@ def picture() -> Files:
     yield file("animated.webp", rgb, "WEBP", save_all=True, append_images=frames)
 
     for compression in ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"]:
-        yield file(f"{compression}.tif", rgb, "TIFF", compression=compression)
-    yield file("predictor.tif", rgb, "TIFF", compression="tiff_lzw", tiffinfo={317: 2})
-    yield file("group4.tif", bits, "TIFF", compression="group4")
-    yield file("big.tif", rgb, "TIFF", big_tiff=True)
-    yield file("strips.tif", rgba, "TIFF", tiffinfo={278: 7}, **turned)
-    yield file("grey-16.tif", wide, "TIFF")
-    yield file("grey-float.tif", grey.convert("F"), "TIFF")
-    yield file("palette.tif", palette, "TIFF")
-    yield file("cmyk.tif", cmyk, "TIFF", compression="tiff_lzw")
+        yield file(f"{compression}.tiff", rgb, "TIFF", compression=compression)
+    yield file("predictor.tiff", rgb, "TIFF", compression="tiff_lzw", tiffinfo={317: 2})
+    yield file("group4.tiff", bits, "TIFF", compression="group4")
+    yield file("big.tiff", rgb, "TIFF", big_tiff=True)
+    yield file("strips.tiff", rgba, "TIFF", tiffinfo={278: 7}, **turned)
+    yield file("grey-16.tiff", wide, "TIFF")
+    yield file("grey-float.tiff", grey.convert("F"), "TIFF")
+    yield file("palette.tiff", palette, "TIFF")
+    yield file("cmyk.tiff", cmyk, "TIFF", compression="tiff_lzw")
     premultiplied = TiffImagePlugin.ImageFileDirectory_v2()
     premultiplied[338] = 1
-    yield file("premultiplied.tif", rgba, "TIFF", tiffinfo=premultiplied)
-    yield file("pages.tif", rgb, "TIFF", save_all=True, append_images=[grey])
+    yield file("premultiplied.tiff", rgba, "TIFF", tiffinfo=premultiplied)
+    yield file("pages.tiff", rgb, "TIFF", save_all=True, append_images=[grey])
 
     for name, image in {"rgb": rgb, "rgba": rgba, "grey": grey, "palette": palette, "bits": bits}.items():
         yield file(f"{name}.bmp", image, "BMP")
@@ -216,7 +228,7 @@ def graph() -> Files:
     """Graphs without nodes, whose metadata is that of the tests' graphs."""
     import onnx
 
-    for path in sorted((HERE.parent / "tests" / "data").glob("gatys.*.onnx")):
+    for path in sorted((ROOT / "tests" / "data").glob("gatys.*.onnx")):
         whole = onnx.load(path, load_external_data=False)
         bare = onnx.ModelProto(ir_version=whole.ir_version)
         metadata = {entry.key: entry.value for entry in whole.metadata_props}

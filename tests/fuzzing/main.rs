@@ -92,10 +92,14 @@ fn try_damaged(
     let _turn = TURN.lock();
     let property = Arc::new(property);
     let files = corpus(kind);
+    let formats: Vec<_> = files
+        .chunk_by(|a, b| extension(&a.0) == extension(&b.0))
+        .collect();
     let mut failures = Vec::new();
     for seed in 0..cases {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let (name, file) = &files[seed as usize % files.len()];
+        let alike = &formats[seed as usize % formats.len()];
+        let (name, file) = &alike[damage::below(&mut rng, alike.len())];
         let (_, other) = &files[damage::below(&mut rng, files.len())];
         let bytes = damage(&mut rng, file, other);
         if let Err(reason) = hold(bytes.clone(), property.clone()) {
@@ -119,7 +123,11 @@ fn hold(bytes: Vec<u8>, property: Arc<impl Fn(&[u8]) + Send + Sync + 'static>) -
     })
 }
 
-/// Name and content of the files of a kind, in the order of their names.
+fn extension(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or_default()
+}
+
+/// Name and content of the files of a kind, those of a format together.
 fn corpus(kind: &str) -> Vec<(String, Vec<u8>)> {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = TempDir::new().unwrap();
@@ -138,7 +146,7 @@ fn corpus(kind: &str) -> Vec<(String, Vec<u8>)> {
             )
         })
         .collect();
-    files.sort();
+    files.sort_by(|(a, _), (b, _)| (extension(a), a).cmp(&(extension(b), b)));
     files
 }
 

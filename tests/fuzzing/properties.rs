@@ -9,7 +9,7 @@ use impasto::config::{ConfigFile, Options, Settings};
 use impasto::init::Init;
 use impasto::model::contract::{Contract, Kind, Operators};
 use impasto::model::{KernelSet, LayerFactors, Weights};
-use impasto::picture::{self, Loaded, MAX_SIDE};
+use impasto::picture::{self, Loaded, MAX_SIDE, PictureError};
 use impasto::record::Recorded;
 use impasto::scales::Scales;
 use tempfile::TempDir;
@@ -17,8 +17,16 @@ use tempfile::TempDir;
 /// A picture is read whole, with values that can be shown, or refused in one line that names the file.
 pub fn picture(bytes: &[u8]) -> Option<Loaded> {
     let input = Input::new(bytes);
-    let loaded = picture::load(&input.path).inspect_err(|error| input.is_named_in(&error.to_string()));
-    let loaded = loaded.ok()?;
+    let loaded = match picture::load(&input.path) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            input.is_named_in(&error.to_string());
+            let ours = bytes.starts_with(b"II") || bytes.starts_with(b"MM");
+            let panicked = matches!(error, PictureError::DecoderFailed { .. });
+            assert!(!(ours && panicked), "the program's own reader panicked: {error}");
+            return None;
+        }
+    };
     let (width, height) = loaded.picture.size();
     let (rgb, alpha) = (loaded.picture.rgb(), loaded.picture.alpha());
     assert_eq!(rgb.len() as u64, 3 * u64::from(width) * u64::from(height));
