@@ -30,6 +30,7 @@ mod guard;
 pub mod init;
 pub mod judge;
 pub mod kernels;
+mod large_pages;
 pub mod model;
 mod objective;
 pub mod observe;

@@ -6,9 +6,10 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Bytes of a cache line, and of a large page.
+use crate::large_pages::{LARGE_PAGE, prefer_large_pages};
+
+/// Bytes of a cache line.
 const LINE: usize = 64;
-const LARGE_PAGE: usize = 2 << 20;
 /// Bytes from which on outputs are written past the caches.
 const LARGE: usize = 16 << 20;
 
@@ -66,26 +67,6 @@ impl Drop for Buffer {
             unsafe { std::alloc::dealloc(values.as_ptr().cast(), layout) }
         }
     }
-}
-
-/// Asks for large pages in the inside of `memory`, best before it is written for the first time.
-///
-/// Kernels go through many channels at the same time, each in other pages; with small ones, most of
-/// the time of writing a layer's output goes to address translation. Nothing is lost when the
-/// system says no.
-fn prefer_large_pages<T>(memory: &mut [T]) {
-    #[cfg(target_os = "linux")]
-    {
-        let start = memory.as_mut_ptr().cast::<u8>();
-        let skip = start.align_offset(LARGE_PAGE);
-        let len = size_of_val(memory).saturating_sub(skip) / LARGE_PAGE * LARGE_PAGE;
-        if len > 0 {
-            // SAFETY: the pages lie inside of `memory`; the advice does not change what they hold.
-            unsafe { libc::madvise(start.add(skip).cast(), len, libc::MADV_HUGEPAGE) };
-        }
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = memory;
 }
 
 impl Deref for Buffer {

@@ -17,6 +17,8 @@ mod resize;
 mod save;
 mod tiff;
 
+use rayon::prelude::*;
+
 pub use error::PictureError;
 pub use format::{Bits, Encoding, OutputFormat};
 pub use load::{Loaded, MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, load, load_from, read};
@@ -144,13 +146,13 @@ fn pixel_count(width: u32, height: u32) -> usize {
 
 /// Brings every value into 0 to 255; what is not a number becomes 0.
 fn clamp(values: &mut [f32]) {
-    for value in values {
+    values.par_iter_mut().for_each(|value| {
         *value = if value.is_nan() {
             0.0
         } else {
             value.clamp(0.0, 255.0)
         };
-    }
+    });
 }
 
 #[cfg(test)]

@@ -7,12 +7,14 @@ use image::{
     codecs::{bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, webp::WebPDecoder},
     metadata::Orientation,
 };
+use rayon::prelude::*;
 
 use super::{
     MAX_FILE_BYTES,
     decode::{Decoded, check_size, fits},
     fault::Fault,
 };
+use crate::large_pages::prefer_large_pages;
 
 const ANIMATED: &str = "it is animated; only the first frame is used";
 
@@ -112,9 +114,9 @@ fn gif_is_animated(file: &[u8]) -> bool {
 
 /// The samples, channels interleaved, on the scale of 0 to 255.
 pub(super) fn samples(image: &DynamicImage) -> Vec<f32> {
-    let from_8 = |values: &[u8]| values.iter().map(|&value| f32::from(value)).collect();
+    let from_8 = |values: &[u8]| floats(values, f32::from);
     // 257 = 65535 / 255.
-    let from_16 = |values: &[u16]| values.iter().map(|&value| f32::from(value) / 257.0).collect();
+    let from_16 = |values: &[u16]| floats(values, |value| f32::from(value) / 257.0);
     match image {
         DynamicImage::ImageLuma8(pixels) => from_8(pixels),
         DynamicImage::ImageLumaA8(pixels) => from_8(pixels),
@@ -126,6 +128,16 @@ pub(super) fn samples(image: &DynamicImage) -> Vec<f32> {
         DynamicImage::ImageRgba16(pixels) => from_16(pixels),
         _ => unreachable!("these decoders give integers of 8 and 16 bits"),
     }
+}
+
+fn floats<T: Copy + Sync>(values: &[T], convert: impl Fn(T) -> f32 + Sync) -> Vec<f32> {
+    let mut floats = Vec::with_capacity(values.len());
+    prefer_large_pages(floats.spare_capacity_mut());
+    values
+        .par_iter()
+        .map(|&value| convert(value))
+        .collect_into_vec(&mut floats);
+    floats
 }
 
 /// Grey or RGB samples, and alpha when there is a channel of it: the second of two or the fourth of four.

@@ -5,6 +5,8 @@
 use multiversion::multiversion;
 use rayon::prelude::*;
 
+use crate::large_pages::prefer_large_pages;
+
 /// How the differences of a file are subsampled: every second column, every second row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Subsampling {
@@ -40,6 +42,7 @@ pub(super) fn to_rgb(planes: &[Plane], subsampling: Subsampling) -> Vec<u8> {
     };
     let (width, height) = luma.size;
     let mut rgb = vec![0; 3 * width * height];
+    prefer_large_pages(&mut rgb);
     rgb.par_chunks_exact_mut(3 * width).enumerate().for_each_init(
         || [Vec::new(), Vec::new()],
         |[full_blue, full_red], (y, rgb)| {
