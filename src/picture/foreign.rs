@@ -62,7 +62,7 @@ fn container(file: &[u8]) -> Option<&'static str> {
         return None;
     }
     let length = u32::from_be_bytes(file[..4].try_into().ok()?) as usize;
-    let brands = file.get(8..length.clamp(12, file.len()))?;
+    let brands = file.get(8..length.max(12).min(file.len()))?;
     let has = |names: &[&[u8; 4]]| {
         brands
             .chunks_exact(4)
