@@ -173,6 +173,14 @@ def pictures_in_detail() -> Files:
     for name, image in {"rgb": rgb, "rgba": rgba, "grey": grey, "palette": palette, "bits": bits}.items():
         yield file(f"{name}.bmp", image, "BMP")
 
+    indices = iter(palette.transpose(Image.Transpose.FLIP_TOP_BOTTOM).tobytes())
+    rows = [b"".join(bytes([1, next(indices)]) for _ in range(width)) for _ in range(height)]
+    runs = b"\0\0".join(rows) + b"\0\1"
+    # The compression stands at 30, the pixels begin where 10 says.
+    _, stored = file("", palette, "BMP")
+    start = int.from_bytes(stored[10:14], "little")
+    yield "runs.bmp", stored[:30] + b"\1" + stored[31:start] + runs
+
     yield file("still.gif", rgb, "GIF")
     yield file("transparent.gif", palette, "GIF", transparency=3, interlace=0)
     yield file("animated.gif", rgb, "GIF", save_all=True, append_images=frames)

@@ -97,6 +97,6 @@ pub(super) fn check_size(width: u32, height: u32) -> Result<(), Fault> {
     Ok(())
 }
 
-pub(super) fn fits(width: u32, height: u32) -> bool {
+fn fits(width: u32, height: u32) -> bool {
     width.max(height) <= MAX_SIDE && u64::from(width) * u64::from(height) <= MAX_PIXELS
 }

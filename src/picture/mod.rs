@@ -9,6 +9,7 @@ mod error;
 mod fault;
 mod foreign;
 mod format;
+mod held;
 mod jpeg;
 mod load;
 mod profile;

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use image::{
-    AnimationDecoder, DynamicImage, ImageDecoder, Limits,
+    DynamicImage, ImageDecoder, Limits,
     codecs::{bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, webp::WebPDecoder},
     metadata::Orientation,
 };
@@ -11,8 +11,9 @@ use rayon::prelude::*;
 
 use super::{
     MAX_FILE_BYTES,
-    decode::{Decoded, check_size, fits},
+    decode::{Decoded, check_size},
     fault::Fault,
+    held::{check_held, first_frame_of_webp, frames_of_gif, pixels_of_runs},
 };
 use crate::large_pages::prefer_large_pages;
 
@@ -32,12 +33,19 @@ pub(super) fn png(file: &[u8]) -> Result<Decoded, Fault> {
 pub(super) fn webp(file: &[u8]) -> Result<Decoded, Fault> {
     let mut decoder = WebPDecoder::new(Cursor::new(file))?;
     let animated = decoder.has_animation();
+    if let Some(held) = first_frame_of_webp(file).filter(|_| animated) {
+        check_held(decoder.dimensions(), held)?;
+    }
     let exif = decoder.exif_metadata().unwrap_or_default();
     decode(decoder, exif, animated.then_some(ANIMATED))
 }
 
 pub(super) fn bmp(file: &[u8]) -> Result<Decoded, Fault> {
-    let mut decoded = decode(BmpDecoder::new(Cursor::new(file))?, None, None)?;
+    let decoder = BmpDecoder::new(Cursor::new(file))?;
+    if let Some(held) = pixels_of_runs(file) {
+        check_held(decoder.dimensions(), held)?;
+    }
+    let mut decoded = decode(decoder, None, None)?;
     // Programs that write no alpha where the header announces it leave it 0; other readers take that as opaque too.
     decoded.alpha = decoded
         .alpha
@@ -47,7 +55,11 @@ pub(super) fn bmp(file: &[u8]) -> Result<Decoded, Fault> {
 
 pub(super) fn gif(file: &[u8]) -> Result<Decoded, Fault> {
     let decoder = GifDecoder::new(Cursor::new(file))?;
-    decode(decoder, None, gif_is_animated(file).then_some(ANIMATED))
+    let mut frames = frames_of_gif(file);
+    if let Some(held) = frames.next() {
+        check_held(decoder.dimensions(), held)?;
+    }
+    decode(decoder, None, frames.next().map(|_| ANIMATED))
 }
 
 /// Decodes within the limits and turns upright.
@@ -100,16 +112,6 @@ fn exif_of_png(file: &[u8]) -> Option<&[u8]> {
         }
         rest = rest.get(length + 12..)?;
     }
-}
-
-fn gif_is_animated(file: &[u8]) -> bool {
-    let Ok(mut decoder) = GifDecoder::new(Cursor::new(file)) else {
-        return false;
-    };
-    let (width, height) = decoder.dimensions();
-    fits(width, height)
-        && decoder.set_limits(limits()).is_ok()
-        && decoder.into_frames().take(2).filter(Result::is_ok).count() == 2
 }
 
 /// The samples, channels interleaved, on the scale of 0 to 255.
