@@ -98,7 +98,7 @@ impl Recorded {
         let mut source = Source::open(path, MAX_BYTES).map_err(RecordError::Unreadable)?;
         // What does not begin as a trace need not be read on.
         let bytes = match source.head().map_err(RecordError::Unreadable)?.trim_ascii_start() {
-            [] | [b'{', ..] => source.read().map_err(RecordError::Unreadable)?.into_bytes(),
+            [] | [b'{' | b'[', ..] => source.read().map_err(RecordError::Unreadable)?.into_bytes(),
             head => head.to_vec(),
         };
         let manifest = parse(&bytes).map_err(|cause| RecordError::NotATrace {

@@ -22,6 +22,9 @@ const MAX_SCANS: u64 = 1000;
 /// More blocks of all scans together than a picture of the largest size has in a hundred.
 const MAX_BLOCKS: u64 = 1 << 30;
 
+/// Of four inks, which other programs show as a negative where they take them for Adobe's.
+const UNMARKED: &str = "its four inks lack Adobe's mark, so 255 is taken for full ink; if it looks like a negative, save it as RGB first";
+
 impl From<Fatal> for Fault {
     fn from(fatal: Fatal) -> Self {
         match fatal {
@@ -49,17 +52,18 @@ pub(super) fn decode(file: &[u8]) -> Result<Decoded, Fault> {
     let mut image = image.ok_or_else(|| Fault::damaged("it does not have the channels it announces"))?;
     image.apply_orientation(header.orientation());
     let stored = samples(&image);
+    let inks = (channels == 4).then(|| header.inks());
+    let polarity = inks.filter(|inks| !inks.inverted).map(|_| UNMARKED.to_owned());
     Ok(Decoded {
         width: image.width(),
         height: image.height(),
-        colors: if channels == 4 {
-            header.inks().amounts(stored)
-        } else {
-            stored
+        colors: match inks {
+            Some(inks) => inks.amounts(stored),
+            None => stored,
         },
         alpha: None,
         profile: header.profile(),
-        warnings: damage.into_iter().collect(),
+        warnings: damage.into_iter().chain(polarity).collect(),
     })
 }
 
