@@ -9,7 +9,7 @@ use prost::Message as _;
 use serde::Serialize;
 
 use super::ModelError;
-use crate::files::{self, InputError};
+use crate::files::{self, Input, InputError};
 
 /// The most bytes of a graph, which has its weights in another file.
 const MAX_GRAPH_BYTES: u64 = 64 << 20;
@@ -242,6 +242,14 @@ impl Contract {
     /// The sha256 of the file with the weights.
     pub fn weights_digest(&self) -> &str {
         &self.external_data.1
+    }
+
+    /// The weights, as their file has them.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn read_weights(&self) -> Result<Vec<u8>, InputError> {
+        files::read_file(&self.weights_file(), MAX_WEIGHTS_BYTES).map(Input::into_bytes)
     }
 
     fn check_weights(&self) -> Result<(), ModelError> {

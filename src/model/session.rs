@@ -1,6 +1,5 @@
 //! Building ONNX Runtime sessions.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -50,10 +49,10 @@ fn commit(
             .with_dimension_override("height", height.into())?;
     }
     if !reads_weights_itself(contract) {
-        let path = contract.weights_file();
-        let bytes =
-            fs::read(&path).map_err(|error| ort::Error::new(format!("{}: {error}", path.display())))?;
-        builder = builder.with_external_initializer_file_in_memory(contract.weights_name(), bytes.into())?;
+        let weights = contract.read_weights();
+        let weights = weights.map_err(|error| ort::Error::new(error.to_string()))?;
+        builder =
+            builder.with_external_initializer_file_in_memory(contract.weights_name(), weights.into())?;
     }
     builder.commit_from_file(&contract.path)
 }

@@ -35,7 +35,7 @@ pub(super) fn check(provider: &Provider, folder: &Path) -> Result<(), String> {
     let stems = provider.library.into_iter().flat_map(|library| [SHARED, library]);
     let names = stems.map(|stem| format!("{}{stem}{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX));
     for path in names.map(|name| folder.join(name)).filter(|path| path.exists()) {
-        binary::check(&path).map_err(|reason| format!("{} cannot be loaded: {reason}", path.display()))?;
+        binary::check(&path).map_err(|reason| format!("{} cannot be loaded: {reason}", shown(&path)))?;
     }
     Ok(())
 }
