@@ -9,7 +9,6 @@ use super::{
     raster::{bmp, gif, png, webp},
     tiff,
 };
-
 use crate::guard::guarded;
 
 /// A picture as its file shows it: upright, its colours as its profile means them.

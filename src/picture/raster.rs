@@ -63,7 +63,7 @@ pub(super) fn gif(file: &[u8]) -> Result<Decoded, Fault> {
 }
 
 /// Decodes within the limits and turns upright.
-pub(super) fn decode(
+fn decode(
     mut decoder: impl ImageDecoder,
     exif: Option<Vec<u8>>,
     warning: Option<&str>,
@@ -95,7 +95,7 @@ fn limits() -> Limits {
 }
 
 /// What EXIF says, with the mark before it that it has in JPEG files or without; nothing is turned without a word.
-pub(super) fn orientation(exif: Option<&[u8]>) -> Orientation {
+fn orientation(exif: Option<&[u8]>) -> Orientation {
     exif.map(|exif| exif.strip_prefix(b"Exif\0\0").unwrap_or(exif))
         .and_then(Orientation::from_exif_chunk)
         .unwrap_or(Orientation::NoTransforms)
