@@ -9,7 +9,9 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::support::{Workshop, fail, impasto, onnxruntime, stderr, stdout, succeed, tiny_graphs};
+use crate::support::{
+    Workshop, fail, graph_files, impasto, onnxruntime, stderr, stdout, succeed, tiny_graphs,
+};
 use crate::{ended, make_pipe, sparse, started, writer};
 
 /// `impasto stylize CONTENT STYLE -o OUTPUT` in the workshop, one iteration.
@@ -107,8 +109,7 @@ fn what_never_ends_ends_at_the_limit() {
     sparse(&workshop.path("large"), 900 << 20);
     let graphs = workshop.path("graphs");
     fs::create_dir(&graphs).unwrap();
-    for entry in fs::read_dir(tiny_graphs()).unwrap() {
-        let path = entry.unwrap().path();
+    for path in graph_files() {
         fs::copy(&path, graphs.join(path.file_name().unwrap())).unwrap();
     }
     for endless in ["/dev/zero", "huge", "large"] {

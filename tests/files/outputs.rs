@@ -133,8 +133,7 @@ fn graphs_and_the_library_are_inputs_too() {
     let workshop = Workshop::new();
     let graphs = workshop.path("graphs");
     fs::create_dir(&graphs).unwrap();
-    for entry in fs::read_dir(crate::support::tiny_graphs()).unwrap() {
-        let path = entry.unwrap().path();
+    for path in crate::support::graph_files() {
         fs::copy(&path, graphs.join(path.file_name().unwrap())).unwrap();
     }
     for name in ["gatys.loss_grad.onnx", "vgg19.weights"] {
