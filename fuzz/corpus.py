@@ -103,6 +103,7 @@ def picture() -> Files:
 
 def pictures_in_detail() -> Files:
     """Pictures of 61x43 pixels with detail everywhere, in the shapes that each format is met in."""
+    import pillow_jxl  # noqa: F401 (lets Pillow write JPEG XL)
     from PIL import Image, TiffImagePlugin
 
     size = (width, height) = (61, 43)
@@ -154,6 +155,9 @@ def pictures_in_detail() -> Files:
     yield file("lossless.webp", rgb, "WEBP", lossless=True)
     yield file("lossless-alpha.webp", rgba, "WEBP", lossless=True)
     yield file("animated.webp", rgb, "WEBP", save_all=True, append_images=frames)
+
+    yield file("lossy.jxl", rgba, "JXL", quality=80)
+    yield file("lossless.jxl", rgb, "JXL", lossless=True, use_container=True)
 
     for compression in ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"]:
         yield file(f"{compression}.tiff", rgb, "TIFF", compression=compression)

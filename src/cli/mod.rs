@@ -179,7 +179,7 @@ fn pictures_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     }
     if files.is_empty() {
         bail!(
-            "the style folder {} has no PNG, JPEG, WebP, TIFF, BMP or GIF in it",
+            "the style folder {} has no PNG, JPEG, JPEG XL, WebP, TIFF, BMP or GIF in it",
             shown(folder)
         );
     }
@@ -190,7 +190,8 @@ fn pictures_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 fn has_picture_extension(path: &Path) -> bool {
     let extension = path.extension().unwrap_or_default().to_string_lossy();
     let extension = extension.to_ascii_lowercase();
-    ["bmp", "gif"].contains(&extension.as_str()) || OutputFormat::EXTENSIONS.contains(&extension.as_str())
+    ["bmp", "gif", "jxl"].contains(&extension.as_str())
+        || OutputFormat::EXTENSIONS.contains(&extension.as_str())
 }
 
 /// The name of an input in a sentence.

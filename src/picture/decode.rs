@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{
     MAX_PIXELS, MAX_SIDE, PictureError,
     fault::Fault,
-    foreign, jpeg,
+    foreign, jpeg, jxl,
     raster::{bmp, gif, png, webp},
     tiff,
 };
@@ -29,13 +29,13 @@ pub(super) struct Decoded {
 struct Format {
     /// Whether a file begins as files of this format do.
     begins: fn(&[u8]) -> bool,
-    decode: fn(&[u8]) -> Result<Decoded, Fault>,
+    decode: fn(Vec<u8>) -> Result<Decoded, Fault>,
 }
 
-const FORMATS: [Format; 6] = [
+const FORMATS: [Format; 7] = [
     Format {
         begins: |file| file.starts_with(b"\x89PNG\r\n\x1a\n"),
-        decode: png,
+        decode: |file| png(&file),
     },
     Format {
         begins: |file| file.starts_with(b"\xFF\xD8\xFF"),
@@ -43,26 +43,30 @@ const FORMATS: [Format; 6] = [
     },
     Format {
         begins: |file| file.starts_with(b"RIFF") && file.get(8..12) == Some(b"WEBP"),
-        decode: webp,
+        decode: |file| webp(&file),
     },
     Format {
         begins: tiff::is_tiff,
-        decode: tiff::decode,
+        decode: |file| tiff::decode(&file),
     },
     Format {
         begins: |file| file.starts_with(b"BM"),
-        decode: bmp,
+        decode: |file| bmp(&file),
     },
     Format {
         begins: |file| file.starts_with(b"GIF87a") || file.starts_with(b"GIF89a"),
-        decode: gif,
+        decode: |file| gif(&file),
+    },
+    Format {
+        begins: jxl::is_jxl,
+        decode: |file| jxl::decode(&file),
     },
 ];
 
 /// Decodes a file, whose format its first bytes tell. `path` is for the errors.
-pub(super) fn decode(path: &Path, file: &[u8]) -> Result<Decoded, PictureError> {
-    let Some(format) = format_of(file) else {
-        return Err(no_picture(path, file));
+pub(super) fn decode(path: &Path, file: Vec<u8>) -> Result<Decoded, PictureError> {
+    let Some(format) = format_of(&file) else {
+        return Err(no_picture(path, &file));
     };
     guarded(|| (format.decode)(file))
         .unwrap_or_else(|panic| Err(Fault::DecoderFailed(panic)))

@@ -21,7 +21,7 @@ pub enum PictureError {
     },
     /// The content is of no known format.
     #[error(
-        "{}: not a picture this program knows; use a PNG, JPEG, WebP, TIFF, BMP or GIF file",
+        "{}: not a picture this program knows; use a PNG, JPEG, JPEG XL, WebP, TIFF, BMP or GIF file",
         shown(path)
     )]
     NotAPicture {

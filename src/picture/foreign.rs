@@ -15,7 +15,7 @@ pub(super) fn name(file: &[u8]) -> Option<&'static str> {
 }
 
 /// How files begin, and what they are.
-const STARTS: [(&[u8], &str); 31] = [
+const STARTS: [(&[u8], &str); 29] = [
     (b"%PDF", "a PDF document"),
     (b"%!PS", "a PostScript document"),
     (b"\xC5\xD0\xD3\xC6", "a PostScript document"),
@@ -27,8 +27,6 @@ const STARTS: [(&[u8], &str); 31] = [
     ),
     (b"\0\0\x01\0", "an icon (ICO)"),
     (b"\0\0\x02\0", "a cursor (CUR)"),
-    (b"\xFF\x0A", JPEG_XL),
-    (b"\0\0\0\x0CJXL \r\n\x87\n", JPEG_XL),
     (b"\0\0\0\x0CjP  \r\n\x87\n", JPEG_2000),
     (b"\xFF\x4F\xFF\x51", JPEG_2000),
     (b"\x76\x2F\x31\x01", "an OpenEXR picture"),
@@ -52,7 +50,6 @@ const STARTS: [(&[u8], &str); 31] = [
     (b"II\x1A\0\0\0HEAPCCDR", RAW),
 ];
 
-const JPEG_XL: &str = "a JPEG XL picture";
 const JPEG_2000: &str = "a JPEG 2000 picture";
 const RAW: &str = "a camera's raw file";
 

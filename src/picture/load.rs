@@ -28,7 +28,7 @@ pub struct Loaded {
     pub warnings: Vec<String>,
 }
 
-/// Reads a PNG, JPEG, WebP, TIFF, BMP or GIF file; the content tells the format, whatever the file is called.
+/// Reads a PNG, JPEG, JPEG XL, WebP, TIFF, BMP or GIF file; the content tells the format, whatever the file is called.
 ///
 /// Grey, palette, 16-bit and CMYK pictures are accepted. EXIF orientation is applied, so the picture stands upright;
 /// a colour profile (ICC) is applied, so the values are sRGB; transparency is kept. Of an animation the first frame
@@ -48,8 +48,7 @@ pub fn load(path: impl AsRef<Path>) -> Result<Loaded, PictureError> {
 /// When the file is no picture, is damaged, too large, or uses what the decoders do not know.
 pub fn load_from(input: Input) -> Result<Loaded, PictureError> {
     let path = input.name();
-    let decoded = decode(&path, input.bytes())?;
-    drop(input);
+    let decoded = decode(&path, input.into_bytes())?;
     let (width, height) = (decoded.width, decoded.height);
     let channels = decoded.colors.len() / super::pixel_count(width, height);
     let (rgb, unused_profile) = to_srgb(decoded.colors, channels, decoded.profile.as_deref());

@@ -11,6 +11,7 @@ mod foreign;
 mod format;
 mod held;
 mod jpeg;
+mod jxl;
 mod load;
 mod profile;
 mod raster;

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::large_pages::prefer_large_pages;
 
-const ANIMATED: &str = "it is animated; only the first frame is used";
+pub(super) const ANIMATED: &str = "it is animated; only the first frame is used";
 
 pub(super) fn png(file: &[u8]) -> Result<Decoded, Fault> {
     // The decoder reads on to the first pixels before it tells the size.
@@ -117,8 +117,6 @@ fn exif_of_png(file: &[u8]) -> Option<&[u8]> {
 /// The samples, channels interleaved, on the scale of 0 to 255.
 pub(super) fn samples(image: &DynamicImage) -> Vec<f32> {
     let from_8 = |values: &[u8]| floats(values, f32::from);
-    // 257 = 65535 / 255.
-    let from_16 = |values: &[u16]| floats(values, |value| f32::from(value) / 257.0);
     match image {
         DynamicImage::ImageLuma8(pixels) => from_8(pixels),
         DynamicImage::ImageLumaA8(pixels) => from_8(pixels),
@@ -130,6 +128,12 @@ pub(super) fn samples(image: &DynamicImage) -> Vec<f32> {
         DynamicImage::ImageRgba16(pixels) => from_16(pixels),
         _ => unreachable!("these decoders give integers of 8 and 16 bits"),
     }
+}
+
+/// Samples of 16 bits on the scale of 0 to 255.
+pub(super) fn from_16(values: &[u16]) -> Vec<f32> {
+    // 257 = 65535 / 255.
+    floats(values, |value| f32::from(value) / 257.0)
 }
 
 fn floats<T: Copy + Sync>(values: &[T], convert: impl Fn(T) -> f32 + Sync) -> Vec<f32> {

@@ -35,13 +35,17 @@ impl From<Fatal> for Fault {
     }
 }
 
-/// Decodes a JPEG file.
-pub(super) fn decode(file: &[u8]) -> Result<Decoded, Fault> {
-    let header = Header::of(file);
-    let decoder = opened(file, &header)?;
+/// Decodes a JPEG file, whose memory is given back as soon as it has been decoded.
+pub(super) fn decode(file: Vec<u8>) -> Result<Decoded, Fault> {
+    let header = Header::of(&file);
+    let decoder = opened(&file, &header)?;
     let (width, height) = decoder.size();
     let channels = decoder.channels();
     let (pixels, damage) = pixels(decoder)?;
+    let inks = (channels == 4).then(|| header.inks());
+    let (orientation, profile) = (header.orientation(), header.profile());
+    drop(file);
+
     let image = match channels {
         1 => GrayImage::from_raw(width, height, pixels).map(DynamicImage::ImageLuma8),
         3 => RgbImage::from_raw(width, height, pixels).map(DynamicImage::ImageRgb8),
@@ -50,9 +54,8 @@ pub(super) fn decode(file: &[u8]) -> Result<Decoded, Fault> {
         _ => None,
     };
     let mut image = image.ok_or_else(|| Fault::damaged("it does not have the channels it announces"))?;
-    image.apply_orientation(header.orientation());
+    image.apply_orientation(orientation);
     let stored = samples(&image);
-    let inks = (channels == 4).then(|| header.inks());
     let polarity = inks.filter(|inks| !inks.inverted).map(|_| UNMARKED.to_owned());
     Ok(Decoded {
         width: image.width(),
@@ -62,7 +65,7 @@ pub(super) fn decode(file: &[u8]) -> Result<Decoded, Fault> {
             None => stored,
         },
         alpha: None,
-        profile: header.profile(),
+        profile,
         warnings: damage.into_iter().chain(polarity).collect(),
     })
 }

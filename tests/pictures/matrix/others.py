@@ -1,13 +1,15 @@
-"""PNG, JPEG, WebP, BMP and GIF: kinds of colour, depths, alpha, layouts."""
+"""PNG, JPEG, JPEG XL, WebP, BMP and GIF: kinds of colour, depths, alpha, layouts."""
 
 import io
 import itertools
 import struct
+import tempfile
 
 import numpy as np
+import pillow_jxl  # noqa: F401 (lets Pillow write JPEG XL)
 from PIL import Image
 from raw_png import png
-from shared import Case, scaled, smooth, speckle
+from shared import Case, Refused, scaled, smooth, speckle, upright
 
 
 def saved(image, format, **options):
@@ -70,6 +72,57 @@ def jpegs():
         name = f"{mode}-{subsampling}" + ("-progressive" if progressive else "")
         shown = np.array(image.convert("RGB"))
         yield Case(name, saved(image, "JPEG", **options), shown, within=10)
+
+
+def jxls():
+    """Lossless of each depth, bare and in a container; lossy; of a JPEG file's coefficients; cut; turned."""
+    rgba = Image.fromarray(speckle((9, 13, 4), 8).astype(np.uint8), "RGBA")
+    for mode, container in itertools.product(("L", "LA", "RGB", "RGBA"), (False, True)):
+        image = rgba.convert(mode)
+        content = saved(image, "JXL", lossless=True, use_container=container)
+        shown = np.array(image.convert("RGBA"))
+        name = f"{mode}-container" if container else mode
+        yield Case(name, content, shown[..., :3], shown[..., 3])
+        yield Refused(f"cut-{name}", content[: len(content) * 2 // 3], "it ends early")
+    values = speckle((9, 13, 1), 16)
+    # The encoder writes these as linear light.
+    shown = gray(255 * srgb(values / 65535))
+    for name, type in {"16": np.uint16, "float": np.float32}.items():
+        largest = 65535 if type == np.uint16 else 1
+        deep = Image.fromarray((values[..., 0] / 65535 * largest).round(9).astype(type))
+        yield Case(name, saved(deep, "JXL", lossless=True), shown, within=0.1)
+    soft = smooth(37, 51)
+    for quality in (80, 95):
+        content = saved(Image.fromarray(soft), "JXL", quality=quality)
+        # What the format's own decoder makes of it.
+        shown = np.array(Image.open(io.BytesIO(content)))
+        yield Case(f"lossy-{quality}", content, shown, within=1.5)
+    with tempfile.NamedTemporaryFile(suffix=".jpg") as jpeg:
+        Image.fromarray(soft).save(jpeg.name, quality=95)
+        packed = saved(Image.open(jpeg.name), "JXL", lossless_jpeg=True)
+    yield Case("from-jpeg", packed, soft, within=10)
+    soft = smooth(11, 17)
+    for orientation in range(1, 9):
+        content = turned(saved(Image.fromarray(soft), "JXL", lossless=True), orientation)
+        yield Case(f"turned-{orientation}", content, upright(soft, orientation))
+
+
+def srgb(light):
+    """IEC 61966-2-1."""
+    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+
+
+def turned(codestream, orientation):
+    """The same with an orientation, of a picture whose header has no extra fields: lossless RGB in 8 bits."""
+    # The signature, the size in the long form, two flags; and what comes then. Bits count from the lowest.
+    start, rest = 16 + 26 + 2, 11
+    bits = np.unpackbits(np.frombuffer(codestream, np.uint8), bitorder="little")
+    header, frames = bits[: start + rest], codestream[(start + rest + 7) // 8 :]
+    value = [(orientation - 1) >> i & 1 for i in range(3)]
+    # Extra fields: no intrinsic size, preview or animation, and default tone mapping at the end.
+    before, after = header[: start - 1], header[start:]
+    filled = np.concatenate([before, [1], value, [0, 0, 0], after[:-3], [1], after[-3:]])
+    return np.packbits(filled.astype(np.uint8), bitorder="little").tobytes() + frames
 
 
 def webps():
@@ -208,4 +261,4 @@ def codes(values):
     return bytes([len(data)]) + data + b"\0"
 
 
-FORMATS = {"png": pngs, "jpeg": jpegs, "webp": webps, "bmp": bmps, "gif": gifs}
+FORMATS = {"png": pngs, "jpeg": jpegs, "jxl": jxls, "webp": webps, "bmp": bmps, "gif": gifs}
