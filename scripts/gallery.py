@@ -36,9 +36,9 @@ BOTH = ("painting.png", "tissue.png")
 RUNS = [
     Run("defaults", "The defaults"),
     Run("neural-style", "The weights of neural-style", ("--preset", "neural-style")),
-    Run("photo", "The photo keeps its lines", ("--preset", "photo")),
-    Run("content-low", "Less photo", ("--content-weight", "0.02")),
-    Run("content-high", "More photo", ("--content-weight", "30")),
+    Run("gatys", "The weights of Gatys et al.", ("--preset", "gatys")),
+    Run("content-low", "Less photo", ("--content-weight", "0.3")),
+    Run("content-high", "More photo", ("--content-weight", "4")),
     Run("random", "From noise", ("--init", "random", "--seed", "7")),
     Run("scale-half", "Small strokes", ("--style-scale", "0.5")),
     Run("scale-double", "Large strokes", ("--style-scale", "2")),

@@ -57,7 +57,7 @@ pub struct ConfigError {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Options {
-    /// The preset's name (default `gatys`).
+    /// The preset's name (default `impasto`).
     pub preset: Option<String>,
     /// How the network pools (default max).
     pub pooling: Option<Pooling>,
@@ -73,20 +73,20 @@ pub struct Options {
     pub style_blend: Option<Vec<f64>>,
     /// The style weight, 0 or more (default the preset's).
     pub style_weight: Option<f64>,
-    /// The content weight, 0 or more (default the preset's).
+    /// The content weight, 0 or more (default the preset's); with preset `impasto` in a unit that follows the pair.
     pub content_weight: Option<f64>,
     /// Whose colours the picture gets (default the style image's).
     pub color: Option<ColorMode>,
     /// The weight of the total variation, 0 or more (default the preset's).
     pub tv_weight: Option<f64>,
-    /// What the style weight is multiplied by for single layers, 0 or more (default 1).
+    /// What the style weight is multiplied by for single layers, 0 or more (default the preset's, or else 1).
     pub style_layer_weights: Option<LayerFactors>,
     /// What the content weight is multiplied by for single layers, 0 or more (default 1).
     pub content_layer_weights: Option<LayerFactors>,
     /// Whether every layer's gradient is brought to the L1 norm of its weight (default no); not with L-BFGS, so Adam is
     /// the default optimiser then.
     pub normalize_gradients: Option<bool>,
-    /// What the first convolution sees around a picture (default zeros).
+    /// What the first convolution sees around a picture (default the preset's).
     pub padding: Option<Padding>,
     /// The start image (default the content image).
     pub init: Option<Init>,
@@ -184,7 +184,7 @@ impl Options {
     /// The first option that is out of its range.
     pub fn resolve(&self) -> Result<Settings, ConfigError> {
         let name = self.preset.clone().unwrap_or_else(|| PRESETS[0].name.to_owned());
-        let preset = Preset::named(&name).unwrap_or(&PRESETS[0]);
+        let preset = Preset::named_or_own(&name);
         let scales = self.scales(preset)?;
         let (size, iterations) = self.finest(&scales)?;
         let (threads, warnings) = self.threads()?;
@@ -206,10 +206,18 @@ impl Options {
             )?,
             color: self.color.unwrap_or_default(),
             tv_weight: weight("tv-weight", self.tv_weight.unwrap_or(preset.tv_weight))?,
-            style_layer_weights: factors("style-layer-weights", self.style_layer_weights.as_ref())?,
-            content_layer_weights: factors("content-layer-weights", self.content_layer_weights.as_ref())?,
+            style_layer_weights: factors(
+                "style-layer-weights",
+                self.style_layer_weights
+                    .clone()
+                    .unwrap_or_else(|| preset.layer_factors()),
+            )?,
+            content_layer_weights: factors(
+                "content-layer-weights",
+                self.content_layer_weights.clone().unwrap_or_default(),
+            )?,
             normalize_gradients: self.normalize_gradients.unwrap_or(false),
-            padding: self.padding.unwrap_or_default(),
+            padding: self.padding.unwrap_or(preset.padding),
             init: self.init.clone().unwrap_or_default(),
             seed: self.seed.unwrap_or(0),
             method: self.method()?,
@@ -369,7 +377,14 @@ impl Settings {
         }
     }
 
-    /// The weights of the terms of a graph.
+    /// What a content weight of 1 stands for, in units of [`Targets::balance`](crate::model::Targets::balance); nothing:
+    /// for 1 itself, as with normalised gradients, which pull alike for any pair.
+    pub fn balance(&self) -> Option<f64> {
+        let balance = Preset::named_or_own(&self.preset).balance;
+        balance.filter(|_| !self.normalize_gradients)
+    }
+
+    /// The weights of the terms of a graph, the content's in the preset's unit.
     ///
     /// # Errors
     /// A weight for a layer that the graph does not look at, or no layer with a weight.
@@ -386,8 +401,7 @@ fn available_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn factors(option: &'static str, given: Option<&LayerFactors>) -> Result<LayerFactors, ConfigError> {
-    let factors = given.cloned().unwrap_or_default();
+fn factors(option: &'static str, factors: LayerFactors) -> Result<LayerFactors, ConfigError> {
     for (_, factor) in &factors.0 {
         weight(option, *factor)?;
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::color::{ColorMode, original_colors};
+use crate::grey::grey_image;
 use crate::picture::Picture;
 use crate::tensor::from_values;
 
@@ -11,15 +12,23 @@ use crate::tensor::from_values;
 pub struct Finish {
     content: Arc<Picture>,
     color: ColorMode,
+    is_grey: bool,
 }
 
 impl Finish {
-    /// For pictures of the size and with the alpha of `content`, and with its colours if `color` asks for them.
-    pub fn new(content: Picture, color: ColorMode) -> Finish {
+    /// For pictures of the size and with the alpha of `content`, and with its colours if `color` asks for them, or without
+    /// any.
+    pub fn new(content: Picture, color: ColorMode, is_grey: bool) -> Finish {
         Finish {
             content: Arc::new(content),
             color,
+            is_grey,
         }
+    }
+
+    /// Whether the pictures are grey.
+    pub fn is_grey(&self) -> bool {
+        self.is_grey
     }
 
     /// The content image.
@@ -34,7 +43,10 @@ impl Finish {
     /// When `image` is not of the content's size.
     pub fn picture(&self, image: &[f32]) -> Picture {
         let (width, height) = self.content.size();
-        let picture = from_values(image, width, height);
+        let picture = match self.is_grey {
+            true => from_values(&grey_image(image), width, height),
+            false => from_values(image, width, height),
+        };
         let picture = match self.color {
             ColorMode::Original => original_colors(&picture, &self.content),
             ColorMode::Style | ColorMode::Match => picture,

@@ -26,6 +26,7 @@ pub mod config;
 mod error;
 pub mod files;
 pub mod finish;
+mod grey;
 mod guard;
 pub mod init;
 pub mod judge;

@@ -5,7 +5,7 @@
 //! along with the painted one. Gatys et al., "Controlling Perceptual Factors in Neural Style Transfer" (2017), section 6,
 //! paint so to get to high resolutions. At a coarse scale the content weighs more, by the square of how many times as
 //! many pixels the finest one has: the style image's layout would otherwise take the place of the content's, and the
-//! finer scales could not bring it back.
+//! finer scales could not bring it back. Not so where the content weight follows the balance of the pair at each scale.
 
 use std::fmt;
 use std::iter::successors;

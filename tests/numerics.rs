@@ -50,6 +50,8 @@ fn command_with(kernels: &str, image: &str) -> Command {
 fn evaluate(graphs: &Path, pictures: &Path, image: &str) -> Command {
     let mut command = impasto();
     command.current_dir(pictures).args(["evaluate", image, "--json"]);
+    // A case's own preset, later, wins.
+    command.args(["--preset", "gatys"]);
     command.args(["--content", "content.png", "--style", "style.png"]);
     command
         .arg("--graphs")
@@ -188,6 +190,8 @@ fn terms_are_printed_in_network_order_and_the_table_says_the_same() {
     let mut table = impasto();
     table.current_dir(tiny_graphs()).args([
         "evaluate",
+        "--preset",
+        "gatys",
         "image.png",
         "--content",
         "content.png",
@@ -271,7 +275,16 @@ fn a_fixed_seed_run_takes_the_recorded_path() {
         .arg(folder.path().join("out.png"))
         .arg("--trace")
         .arg(&trace);
-    command.args(["--size", "33", "--iterations", "8", "--kernels", "onnxruntime"]);
+    command.args([
+        "--size",
+        "33",
+        "--iterations",
+        "8",
+        "--kernels",
+        "onnxruntime",
+        "--preset",
+        "gatys",
+    ]);
     succeed(
         command
             .arg("--graphs")
@@ -320,7 +333,7 @@ fn the_real_network_paints_at_a_small_size() {
         .arg("-o")
         .arg(&output);
     command
-        .args(["--size", "96", "--iterations", "30"])
+        .args(["--size", "96", "--iterations", "30", "--preset", "gatys"])
         .arg("--trace")
         .arg(&trace);
     succeed(

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use impasto::config::{Optimizer, Options, PRESETS};
-use impasto::model::{GraphOptions, Graphs};
+use impasto::model::{FeatureGraph, GraphOptions, Graphs, KernelSet};
 use impasto::observe::Event;
 use impasto::optimize::{self, AdamOptions, Method, minimize};
 use impasto::picture::Picture;
@@ -29,6 +29,8 @@ fn the_presets_are_printed_without_any_other_argument() {
         line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
     };
     let (gatys, neural_style, book) = (row("gatys"), row("neural-style"), row("book"));
+    assert_eq!(row("impasto")[1..3], ["1000", "1*"], "{table}");
+    assert!(row("impasto").contains(&"relu5_1=100".to_owned()), "{table}");
     assert_eq!(gatys[1..5], ["1000", "1", "0", "longer"], "{table}");
     assert_eq!(neural_style[1..5], ["100", "5", "0.001", "longer"], "{table}");
     assert_eq!(book[4], "shorter", "{table}");
@@ -81,6 +83,99 @@ fn a_preset_sets_all_weights_and_an_explicit_weight_wins() {
         settings(&["--preset", "neural-style", "--tv-weight", "0.5"]),
         [100.0, 5.0, 0.5]
     );
+}
+
+/// The preset's unit is 25 times the content weight at which nothing at all is as far from the content as from the style.
+#[test]
+fn the_content_weight_of_the_default_preset_follows_the_pair() {
+    let runtime = Runtime::load(&Sought {
+        file: Some(onnxruntime()),
+        ..Sought::default()
+    });
+    let engine = Engine::start(&runtime.unwrap(), &Request::default(), 1).unwrap();
+    let graph = FeatureGraph::open(&tiny_graphs(), "gatys", KernelSet::OnnxRuntime).unwrap();
+    let see = |picture: &Path| {
+        let picture = Picture::load(picture).unwrap();
+        graph.run(&engine, to_tensor(&picture).view()).unwrap()
+    };
+    let mean_square = |values: &[f32]| {
+        let squares = values.iter().map(|&value| f64::from(value).powi(2));
+        squares.sum::<f64>() / values.len() as f64
+    };
+    let workshop = Workshop::new();
+    let evaluated = |flags: &[&str]| {
+        let mut command = impasto();
+        command.current_dir(workshop.folder.path());
+        command.args([
+            "evaluate",
+            "style.png",
+            "--content",
+            "content.png",
+            "--style",
+            "style.png",
+        ]);
+        command.args([
+            "--json",
+            "--padding",
+            "zero",
+            "--kernels",
+            "onnxruntime",
+            "--graphs",
+        ]);
+        command
+            .arg(tiny_graphs())
+            .arg("--onnxruntime")
+            .arg(onnxruntime())
+            .args(flags);
+        let found: Value = serde_json::from_str(&stdout(&succeed(&mut command))).unwrap();
+        found["terms"]["content/relu4_2"].as_f64().unwrap()
+    };
+    // The content is resized to the judged picture; it is of that size here, so that both see the same.
+    let style = Picture::load(workshop.path("style.png")).unwrap();
+    let content = Picture::load(workshop.path("content.png")).unwrap();
+    let resized = content.resize(style.width(), style.height());
+    resized.save(workshop.path("content.png"), true).unwrap();
+    let (content, style) = (
+        see(&workshop.path("content.png")),
+        see(&workshop.path("style.png")),
+    );
+    let grams = style.grams.iter().map(|(_, gram)| {
+        let channels = gram.nrows() as f64;
+        mean_square(gram.as_slice().unwrap()) / channels.powi(2)
+    });
+    let balance = grams.sum::<f64>() / mean_square(content.contents[0].1.as_slice().unwrap());
+
+    let ratio = evaluated(&[]) / evaluated(&["--preset", "gatys"]);
+    assert!(
+        (ratio / (25.0 * balance) - 1.0).abs() < 1e-5,
+        "{ratio}, {balance}"
+    );
+    let twice = evaluated(&["--content-weight", "2"]) / evaluated(&[]);
+    assert!((twice / 2.0 - 1.0).abs() < 1e-5, "{twice}");
+}
+
+#[test]
+fn a_grey_photo_in_a_grey_style_stays_grey() {
+    let workshop = Workshop::new();
+    for name in ["content.png", "style.png"] {
+        let colored = image::open(workshop.path(name)).unwrap();
+        colored.to_luma8().save(workshop.path(name)).unwrap();
+    }
+    for init in ["content", "random", "gray"] {
+        let flags = ["--iterations", "40", "--force", "--init", init];
+        succeed(workshop.stylize("out.png").args(flags));
+        let painted = image::open(workshop.path("out.png")).unwrap().to_rgb8();
+        let spread = |pixel: &image::Rgb<u8>| {
+            let [least, most] = [pixel.0.iter().min(), pixel.0.iter().max()];
+            most.unwrap() - least.unwrap()
+        };
+        assert!(painted.pixels().all(|pixel| spread(pixel) <= 1), "{init}");
+        let first = painted.get_pixel(0, 0);
+        assert!(
+            painted.pixels().any(|pixel| pixel.0[0].abs_diff(first.0[0]) > 20),
+            "{init}"
+        );
+    }
 }
 
 #[test]
@@ -168,10 +263,12 @@ fn the_total_variation_term_is_that_of_the_picture() {
 fn factors_of_layers_multiply_their_terms() {
     let workshop = Workshop::new();
     let (plain, weighted) = (
-        traced(&workshop, &[]),
+        traced(&workshop, &["--preset", "gatys"]),
         traced(
             &workshop,
             &[
+                "--preset",
+                "gatys",
                 "--style-layer-weights",
                 "relu1_1=2,relu5_1=0.5",
                 "--content-layer-weights",
@@ -192,7 +289,8 @@ fn factors_of_layers_multiply_their_terms() {
         assert!((ratio / factor - 1.0).abs() < 1e-6, "{name}: {ratio}");
     }
     let last = |trace: &Value, name| term(trace, trace["evaluations"].as_array().unwrap().len() - 1, name);
-    let heavy = traced(&workshop, &["--style-layer-weights", "relu1_1=1000"]);
+    let flags = ["--preset", "gatys", "--style-layer-weights", "relu1_1=1000"];
+    let heavy = traced(&workshop, &flags);
     let (heavy, plain) = (
         last(&heavy, "style/relu1_1") / 1000.0,
         last(&plain, "style/relu1_1"),
@@ -207,8 +305,8 @@ fn factors_of_layers_multiply_their_terms() {
 fn replicate_padding_is_seen_in_terms_and_trace() {
     let workshop = Workshop::new();
     let (zero, replicate) = (
-        traced(&workshop, &[]),
-        traced(&workshop, &["--padding", "replicate"]),
+        traced(&workshop, &["--preset", "gatys"]),
+        traced(&workshop, &["--preset", "gatys", "--padding", "replicate"]),
     );
     assert_eq!(zero["settings"]["padding"], "zero");
     assert_eq!(replicate["settings"]["padding"], "replicate");
@@ -219,6 +317,7 @@ fn replicate_padding_is_seen_in_terms_and_trace() {
 #[test]
 fn adam_paints_with_normalised_gradients_and_lbfgs_is_told_not_to() {
     let options = Options {
+        preset: Some("gatys".to_owned()),
         normalize_gradients: Some(true),
         ..Options::default()
     };

@@ -318,6 +318,9 @@ fn what_follows_from_a_preset_or_a_start_follows_from_the_one_beside_it() {
         assert_eq!(settings[name], value, "{name}");
     }
     assert_eq!(varied(&["--preset", "book"])["fit"], "short");
+    let settings = varied(&["--preset", "gatys"]);
+    assert_eq!(settings["padding"], "zero");
+    assert_eq!(settings["style-layer-weights"], "");
     assert_eq!(varied(&["--init", "style.png"])["scales"], "1");
     assert_eq!(varied(&["--normalize-gradients"])["optimizer"], "adam");
 }

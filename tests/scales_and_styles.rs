@@ -67,7 +67,7 @@ fn a_start_from_a_file_is_gone_on_with_at_its_own_scale() {
 fn the_content_weighs_more_at_a_coarse_scale_by_the_square_of_the_pixels() {
     let workshop = Workshop::new();
     let losses = |flags: &[&str]| -> Vec<f64> {
-        let trace = traced(&workshop, flags);
+        let trace = traced(&workshop, &[flags, &["--preset", "gatys"]].concat());
         let evaluations = trace["evaluations"].as_array().unwrap().iter();
         let coarse = evaluations.filter(|evaluation| evaluation["size"][0] == 24);
         coarse

@@ -95,7 +95,7 @@ fn the_loss_falls_and_the_trace_holds_every_evaluation() {
         let total = evaluation["loss"].as_f64().unwrap();
         assert!((sum - total).abs() <= 1e-9 * total.abs(), "{sum} is not {total}");
     }
-    assert_eq!(trace["settings"]["preset"], "gatys");
+    assert_eq!(trace["settings"]["preset"], "impasto");
     assert_eq!(trace["settings"]["iterations"], 30);
     assert_eq!(trace["settings"]["style-weight"], 1000.0);
     assert!(

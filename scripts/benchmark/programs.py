@@ -73,7 +73,7 @@ class Lab:
     threads: int
 
     def impasto(self, pictures: Pictures, *flags: str) -> Run:
-        """`impasto stylize` with its defaults and the given flags."""
+        """`impasto stylize` with the weights of Gatys et al., as the peers have them, and these flags."""
         trace = self.scratch / "impasto.json"
         peak, _ = self._run(
             [
@@ -85,7 +85,7 @@ class Lab:
                 "--force",
             ]
             + ["--output", self.scratch / "impasto.png", "--trace", trace, "--size", pictures.size]
-            + ["--threads", self.threads, *flags]
+            + ["--threads", self.threads, "--preset", "gatys", *flags]
         )
         with read_from("impasto"):
             record = json.loads(trace.read_text())

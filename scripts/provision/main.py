@@ -23,6 +23,8 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         provision(root, options.runtime, platforms.current())
         if options.linker:
             ensure_packages(root / "runtime/zig", root / "scripts/requirements-dist.txt")
+        if options.plots:
+            ensure_packages(root / "runtime/plots", root / "scripts/requirements-looks.txt")
         if options.bench:
             ensure_packages(root / "runtime/bench", root / "scripts/requirements-bench.txt")
     except SetupError as error:
@@ -73,6 +75,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--linker",
         action="store_true",
         help="also fetch zig, with which `make dist` links for an older glibc",
+    )
+    parser.add_argument(
+        "--plots",
+        action="store_true",
+        help="also fetch matplotlib, with which `make looks` draws its curves",
     )
     parser.add_argument(
         "--bench",

@@ -84,7 +84,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(args_override_self = true, allow_negative_numbers = true, after_long_help = EXAMPLES)]
 pub struct Stylize {
-    /// The photo: PNG, JPEG, WebP, TIFF, BMP or GIF; - is standard input
+    /// The photo: PNG, JPEG, JPEG XL, WebP, TIFF, BMP or GIF; - is standard input
     #[arg(required_unless_present = "repeat", conflicts_with = "repeat")]
     pub content: Option<PathBuf>,
 
@@ -295,29 +295,30 @@ pub struct Evaluate {
 /// What is asked of the picture.
 #[derive(Debug, Args)]
 pub struct Objective {
-    /// Layers and weights: gatys, book, neural-style, photo [default: gatys]
+    /// Layers and weights: impasto, gatys, book and others [default: impasto]
     #[arg(long, value_name = "NAME", long_help = presets_help(), help_heading = "Objective")]
     pub preset: Option<String>,
 
-    /// How much style: 0 or more [default: the preset's; gatys: 1000]
+    /// How much style: 0 or more [default: the preset's; impasto, gatys: 1000]
     ///
     /// The weight W: the mean squared difference of the Gram matrices of a layer of C channels counts W/C².
     #[arg(long, value_name = "W", value_parser = weight, help_heading = "Objective")]
     pub style_weight: Option<f64>,
 
-    /// How much content: 0 or more [default: the preset's; gatys: 1]
+    /// How much content: 0 or more; 2 keeps more of the photo, 0.5 less [default: the preset's; impasto, gatys: 1]
     ///
-    /// The factor of the mean squared difference of the content layer's features. Only the weights' ratio counts.
+    /// The factor of the mean squared difference of the content layer's features. Only the weights' ratio counts. With
+    /// preset impasto its unit follows the pair of pictures, so that 1 keeps about as much of any photo under any painting.
     #[arg(long, value_name = "W", value_parser = weight, help_heading = "Objective", hide_short_help = true)]
     pub content_weight: Option<f64>,
 
-    /// The weight of the total variation, 0 or more: the larger, the smoother [default: the preset's; gatys: 0]
+    /// The weight of the total variation, 0 or more: the larger, the smoother [default: the preset's; impasto, gatys: 0]
     ///
     /// Half the squared differences of each pixel, in grey levels, from those to its right and below, summed.
     #[arg(long, value_name = "W", value_parser = weight, help_heading = "Objective", hide_short_help = true)]
     pub tv_weight: Option<f64>,
 
-    /// Factors of single style layers' weights, 0 or more: relu1_1=2,relu5_1=0.5 [default: 1 each]
+    /// Factors of single style layers' weights, 0 or more: relu1_1=2,relu5_1=0.5 [default: the preset's, or 1]
     #[arg(
         long,
         value_name = "LAYER=F,…",
@@ -342,7 +343,7 @@ pub struct Objective {
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true, help_heading = "Objective", hide_short_help = true)]
     pub normalize_gradients: Option<bool>,
 
-    /// What the network sees around a picture: zero, which is its mean colour, or replicate, its edge [default: zero]
+    /// What the network sees around a picture: zero, which is its mean colour, or replicate, its edge [default: the preset's]
     #[arg(long, value_name = "KIND", help_heading = "Objective", hide_short_help = true)]
     pub padding: Option<PaddingArg>,
 
@@ -506,7 +507,7 @@ fn presets_help() -> String {
         .map(|preset| format!("\n  {:<13} {}", preset.name, preset.summary));
     let table: String = rows.collect();
     format!(
-        "The set of layers and weights [default: gatys], or the name of graphs of your own. An explicit flag always wins \
+        "The set of layers and weights [default: impasto], or the name of graphs of your own. An explicit flag always wins \
          over its preset; --presets prints them in full. `make graphs` makes graphs of other layers, which take the weights of gatys.\n{table}"
     )
 }

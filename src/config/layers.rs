@@ -102,7 +102,7 @@ mod tests {
         style-layer-weights = { relu1_1 = 2 }
         content-layer-weights = "relu4_2=3"
         normalize-gradients = true
-        padding = "replicate"
+        padding = "zero"
         color = "match"
         init = "blend:0.3"
         seed = 5

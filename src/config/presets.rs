@@ -1,5 +1,6 @@
 //! Named sets of layers, weights and size rule.
 
+use crate::model::{LayerFactors, Padding};
 use crate::picture::Fit;
 
 /// A named set of layers, weights and size rule.
@@ -19,8 +20,15 @@ pub struct Preset {
     pub style_weight: f64,
     /// The content weight.
     pub content_weight: f64,
+    /// What a content weight of 1 stands for, in units of [`Targets::balance`](crate::model::Targets::balance); nothing:
+    /// for 1 itself.
+    pub balance: Option<f64>,
+    /// The factors of single style layers' weights.
+    pub style_layer_weights: &'static [(&'static str, f64)],
     /// The weight of the total variation.
     pub tv_weight: f64,
+    /// What the first convolution sees around a picture.
+    pub padding: Padding,
     /// Which side `size` speaks of.
     pub fit: Fit,
     /// Whether to paint from coarse to fine: [`Scales::Auto`](crate::scales::Scales::Auto), or one scale.
@@ -36,13 +44,24 @@ const GATYS: Preset = Preset {
     summary: "layers and weights of Gatys et al. 2016",
     style_weight: 1e3,
     content_weight: 1.0,
+    balance: None,
+    style_layer_weights: &[],
     tv_weight: 0.0,
+    padding: Padding::Zero,
     fit: Fit::Long,
     coarse_to_fine: true,
 };
 
-/// The presets that the program knows; graphs of another name, a user's own, take the weights of the first.
-pub const PRESETS: [Preset; 4] = [
+/// The presets that the program knows, the default one first.
+pub const PRESETS: [Preset; 5] = [
+    Preset {
+        name: "impasto",
+        summary: "the photo stays what it is, painted whole; the content weight follows the pair",
+        balance: Some(25.0),
+        style_layer_weights: &[("relu5_1", 100.0)],
+        padding: Padding::Replicate,
+        ..GATYS
+    },
     GATYS,
     Preset {
         name: "book",
@@ -78,5 +97,19 @@ impl Preset {
     /// The preset of that name.
     pub fn named(name: &str) -> Option<&'static Preset> {
         PRESETS.iter().find(|preset| preset.name == name)
+    }
+
+    /// The one of that name; graphs of another name, a user's own, take the weights of `gatys`.
+    pub fn named_or_own(name: &str) -> &'static Preset {
+        Preset::named(name).unwrap_or(&GATYS)
+    }
+
+    pub(super) fn layer_factors(&self) -> LayerFactors {
+        let factors = self.style_layer_weights.iter();
+        LayerFactors(
+            factors
+                .map(|&(layer, factor)| (layer.to_owned(), factor))
+                .collect(),
+        )
     }
 }

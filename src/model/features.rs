@@ -42,6 +42,38 @@ impl Graphs {
     }
 }
 
+impl Targets {
+    /// The content weight at which an empty picture would be as far from the content as from the style, for a style weight
+    /// of 1: the sum over the style layers of the mean square of the Gram matrix over C², for C channels, by the mean over
+    /// the content layers of the mean square of the features.
+    ///
+    /// It is 1 where one of them is 0.
+    pub fn balance(&self) -> f64 {
+        let style = self.grams.iter();
+        let style: f64 = style
+            .map(|(_, gram)| mean_square(gram) / channels(gram).powi(2))
+            .sum();
+        let content = self.contents.iter();
+        let content: f64 = content.map(|(_, features)| mean_square(features)).sum();
+        let balance = style * self.contents.len() as f64 / content;
+        if balance.is_normal() { balance } else { 1.0 }
+    }
+}
+
+/// The channels C of a Gram matrix `[C, C]`.
+pub(super) fn channels(gram: &DynValue) -> f64 {
+    gram.shape().first().copied().unwrap_or(1) as f64
+}
+
+/// The mean square of a tensor of f32, 0 of anything else.
+fn mean_square(value: &DynValue) -> f64 {
+    let Ok((_, values)) = value.try_extract_tensor::<f32>() else {
+        return 0.0;
+    };
+    let squares = values.iter().map(|&value| f64::from(value).powi(2));
+    squares.sum::<f64>() / values.len() as f64
+}
+
 impl FeatureSession<'_> {
     /// Computes the targets: the features of `content`, and the Gram matrices of `styles`, blended.
     ///

@@ -7,6 +7,7 @@ use ort::session::{IoBinding, Session};
 use ort::value::{DynValue, Tensor, TensorValueType};
 
 use super::contract::Kind;
+use super::features::channels;
 use super::{
     Contract, Evaluation, Graphs, LossGradient, ModelError, ObjectiveError, Padding, Targets, Weights,
     session,
@@ -131,11 +132,6 @@ fn allocator(
             MemoryInfo::new(device.clone(), id, AllocatorType::Device, kind)?,
         ),
     }
-}
-
-/// The channels C of a Gram matrix `[C, C]`.
-fn channels(gram: &DynValue) -> f64 {
-    gram.shape().first().copied().unwrap_or(1) as f64
 }
 
 impl OnnxLossGradient {

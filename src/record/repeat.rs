@@ -230,6 +230,10 @@ impl Recorded {
                 .content_weight
                 .take_if(|weight| *weight == followed.content_weight);
             options.tv_weight.take_if(|weight| *weight == followed.tv_weight);
+            options
+                .style_layer_weights
+                .take_if(|factors| *factors == followed.style_layer_weights);
+            options.padding.take_if(|padding| *padding == followed.padding);
         }
         options
     }

@@ -14,6 +14,7 @@ use ndarray::Array4;
 use crate::color::ColorMode;
 use crate::config::{Optimizer, Options, Pooling, Settings};
 use crate::error::Error;
+use crate::grey::Grey;
 use crate::init::Init;
 use crate::model::contract::{CONTRACT_VERSION, Kind};
 use crate::model::{
@@ -221,7 +222,11 @@ impl Stylizer {
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
         for (scale, stage) in stages.iter().enumerate() {
-            let mut loss = self.loss(stage, observer)?;
+            let loss = self.loss(stage, observer)?;
+            let mut loss: Box<dyn LossGradient> = match stage.finish.is_grey() {
+                true => Box::new(Grey::new(loss)),
+                false => Box::new(loss),
+            };
             let _ = observer.observe(&Event::Started(Started {
                 scale,
                 schedule,
@@ -230,7 +235,7 @@ impl Stylizer {
             }));
             let options = self.optimizer(stage, begin);
             painting.optimize(
-                &mut loss,
+                &mut *loss,
                 stage.finish.content(),
                 &options,
                 self.weights.unit(),
@@ -266,9 +271,10 @@ impl Stylizer {
         let mut features = self.graphs.features(&self.engine)?;
         let targets = self.targets(&mut features, &content.resize(width, height), &styles)?;
         drop(features);
-        let mut loss = self
-            .graphs
-            .loss_gradient(&self.engine, &targets, self.weights.clone())?;
+        let balance = self.settings.balance();
+        let factor = balance.map_or(1.0, |balance| balance * targets.balance());
+        let weights = self.weights.clone().with_content_times(factor);
+        let mut loss = self.graphs.loss_gradient(&self.engine, &targets, weights)?;
         let image = to_tensor(image).into_raw_vec_and_offset().0;
         let mut gradient = Array4::zeros((1, 3, height as usize, width as usize));
         let evaluation = loss
@@ -327,12 +333,14 @@ impl Stylizer {
     ///
     /// The fewer pixels a scale has, the more the content weighs there: the style image's large shapes would otherwise
     /// take the place of the content's, and the finer scales could not bring it back. With the square of the ratio of
-    /// pixels the loss is lower after as many seconds than with the ratio itself (two pairs of pictures, 1 to 2 %).
+    /// pixels the loss is lower after as many seconds than with the ratio itself (two pairs of pictures, 1 to 2 %). A weight
+    /// that follows the pair's balance has that of each scale.
     fn loss(&self, stage: &Stage, observer: &mut dyn Observer) -> Result<OnnxLossGradient, Error> {
-        let weights = self
-            .weights
-            .relative()
-            .with_content_times(stage.coarseness.powi(2));
+        let factor = match self.settings.balance() {
+            Some(balance) => balance * stage.targets.balance(),
+            None => stage.coarseness.powi(2),
+        };
+        let weights = self.weights.relative().with_content_times(factor);
         let loss = self.graphs.loss_gradient(&self.engine, &stage.targets, weights)?;
         if let Some(placement) = loss.placement() {
             let _ = observer.observe(&Event::Placed(placement));

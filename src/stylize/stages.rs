@@ -9,6 +9,7 @@ use crate::color::{ColorMode, match_colors};
 use crate::config::{ConfigError, Settings};
 use crate::error::Error;
 use crate::finish::Finish;
+use crate::grey::is_grey;
 use crate::model::{FeatureSession, ModelError, Targets};
 use crate::picture::{Fit, Picture, fit};
 use crate::scales::Scale;
@@ -55,12 +56,18 @@ impl Stylizer {
         let content = content.resize(painted.0, painted.1);
         let styles = styles.iter().zip(sizes);
         let styles: Vec<Picture> = styles.map(|(style, size)| style.resize(size.0, size.1)).collect();
+        let is_grey = is_grey(&content) && self.are_grey(&styles);
         Ok(Stage {
             targets: self.targets(features, &content, &styles)?,
             iterations: scale.iterations,
             coarseness: area(finest) / area(painted),
-            finish: Finish::new(content, self.settings.color),
+            finish: Finish::new(content, self.settings.color, is_grey),
         })
+    }
+
+    /// Whether no style brings colours; matched to a grey content they do not.
+    fn are_grey(&self, styles: &[Picture]) -> bool {
+        self.settings.color == ColorMode::Match || styles.iter().all(is_grey)
     }
 
     /// The targets of pictures at the sizes that the network is to see them.

@@ -32,7 +32,7 @@ fn start(observer: &mut impl Observer, scale: usize, (width, height): (u32, u32)
         scale,
         schedule: &vec![planned; scale + 1],
         term_names,
-        finish: &Finish::new(Picture::filled(width, height, [0.0; 3]), ColorMode::Style),
+        finish: &Finish::new(Picture::filled(width, height, [0.0; 3]), ColorMode::Style, false),
     };
     let answer = observer.observe(&Event::Started(started));
     assert_eq!(answer, ControlFlow::Continue(()));
