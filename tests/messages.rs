@@ -51,7 +51,16 @@ fn pictures_that_are_listed_with_commas_are_told_how_to_be() {
     stylize.args(["stylize", "content.png", "style.png,other.png", "-o", "out.png"]);
     let mut evaluate = workshop.evaluate("content.png");
     evaluate.args(["--style", "style.png, other.png"]);
-    for command in [&mut stylize, &mut evaluate] {
+    let mut compare = impasto();
+    compare.args([
+        "compare",
+        "style.png,other.png",
+        "--content",
+        "content.png",
+        "--style",
+        "style.png",
+    ]);
+    for command in [&mut stylize, &mut evaluate, &mut compare] {
         let command = command.current_dir(workshop.folder.path());
         fail(
             command,

@@ -38,7 +38,13 @@ pub fn run(args: &Manual) -> anyhow::Result<Ended> {
 fn write(share: &Path) -> anyhow::Result<()> {
     let folder = share.join("man/man1");
     fs::create_dir_all(&folder)?;
-    clap_mangen::generate_to(Cli::command(), &folder)?;
+    // By way of a folder of its own: no page that is there is ever half written.
+    let pages = tempfile::tempdir_in(share)?;
+    clap_mangen::generate_to(Cli::command(), &pages)?;
+    for page in fs::read_dir(&pages)? {
+        let page = page?;
+        files::write(&folder.join(page.file_name()), true, &fs::read(page.path())?)?;
+    }
     for (shell, folder, name) in COMPLETIONS {
         let folder = share.join(folder);
         fs::create_dir_all(&folder)?;

@@ -125,7 +125,8 @@ pub fn decode(input: Input, quiet: bool) -> anyhow::Result<Picture> {
 
 /// Reads pictures in their order.
 pub fn load_all(paths: &[PathBuf], quiet: bool) -> anyhow::Result<Vec<Picture>> {
-    paths.iter().map(|path| load(path, quiet)).collect()
+    let pictures = paths.iter().map(|path| load(hint::one_picture(path)?, quiet));
+    pictures.collect()
 }
 
 /// Reads styles in their order.
