@@ -303,14 +303,11 @@ impl Engine {
             return None;
         };
         let (device, pinned) = provider.memory?;
-        let on = |(key, value): &(String, String)| {
-            Some(key.as_str()) == provider.replay && (value == "1" || value.eq_ignore_ascii_case("true"))
-        };
         Some(DeviceMemory {
             device: AllocationDevice::new(device),
             pinned: AllocationDevice::new(pinned),
-            id: self.request.device.unwrap_or(0) as i32,
-            replay: self.request.options.iter().any(on),
+            id: device_id(provider, &self.request),
+            replay: replays(provider, &self.request),
         })
     }
 
@@ -408,12 +405,19 @@ impl Engine {
             let (key, value) = device(id);
             set(&mut values, key, &value);
         }
+        if replays(provider, request) {
+            set_all(&mut values, provider.when_replayed);
+        }
         for (key, value) in &request.options {
             set(&mut values, key, value);
         }
         match purpose {
             Purpose::Trial => set_all(&mut values, provider.trial),
-            Purpose::FewRuns => {}
+            // Pictures of several sizes go through such a session, which cannot be recorded.
+            Purpose::FewRuns => provider
+                .replay
+                .into_iter()
+                .for_each(|key| set(&mut values, key, "0")),
             Purpose::ManyRuns(key) => self.set_cache(&mut values, provider, request, key)?,
         }
         Ok(values)
@@ -486,17 +490,40 @@ impl Engine {
         )
     }
 
-    /// Runs a graph of one node.
+    /// Runs a graph of one layer, whose result is known.
     fn trial(&self) -> ort::Result<()> {
         let builder = self.builder(Purpose::Trial).map_err(|error| match error {
             EngineError::Session(error) => error,
             other => ort::Error::new(other.to_string()),
         });
         let mut session = builder?.commit_from_memory(TRIAL_GRAPH)?;
-        let input = TensorRef::from_array_view(([1_usize, 1, 2, 2], [1.0_f32, -1.0, 2.0, -2.0].as_slice()))?;
-        session.run(ort::inputs!["x" => input])?;
-        Ok(())
+        // Each window sees all four.
+        let input = TensorRef::from_array_view(([1_usize, 1, 2, 2], [1.0_f32, 2.0, 3.0, 4.0].as_slice()))?;
+        let outputs = session.run(ort::inputs!["x" => input])?;
+        match outputs["y"].try_extract_tensor::<f32>()?.1 {
+            found if found.iter().all(|&value| value == 10.0) => Ok(()),
+            found => Err(ort::Error::new(format!(
+                "it computes {found:?} where 10 is right"
+            ))),
+        }
     }
+}
+
+/// Whether the caller has the launches of a run recorded and replayed.
+fn replays(provider: &Provider, request: &Request) -> bool {
+    let on = |(key, value): &(String, String)| {
+        Some(key.as_str()) == provider.replay && (value == "1" || value.eq_ignore_ascii_case("true"))
+    };
+    request.options.iter().any(on)
+}
+
+/// The number of the device, whichever way the caller has named it; an option of the provider wins.
+fn device_id(provider: &Provider, request: &Request) -> i32 {
+    let key = provider.device.map(|device| device(0).0);
+    let mut options = request.options.iter();
+    let named = options.find(|(option, _)| Some(option.as_str()) == key);
+    let named = named.and_then(|(_, value)| value.parse().ok());
+    named.unwrap_or(request.device.unwrap_or(0) as i32)
 }
 
 /// What the caller has set, in parentheses, since a provider seldom says which of its options it stumbled over.
@@ -515,7 +542,7 @@ fn asked(request: &Request, provider: &Provider) -> String {
     }
 }
 
-/// Whether the provider works: its driver and libraries are there, and it runs a graph of one node. The error says
+/// Whether the provider works: its driver and libraries are there, and it runs a graph of one layer. The error says
 /// what is missing.
 pub(super) fn attempt(
     runtime: &Runtime,
@@ -603,12 +630,19 @@ fn reason(message: &str) -> String {
     }
 }
 
-/// An ONNX model of one node, `y = Relu(x)`, f32 `[1, 1, 2, 2]`, opset 13: protocol buffers, field by field.
+/// An ONNX model of a layer, `y = Relu(Conv(x, w))`, all f32 `[1, 1, 2, 2]`, `w` 3x3 ones with a padding of 1, opset 13:
+/// protocol buffers, field by field. Convolutions have libraries of their own, which may be missing or broken.
 const TRIAL_GRAPH: &[u8] = b"\
     \x08\x08\
-    \x3a\x4b\
-        \x0a\x0c\x0a\x01x\x12\x01y\x22\x04Relu\
+    \x3a\xa4\x01\
+        \x0a\x22\x0a\x01x\x0a\x01w\x12\x01c\x22\x04Conv\
+            \x2a\x11\x0a\x04pads\x40\x01\x40\x01\x40\x01\x40\x01\xa0\x01\x07\
+        \x0a\x0c\x0a\x01c\x12\x01y\x22\x04Relu\
         \x12\x01g\
+        \x2a\x33\x08\x01\x08\x01\x08\x03\x08\x03\x10\x01\
+            \x22\x24\0\0\x80\x3f\0\0\x80\x3f\0\0\x80\x3f\0\0\x80\x3f\0\0\x80\x3f\
+                \0\0\x80\x3f\0\0\x80\x3f\0\0\x80\x3f\0\0\x80\x3f\
+            \x42\x01w\
         \x5a\x1b\x0a\x01x\x12\x16\x0a\x14\x08\x01\x12\x10\
             \x0a\x02\x08\x01\x0a\x02\x08\x01\x0a\x02\x08\x02\x0a\x02\x08\x02\
         \x62\x1b\x0a\x01y\x12\x16\x0a\x14\x08\x01\x12\x10\
@@ -721,6 +755,36 @@ mod tests {
             search(Purpose::ManyRuns("graph")),
             ("EXHAUSTIVE".into(), "0".into())
         );
+    }
+
+    #[test]
+    fn runs_of_several_sizes_are_not_recorded_whatever_the_caller_sets() {
+        let engine = engine_for(Request::default());
+        let cuda = Provider::named("cuda").unwrap();
+        let recorded = of("cuda", &[("enable_cuda_graph", "1")]);
+        let values = |request: &Request, purpose| {
+            let values = engine.values(cuda, request, purpose).unwrap();
+            ["enable_cuda_graph", "arena_extend_strategy"]
+                .map(|key| get(&values, key).unwrap_or_default().to_owned())
+        };
+        assert_eq!(values(&recorded, Purpose::FewRuns)[0], "0");
+        // While it is recorded the arena must not have to grow.
+        let many = values(&recorded, Purpose::ManyRuns("graph"));
+        assert_eq!(many, ["1", "kNextPowerOfTwo"]);
+        let plain = values(&of("cuda", &[]), Purpose::ManyRuns("graph"));
+        assert_eq!(plain, ["", "kSameAsRequested"]);
+    }
+
+    #[test]
+    fn memory_is_that_of_the_device_whichever_way_it_is_named() {
+        let cuda = Provider::named("cuda").unwrap();
+        let by_flag = Request {
+            device: Some(2),
+            ..of("cuda", &[])
+        };
+        assert_eq!(device_id(cuda, &by_flag), 2);
+        assert_eq!(device_id(cuda, &of("cuda", &[("device_id", "1")])), 1);
+        assert_eq!(device_id(cuda, &of("cuda", &[])), 0);
     }
 
     #[test]

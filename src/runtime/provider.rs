@@ -50,7 +50,9 @@ pub struct Provider {
     pub defaults: Preset,
     /// Options in place of the defaults for a session that runs only a few times.
     pub few_runs: Preset,
-    /// Options for the trial session of a single node.
+    /// Options in place of the defaults where [`replay`](Provider::replay) is on.
+    pub when_replayed: Preset,
+    /// Options for the trial session of a single layer.
     pub trial: Preset,
     /// What it can compute in, and the options that say so.
     pub precisions: &'static [(Precision, Preset)],
@@ -114,7 +116,6 @@ pub static PROVIDERS: &[Provider] = &[
             "do_copy_in_default_stream",
             "enable_cuda_graph",
             "enable_skip_layer_norm_strict_mode",
-            "fuse_conv_bias",
             "prefer_nhwc",
             "sdpa_kernel",
             "tunable_op_enable",
@@ -123,17 +124,19 @@ pub static PROVIDERS: &[Provider] = &[
             "use_ep_level_unified_stream",
             "use_tf32",
         ],
-        // Shapes are fixed and a run is repeated hundreds of times: measuring every algorithm once pays.
+        // EXHAUSTIVE has had cuDNN 9 choose by the better of its heuristics since ONNX Runtime 1.20; it measures nothing.
         defaults: &[
             ("cudnn_conv_algo_search", "EXHAUSTIVE"),
             ("cudnn_conv_use_max_workspace", "1"),
             ("arena_extend_strategy", "kSameAsRequested"),
         ],
-        few_runs: &[
+        few_runs: &[("cudnn_conv_algo_search", "HEURISTIC")],
+        // While launches are recorded no memory can be taken.
+        when_replayed: &[("arena_extend_strategy", "kNextPowerOfTwo")],
+        trial: &[
             ("cudnn_conv_algo_search", "HEURISTIC"),
             ("enable_cuda_graph", "0"),
         ],
-        trial: &[("cudnn_conv_algo_search", "DEFAULT"), ("enable_cuda_graph", "0")],
         precisions: &[
             (Precision::F32, &[("use_tf32", "0")]),
             (Precision::Tf32, &[("use_tf32", "1")]),
@@ -560,6 +563,7 @@ impl Provider {
             threads: None,
             defaults: &[],
             few_runs: &[],
+            when_replayed: &[],
             trial: &[],
             precisions: &[(Precision::F32, &[])],
             cache: &[],
@@ -703,6 +707,7 @@ mod tests {
             let set = keys(provider.defaults)
                 .chain(provider.threads)
                 .chain(keys(provider.few_runs))
+                .chain(keys(provider.when_replayed))
                 .chain(keys(provider.trial))
                 .chain(keys(provider.cache))
                 .chain(precisions)

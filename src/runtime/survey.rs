@@ -35,7 +35,7 @@ pub struct Found {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "lowercase")]
 pub enum State {
-    /// It ran a graph of one node.
+    /// It ran a graph of one layer.
     Usable,
     /// It is built in but does not run.
     Unusable {
