@@ -43,12 +43,9 @@ impl Graphs {
 }
 
 impl Targets {
-    /// A content weight that keeps about as much of any content under any style, in some unit: `s/c · √s/c`.
-    ///
-    /// `s` is the sum over the style layers of the mean square of the Gram matrix over C², for C channels, and `c` the mean
-    /// over the content layers of the mean square of the features. At the weight `s/c` for a style weight of 1, nothing at
-    /// all is as far from the content as from the style. `√s/c` grows with the ratio of the style's activations to the
-    /// content's: the more a painting brings along, the further it draws the features from a photo that has less.
+    /// The content weight, for a style weight of 1, at which nothing at all would be as far from the content as from the
+    /// style: the sum over the style layers of the mean square of the Gram matrix over C², for C channels, by the mean
+    /// over the content layers of the mean square of the features.
     ///
     /// It is 1 where one of them is 0.
     pub fn balance(&self) -> f64 {
@@ -58,8 +55,7 @@ impl Targets {
             .sum();
         let content = self.contents.iter();
         let content: f64 = content.map(|(_, features)| mean_square(features)).sum();
-        let content = content / self.contents.len() as f64;
-        let balance = style / content * (style.sqrt() / content);
+        let balance = style * self.contents.len() as f64 / content;
         if balance.is_normal() { balance } else { 1.0 }
     }
 }
