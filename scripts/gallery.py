@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "docs/gallery"
 PICTURES = ROOT / "runtime/demo"
 PROGRAM = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/impasto"
-COMMON = ["--size", "384", "--iterations", "100", "--jpeg-quality", "88"]
+COMMON = ["--size", "320", "--iterations", "80", "--jpeg-quality", "88"]
 COLUMNS = 3
 
 

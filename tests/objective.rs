@@ -85,8 +85,8 @@ fn a_preset_sets_all_weights_and_an_explicit_weight_wins() {
     );
 }
 
-/// The preset's unit is 20 times the content weight at which nothing at all is as far from the content as from the style,
-/// whose weight is 1000.
+/// The preset's unit is a fiftieth of the content weight at which nothing at all is as far from the content as from the
+/// style, whose weight is 1000.
 #[test]
 fn the_content_weight_of_the_default_preset_follows_the_pair() {
     let runtime = Runtime::load(&Sought {
@@ -147,7 +147,10 @@ fn the_content_weight_of_the_default_preset_follows_the_pair() {
     let balance = grams.sum::<f64>() / mean_square(content.contents[0].1.as_slice().unwrap());
 
     let ratio = evaluated(&[]) / evaluated(&["--preset", "gatys"]);
-    assert!((ratio / (2e4 * balance) - 1.0).abs() < 1e-5, "{ratio}, {balance}");
+    assert!(
+        (ratio / (20.0 * balance) - 1.0).abs() < 1e-5,
+        "{ratio}, {balance}"
+    );
     let twice = evaluated(&["--content-weight", "2"]) / evaluated(&[]);
     assert!((twice / 2.0 - 1.0).abs() < 1e-5, "{twice}");
 }

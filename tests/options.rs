@@ -186,8 +186,6 @@ fn adam_lowers_the_loss_and_its_options_count() {
         let name = format!("{index}.png");
         let record = format!("{index}.json");
         let adam = [
-            "--preset",
-            "gatys",
             "--optimizer",
             "adam",
             "--iterations",

@@ -57,7 +57,7 @@ pub const PRESETS: [Preset; 5] = [
     Preset {
         name: "impasto",
         summary: "the photo stays what it is, painted whole; the content weight follows the pair",
-        balance: Some(2e4),
+        balance: Some(20.0),
         style_layer_weights: &[("relu5_1", 100.0)],
         padding: Padding::Replicate,
         ..GATYS
