@@ -11,16 +11,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-ROOT = Path(__file__).resolve().parents[1]
-PICTURES = ROOT / "runtime/demo"
-PROGRAM = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/impasto"
+from gallery import PICTURES, PROGRAM, ROOT
+
 PHOTOS = ("cat.png", "astronaut.png", "coffee.png", "rocket.jpg")
 STYLES = ("painting.png", "tissue.png")
 PAIRS = [[PICTURES / photo, PICTURES / style] for photo in PHOTOS for style in STYLES]

@@ -308,7 +308,7 @@ pub struct Objective {
     /// How much content: 0 or more; 2 keeps more of the photo, 0.5 less [default: the preset's; impasto, gatys: 1]
     ///
     /// The factor of the mean squared difference of the content layer's features. Only the weights' ratio counts. With
-    /// preset impasto its unit follows the pair of pictures, so that 1 keeps about as much of any photo under any painting.
+    /// preset impasto its unit follows the pair of pictures, so that one number serves many.
     #[arg(long, value_name = "W", value_parser = weight, help_heading = "Objective", hide_short_help = true)]
     pub content_weight: Option<f64>,
 

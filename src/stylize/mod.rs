@@ -18,8 +18,8 @@ use crate::grey::Grey;
 use crate::init::Init;
 use crate::model::contract::{CONTRACT_VERSION, Kind};
 use crate::model::{
-    Contract, Evaluation, Graphs, KernelSet, LayerFactors, LossGradient, OnnxLossGradient, Padding, Weights,
-    default_folder,
+    Contract, Evaluation, Graphs, KernelSet, LayerFactors, LossGradient, OnnxLossGradient, Padding, Targets,
+    Weights, default_folder,
 };
 use crate::observe::{Event, Observer, Planned, Started};
 use crate::optimize::{self, OptimizeError, Outcome, StopReason};
@@ -271,9 +271,8 @@ impl Stylizer {
         let mut features = self.graphs.features(&self.engine)?;
         let targets = self.targets(&mut features, &content.resize(width, height), &styles)?;
         drop(features);
-        let balance = self.settings.balance();
-        let factor = balance.map_or(1.0, |balance| balance * targets.balance());
-        let weights = self.weights.clone().with_content_times(factor);
+        let unit = self.content_unit(&targets).unwrap_or(1.0);
+        let weights = self.weights.clone().with_content_times(unit);
         let mut loss = self.graphs.loss_gradient(&self.engine, &targets, weights)?;
         let image = to_tensor(image).into_raw_vec_and_offset().0;
         let mut gradient = Array4::zeros((1, 3, height as usize, width as usize));
@@ -329,6 +328,11 @@ impl Stylizer {
         ))
     }
 
+    /// What a content weight of 1 stands for with these targets, where the preset lets it follow them.
+    fn content_unit(&self, targets: &Targets) -> Option<f64> {
+        self.settings.balance().map(|balance| balance * targets.balance())
+    }
+
     /// The loss of a stage; the observer is told where it runs, if that needs telling.
     ///
     /// The fewer pixels a scale has, the more the content weighs there: the style image's large shapes would otherwise
@@ -336,10 +340,8 @@ impl Stylizer {
     /// pixels the loss is lower after as many seconds than with the ratio itself (two pairs of pictures, 1 to 2 %). A weight
     /// that follows the pair's balance has that of each scale.
     fn loss(&self, stage: &Stage, observer: &mut dyn Observer) -> Result<OnnxLossGradient, Error> {
-        let factor = match self.settings.balance() {
-            Some(balance) => balance * stage.targets.balance(),
-            None => stage.coarseness.powi(2),
-        };
+        let unit = self.content_unit(&stage.targets);
+        let factor = unit.unwrap_or_else(|| stage.coarseness.powi(2));
         let weights = self.weights.relative().with_content_times(factor);
         let loss = self.graphs.loss_gradient(&self.engine, &stage.targets, weights)?;
         if let Some(placement) = loss.placement() {
