@@ -13,8 +13,8 @@
 mod support;
 
 use impasto::kernels::{
-    Addend, Conv3x3, Exec, Gradient, GramGradient, Isa, Lanes, Parallel, Pool, Size, Threads, Workspace,
-    content_gradient, gram, relu_gradient,
+    Addend, Conv3x3, Exec, Gradient, Guide, Isa, Lanes, MomentsGradient, Parallel, Pool, Size, Threads,
+    Workspace, content_gradient, moments, relu_gradient,
 };
 use std::array::from_fn;
 use std::hint::black_box;
@@ -89,7 +89,7 @@ struct Layer {
     y: Tensor,
     /// Where the gradient goes on; empty if a term looks at the output.
     gate: Vec<u8>,
-    gram: Option<(Vec<f32>, Vec<f32>)>,
+    gram: Option<Vec<f32>>,
     /// Best times: forward, backward, Gram matrix, its gradient.
     seconds: [f64; 4],
 }
@@ -118,7 +118,7 @@ impl Network {
             }
             let len = outputs * size.area();
             let gate = vec![0; if style || name == CONTENT { 0 } else { len }];
-            let gram = style.then(|| (vec![0.0; outputs * outputs], vec![0.0; outputs * outputs]));
+            let gram = style.then(|| vec![0.0; outputs * outputs]);
             let seconds = [f64::INFINITY; 4];
             Layer {
                 name,
@@ -158,8 +158,10 @@ impl Network {
                     conv.forward(x_now, *size, y, gate, exec);
                 }
             });
-            if let Some((matrix, _)) = &mut layer.gram {
-                timed(&mut seconds[2], || gram(y, matrix, self.isa, exec));
+            if let Some(matrix) = &mut layer.gram {
+                timed(&mut seconds[2], || {
+                    moments(y, Guide::Whole, matrix, None, self.isa, exec);
+                });
             }
             x = &layer.y;
         }
@@ -178,14 +180,13 @@ impl Network {
                 ..
             } = layer;
             let len = y.len();
-            if let Some((matrix, target)) = &layer.gram {
-                let gradient = GramGradient {
+            if let Some(matrix) = &layer.gram {
+                let gradient = MomentsGradient {
                     f: y,
-                    gram: matrix,
-                    target,
-                    coefficient: 1e-9,
+                    guide: Guide::Whole,
+                    matrix,
+                    vector: None,
                     add: Addend::Output,
-                    relu: true,
                 };
                 timed(&mut seconds[3], || gradient.run(&mut dy[..len], self.isa, exec));
             }
@@ -194,6 +195,7 @@ impl Network {
                 content_gradient(
                     y,
                     &target,
+                    &vec![1.0; size.area()],
                     1e-9,
                     Some(&dy[..len]),
                     &mut other[..len],

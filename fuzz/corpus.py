@@ -32,7 +32,7 @@ content-weight = 0.5
 tv-weight = 0.25
 style-layer-weights = { relu1_1 = 2 }
 content-layer-weights = "relu4_2=3"
-normalize-gradients = true
+style-loss = "moments"
 padding = "replicate"
 color = "match"
 init = "blend:0.3"
@@ -215,7 +215,7 @@ def trace() -> Files:
             **{"preset": "gatys", "pooling": "max", "size": 512, "fit": "long", "style-size": None},
             **{"style-scale": 1.0, "style-blend": [], "style-weight": 1000.0, "content-weight": 1.0},
             **{"color": "style", "tv-weight": 0.0, "style-layer-weights": "relu1_1=2"},
-            **{"content-layer-weights": "", "normalize-gradients": False, "padding": "zero"},
+            **{"content-layer-weights": "", "style-loss": "gram", "padding": "zero"},
             **{"init": "start.png", "seed": 3, "optimizer": "lbfgs", "history": 80, "iterations": 500},
             **{"scales": "auto", "tolerance": None, "max-seconds": 60.0, "bits": 8, "jpeg-quality": 95},
             **{"threads": 2, "kernels": "portable", "provider": "auto", "device-id": None},
@@ -223,7 +223,7 @@ def trace() -> Files:
         },
         "versions": {"impasto": "0.1.0", "contract": "3", "provider": "cpu", "onnxruntime": "1.32.0"},
         "library": "/nowhere/libonnxruntime.so",
-        "graphs": [{"role": "features", **record}, {"role": "loss_grad", **record}],
+        "graphs": [{"role": "forward", **record}, {"role": "loss_grad", **record}],
         "inputs": [{"role": role, **record} for role in ["content", "style", "style", "init"]],
         "output": {"role": "output", **record},
         "ended-after": 12,

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from exporter import contract, sources
 from exporter.presets import BOOK, GATYS, Preset
-from exporter.vgg19 import LAYERS, POOLINGS, Codebook, Vgg19Weights, convolution_of
+from exporter.vgg19 import LAYERS, POOLINGS, Codebook, Vgg19Weights, convolution_of, minimum_size
 from inference import onnxruntime
 
 TERM_BAR, GRADIENT_BAR = 5e-6, 1e-4
@@ -69,28 +69,33 @@ def evaluate_graphs(
     content: np.ndarray,
     style: np.ndarray,
 ) -> Arrays:
-    features, loss_grad = (
-        graphs / contract.file_name(preset, pooling, graph, contract.PORTABLE)
-        for graph in (contract.FEATURES, contract.LOSS_GRAD)
+    forward, targets, loss_grad = (
+        graphs / contract.Graph(kind, pooling).file_name(preset)
+        for kind in (contract.FORWARD, contract.TARGETS, contract.LOSS_GRAD)
     )
     padding = {contract.PADDING: np.zeros((), np.float32)}
-    style_targets, content_targets = (run(features, {contract.IMAGE: x} | padding) for x in (style, content))
-    targets = {
-        contract.gram_name(layer): style_targets[contract.gram_name(layer)] for layer in preset.style_layers
-    }
-    for layer in preset.content_layers:
-        targets[contract.content_name(layer)] = content_targets[contract.content_name(layer)]
-    channels = [len(targets[contract.gram_name(layer)]) for layer in preset.style_layers]
-    weights = {
-        contract.STYLE_WEIGHT: np.array([style_weight(c) for c in channels], np.float32),
+    seen, content_seen = (run(forward, {contract.IMAGE: x} | padding) for x in (style, content))
+    sums = {name: value for name, value in seen.items() if not name.startswith("content/")}
+    feed = run(targets, sums)
+    feed |= {name: value for name, value in content_seen.items() if name.startswith("content/")}
+    channels = [len(sums[f"sums/{layer}"][0]) for layer in preset.style_layers]
+    feed |= {
+        contract.STYLE_WEIGHT: np.array([[style_weight(c) for c in channels]], np.float32),
         contract.CONTENT_WEIGHT: np.ones(len(preset.content_layers), np.float32),
         contract.TV_WEIGHT: np.array(TV_WEIGHT, np.float32),
     }
-    return run(loss_grad, {contract.IMAGE: image} | padding | targets | weights)
+    return run(loss_grad, {contract.IMAGE: image} | padding | feed)
 
 
 def run(graph: Path, feed: Arrays) -> Arrays:
+    """Under guides of ones."""
     session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
+    for value in session.get_inputs():
+        if value.name.startswith("guide/"):
+            layer = value.name.split("/")[-1]
+            divisor = minimum_size([layer]) if layer != "tv" else 1
+            size = (extent // divisor for extent in feed[contract.IMAGE].shape[2:])
+            feed = feed | {value.name: np.ones((1, 1, *size), np.float32)}
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, feed), strict=True))
 
@@ -126,7 +131,7 @@ def evaluate_torch(
     tv_loss = TV_WEIGHT * total_variation(x)
     loss = style_losses.sum() + content_losses.sum() + tv_loss
     (gradient,) = torch.autograd.grad(loss, x)
-    outputs = (loss, style_losses, content_losses, tv_loss, gradient)
+    outputs = (loss, style_losses[None], content_losses, tv_loss, gradient)
     names = (
         contract.LOSS,
         contract.STYLE_LOSSES,

@@ -6,20 +6,14 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 from exporter import contract, models, sources, storage
 from exporter.graph import GraphError
+from exporter.losses import LOSSES
 from exporter.presets import PRESETS, Preset, PresetError, custom
 from exporter.vgg19 import POOLINGS, deepest
-
-BUILDERS = {
-    contract.FEATURES: models.features,
-    contract.LOSS_GRAD: models.loss_gradient,
-    contract.NORMALIZED_GRAD: partial(models.loss_gradient, normalized=True),
-}
 
 
 def main() -> int:
@@ -39,21 +33,23 @@ def export(options: argparse.Namespace) -> None:
     files = {file.name: file.data for file in packed.values()}
     for preset in presets:
         weights_file = packed[preset.name]
-        poolings, graphs = wanted(preset, options)
-        for pooling, graph, flavour in itertools.product(poolings, graphs, models.PARTS):
-            model = BUILDERS[graph](preset, weights, pooling, flavour=flavour)
-            metadata = contract.metadata(preset, pooling, graph, flavour, weights, weights_file.identity)
-            name = contract.file_name(preset, pooling, graph, flavour)
-            files[name] = storage.finish(model, metadata, weights_file)
+        for graph in wanted(preset, options):
+            model = models.build(graph, preset, weights)
+            metadata = contract.metadata(graph, preset, weights, weights_file.identity)
+            files[graph.file_name(preset)] = storage.finish(model, metadata, weights_file)
     storage.write(options.out, files)
     report(options.out, files, storage.stale_graphs(options.out, packed.values(), files))
 
 
-def wanted(preset: Preset, options: argparse.Namespace) -> tuple[Iterable[str], Iterable[str]]:
-    """The poolings and graphs of a preset."""
-    if not preset.is_objective:
-        return ["max"], [contract.FEATURES]
-    return options.pooling or POOLINGS, BUILDERS
+def wanted(preset: Preset, options: argparse.Namespace) -> Iterator[contract.Graph]:
+    """The graphs of a preset."""
+    kinds = contract.KINDS if preset.is_objective else (contract.FORWARD,)
+    poolings = options.pooling or POOLINGS if preset.is_objective else ("max",)
+    for kind, pooling in itertools.product(kinds, poolings):
+        losses = options.style_loss or LOSSES if kind in contract.OF_A_LOSS else (contract.Graph(kind).loss,)
+        flavours = (contract.PORTABLE, contract.CPU) if kind in contract.ON_IMAGES else (contract.PORTABLE,)
+        for loss, flavour in itertools.product(losses, flavours):
+            yield contract.Graph(kind, pooling, loss, flavour)
 
 
 def chosen_presets(options: argparse.Namespace) -> list[Preset]:
@@ -99,6 +95,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     add("--preset", action="append", choices=PRESETS, help="repeatable (default: all)")
     add("--pooling", action="append", choices=POOLINGS, help="repeatable (default: both)")
+    add("--style-loss", action="append", choices=LOSSES, help="repeatable (default: all)")
     add("--style-layers", metavar="A,B", help="for a preset of your own, for instance relu1_1,relu2_1")
     add("--content-layers", metavar="C", help="for a preset of your own, for instance relu4_2")
     add("--name", help="name of a preset of your own; its files begin with it")

@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::color::ColorMode;
 use crate::init::Init;
-use crate::model::{Contract, GraphOptions, KernelSet, LayerFactors, ModelError, Padding, Weights};
+use crate::model::contract::TermKind;
+use crate::model::{
+    Contract, GraphOptions, KernelSet, LayerFactors, ModelError, Padding, USUAL_STYLE_LOSS, Weights,
+};
 use crate::optimize::Method;
 use crate::picture::{Bits, Encoding, Fit};
 use crate::runtime::{Choice, Precision, Request};
@@ -71,21 +74,22 @@ pub struct Options {
     pub style_scale: Option<f64>,
     /// The share of each style image, 0 or more, in any unit (default equal shares).
     pub style_blend: Option<Vec<f64>>,
-    /// The style weight, 0 or more (default the preset's).
+    /// The style weight, 0 or more (default the preset's, or that of another style loss than `gram`).
     pub style_weight: Option<f64>,
-    /// The content weight, 0 or more (default the preset's); with preset `impasto` in a unit that follows the pair.
+    /// The content weight, 0 or more (default the preset's, or the style loss's own); with preset `impasto` in a unit that
+    /// follows the pair, unless the style loss has a content weight of its own.
     pub content_weight: Option<f64>,
     /// Whose colours the picture gets (default the style image's).
     pub color: Option<ColorMode>,
     /// The weight of the total variation, 0 or more (default the preset's).
     pub tv_weight: Option<f64>,
-    /// What the style weight is multiplied by for single layers, 0 or more (default the preset's, or else 1).
+    /// What the style weight is multiplied by for single layers, 0 or more (default the preset's with `gram`, or
+    /// else 1).
     pub style_layer_weights: Option<LayerFactors>,
     /// What the content weight is multiplied by for single layers, 0 or more (default 1).
     pub content_layer_weights: Option<LayerFactors>,
-    /// Whether every layer's gradient is brought to the L1 norm of its weight (default no); not with L-BFGS, so Adam is
-    /// the default optimiser then.
-    pub normalize_gradients: Option<bool>,
+    /// The style loss, by the name of its graphs (default `gram`).
+    pub style_loss: Option<String>,
     /// What the first convolution sees around a picture (default the preset's).
     pub padding: Option<Padding>,
     /// The start image (default the content image).
@@ -150,13 +154,15 @@ pub struct Settings {
     pub style_size: Option<u32>,
     pub style_scale: f64,
     pub style_blend: Vec<f64>,
-    pub style_weight: f64,
-    pub content_weight: f64,
+    pub style_loss: String,
+    /// None: what the style loss is meant for.
+    pub style_weight: Option<f64>,
+    /// None: what the style loss is meant for, or else the preset's.
+    pub content_weight: Option<f64>,
     pub color: ColorMode,
     pub tv_weight: f64,
     pub style_layer_weights: LayerFactors,
     pub content_layer_weights: LayerFactors,
-    pub normalize_gradients: bool,
     pub padding: Padding,
     pub init: Init,
     pub seed: u64,
@@ -188,6 +194,9 @@ impl Options {
         let scales = self.scales(preset)?;
         let (size, iterations) = self.finest(&scales)?;
         let (threads, warnings) = self.threads()?;
+        let style_loss = self.style_loss()?;
+        // The weights of a preset are those of its loss.
+        let of_preset = style_loss == USUAL_STYLE_LOSS;
         let settings = Settings {
             preset: name,
             pooling: self.pooling.unwrap_or_default(),
@@ -199,24 +208,31 @@ impl Options {
                 .transpose()?,
             style_scale: self.style_scale()?,
             style_blend: self.style_blend()?,
-            style_weight: weight("style-weight", self.style_weight.unwrap_or(preset.style_weight))?,
-            content_weight: weight(
-                "content-weight",
-                self.content_weight.unwrap_or(preset.content_weight),
-            )?,
+            style_weight: self
+                .style_weight
+                .or(of_preset.then_some(preset.style_weight))
+                .map(|value| weight("style-weight", value))
+                .transpose()?,
+            content_weight: self
+                .content_weight
+                .or(of_preset.then_some(preset.content_weight))
+                .map(|value| weight("content-weight", value))
+                .transpose()?,
+            style_loss,
             color: self.color.unwrap_or_default(),
             tv_weight: weight("tv-weight", self.tv_weight.unwrap_or(preset.tv_weight))?,
             style_layer_weights: factors(
                 "style-layer-weights",
-                self.style_layer_weights
-                    .clone()
-                    .unwrap_or_else(|| preset.layer_factors()),
+                match (&self.style_layer_weights, of_preset) {
+                    (Some(factors), _) => factors.clone(),
+                    (None, true) => preset.layer_factors(),
+                    (None, false) => LayerFactors::default(),
+                },
             )?,
             content_layer_weights: factors(
                 "content-layer-weights",
                 self.content_layer_weights.clone().unwrap_or_default(),
             )?,
-            normalize_gradients: self.normalize_gradients.unwrap_or(false),
             padding: self.padding.unwrap_or(preset.padding),
             init: self.init.clone().unwrap_or_default(),
             seed: self.seed.unwrap_or(0),
@@ -237,14 +253,13 @@ impl Options {
             provider: self.request()?,
             warnings,
         };
-        if settings.style_weight == 0.0 && settings.content_weight == 0.0 {
+        if settings.style_weight == Some(0.0) && settings.content_weight == Some(0.0) {
             return Err(ConfigError {
                 option: "style-weight",
                 value: "0 and so is content-weight".to_owned(),
                 expected: "more than 0 for at least one of them, or there is nothing to paint".into(),
             });
         }
-        settings.check_method()?;
         Ok(settings)
     }
 
@@ -281,6 +296,20 @@ impl Options {
             });
         }
         Ok(chosen)
+    }
+
+    /// A name, which becomes part of a file's.
+    fn style_loss(&self) -> Result<String, ConfigError> {
+        let name = self.style_loss.as_deref().unwrap_or(USUAL_STYLE_LOSS);
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if !name.is_empty() && name.chars().all(is_name) {
+            return Ok(name.to_owned());
+        }
+        Err(ConfigError {
+            option: "style-loss",
+            value: format!("{name:?}"),
+            expected: "a name of letters, digits and _, as gram, moments, wasserstein".into(),
+        })
     }
 
     fn style_scale(&self) -> Result<f64, ConfigError> {
@@ -354,34 +383,20 @@ impl Settings {
         }
     }
 
-    /// Checks that the optimiser can work with these gradients: normalised ones are not those of the loss, whose decrease
-    /// a line search looks for.
-    fn check_method(&self) -> Result<(), ConfigError> {
-        match self.method {
-            Method::Lbfgs { .. } if self.normalize_gradients => Err(ConfigError {
-                option: "normalize-gradients",
-                value: "set".to_owned(),
-                expected: "left out with L-BFGS, which needs the gradient of the loss; add --optimizer adam"
-                    .into(),
-            }),
-            _ => Ok(()),
-        }
-    }
-
     /// How the graphs are run.
     pub fn graph_options(&self) -> GraphOptions {
         GraphOptions {
             kernels: self.kernels,
             padding: self.padding,
-            normalize_gradients: self.normalize_gradients,
+            style_loss: self.style_loss.clone(),
         }
     }
 
     /// What a content weight of 1 stands for, in units of [`Targets::balance`](crate::model::Targets::balance); nothing:
-    /// for 1 itself, as with normalised gradients, which pull alike for any pair.
-    pub fn balance(&self) -> Option<f64> {
+    /// for 1 itself, as with a style loss that has a content weight of its own.
+    pub fn balance(&self, contract: &Contract) -> Option<f64> {
         let balance = Preset::named_or_own(&self.preset).balance;
-        balance.filter(|_| !self.normalize_gradients)
+        balance.filter(|_| contract.default_weight(TermKind::Content).is_none())
     }
 
     /// The weights of the terms of a graph, the content's in the preset's unit.
@@ -389,7 +404,15 @@ impl Settings {
     /// # Errors
     /// A weight for a layer that the graph does not look at, or no layer with a weight.
     pub fn weights(&self, contract: &Contract) -> Result<Weights, ModelError> {
-        Weights::uniform(contract, self.style_weight, self.content_weight, self.tv_weight).with_factors(
+        let preset = Preset::named_or_own(&self.preset);
+        let weight = |chosen: Option<f64>, kind: TermKind, of_preset: f64| {
+            chosen
+                .or_else(|| contract.default_weight(kind))
+                .unwrap_or(of_preset)
+        };
+        let style = weight(self.style_weight, TermKind::Style, preset.style_weight);
+        let content = weight(self.content_weight, TermKind::Content, preset.content_weight);
+        Weights::uniform(contract, style, content, self.tv_weight).with_factors(
             contract,
             &self.style_layer_weights,
             &self.content_layer_weights,

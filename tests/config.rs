@@ -56,16 +56,16 @@ fn a_flag_that_names_another_optimiser_drops_what_the_file_says_of_its_own() {
 
 #[test]
 fn a_flag_takes_back_what_the_file_sets() {
-    let workshop = workshop("normalize-gradients = true\niterations = 2\n");
-    let optimizer = |arguments: &[&str]| {
+    let workshop = workshop("style-loss = \"moments\"\niterations = 2\n");
+    let loss = |arguments: &[&str]| {
         let mut command = workshop.stylize("out.png");
-        command.args(["--force", "--trace", "out.json"]);
+        command.args(["--force", "--trace", "out.json", "--preset", "gatys"]);
         succeed(command.args(CONFIG).args(arguments));
         let trace: Value = serde_json::from_slice(&fs::read(workshop.path("out.json")).unwrap()).unwrap();
-        trace["settings"]["optimizer"].clone()
+        trace["settings"]["style-loss"].clone()
     };
-    assert_eq!(optimizer(&[]), "adam");
-    assert_eq!(optimizer(&["--normalize-gradients=false"]), "lbfgs");
+    assert_eq!(loss(&[]), "moments");
+    assert_eq!(loss(&["--style-loss", "gram"]), "gram");
 }
 
 #[test]

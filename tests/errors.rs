@@ -265,11 +265,21 @@ fn numbers_out_of_range() {
 }
 
 #[test]
-fn normalised_gradients_are_refused_with_lbfgs_and_the_remedy_is_named() {
+fn a_style_loss_without_graphs_is_refused_with_those_there_are() {
+    let workshop = Workshop::new();
+    let gatys = ["--preset", "gatys", "--style-loss"];
+    // `avg` is what the graphs with average pooling are called.
+    for loss in ["sinkhorn", "avg"] {
+        refuse(
+            &workshop,
+            &[&gatys[..], &[loss]].concat(),
+            &[loss, "there are: gram, moments;"],
+        );
+    }
     refuse(
-        &Workshop::new(),
-        &["--normalize-gradients", "--optimizer", "lbfgs"],
-        &["normalize-gradients", "L-BFGS", "--optimizer adam"],
+        &workshop,
+        &["--style-loss", "../gram"],
+        &["style-loss", "moments"],
     );
 }
 
@@ -368,7 +378,7 @@ fn graphs_that_cannot_be_used() {
     fs::write(&graph, "text").unwrap();
     refuse_graphs(&["gatys.loss_grad.onnx", "make setup"]);
 
-    for version in ["2", "9"] {
+    for version in ["3", "9"] {
         fs::write(&graph, with_contract(&whole, version.as_bytes()[0])).unwrap();
         refuse_graphs(&[
             "gatys.loss_grad.onnx",
@@ -378,7 +388,7 @@ fn graphs_that_cannot_be_used() {
             "make graphs",
         ]);
     }
-    fs::copy(tiny_graphs().join("gatys.features.onnx"), &graph).unwrap();
+    fs::copy(tiny_graphs().join("gatys.forward.onnx"), &graph).unwrap();
     refuse_graphs(&["gatys.loss_grad.onnx", "impasto.graph"]);
 }
 

@@ -97,7 +97,7 @@ fn workshop_with_tripwire() -> Workshop {
     let workshop = Workshop::new();
     let graphs = workshop.path("graphs");
     fs::create_dir(&graphs).unwrap();
-    for name in ["gatys.features.onnx", "gatys.loss_grad.onnx", "vgg19.weights"] {
+    for name in support::PRESET_FILES {
         fs::copy(tiny_graphs().join(name), graphs.join(name)).unwrap();
     }
     let graph = graphs.join("gatys.loss_grad.onnx");

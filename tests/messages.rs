@@ -157,10 +157,10 @@ fn a_graph_may_name_only_a_file_beside_it_as_its_weights() {
     let workshop = Workshop::new();
     let folder = workshop.path("graphs");
     fs::create_dir(&folder).unwrap();
-    for name in ["gatys.features.onnx", "gatys.loss_grad.onnx", "vgg19.weights"] {
+    for name in support::PRESET_FILES {
         fs::copy(tiny_graphs().join(name), folder.join(name)).unwrap();
     }
-    let graph = folder.join("gatys.features.onnx");
+    let graph = folder.join("gatys.forward.onnx");
     let whole = fs::read(&graph).unwrap();
     let (key, name) = (b"impasto.external_data\x12\x0dvgg19.weights", b"/dev/zero/../");
     let at = whole.windows(key.len()).position(|window| window == key).unwrap();
@@ -169,7 +169,7 @@ fn a_graph_may_name_only_a_file_beside_it_as_its_weights() {
     fs::write(&graph, changed).unwrap();
     fail(
         workshop.stylize("out.png").args(["--graphs", "graphs"]),
-        &["gatys.features.onnx", "external_data", "beside the graph"],
+        &["gatys.forward.onnx", "external_data", "beside the graph"],
     );
 }
 

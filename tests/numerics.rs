@@ -21,8 +21,12 @@ const OWN_TERM_TOLERANCE: f64 = 1e-5;
 /// How far the gradient may be off, relative to its norm.
 const GRADIENT_TOLERANCE: f64 = 1e-4;
 /// The same where equal values meet in the windows of a max pool: the rounding of our kernels depends on where in a
-/// tile a value is, and so decides which of them gets the gradient. The graph of ONNX's operators keeps them equal.
+/// tile a value is, and so decides which of them gets the gradient. The graph of ONNX's operators keeps them equal. With
+/// means and deviations the few channels that have such places count more.
 const TIED_GRADIENT_TOLERANCE: f64 = 5e-2;
+const TIED_MOMENTS_TOLERANCE: f64 = 1e-1;
+/// What ten Newton-Schulz steps leave of a Wasserstein term, and of its gradient.
+const WASSERSTEIN_TOLERANCE: f64 = 1e-2;
 
 /// ONNX Runtime's kernels, then the program's own, for every instruction set that this machine may have.
 const KERNELS: [&str; 6] = ["onnxruntime", "portable", "neon", "avx2", "avx512", "amx"];
@@ -89,7 +93,9 @@ fn compare_terms(kernels: &str) {
             let close = |name: &str, found: &Value, expected: &Value| {
                 let (found, expected) = (found.as_f64().unwrap(), expected.as_f64().unwrap());
                 let error = (found - expected).abs() / expected.abs().max(f64::MIN_POSITIVE);
+                let is_style = name == "total" || name.starts_with("style");
                 let tolerance = match kernels {
+                    _ if graph.ends_with("wasserstein") && is_style => WASSERSTEIN_TOLERANCE,
                     "onnxruntime" => TERM_TOLERANCE,
                     _ => OWN_TERM_TOLERANCE,
                 };
@@ -158,10 +164,11 @@ fn compare_gradients(kernels: &str) {
             let error = norm(&(&found - &expected)) / norm(&expected);
             let pools_by_average = flags.iter().any(|flag| flag == "avg");
             let has_ties = kernels != "onnxruntime" && image == "flat.png" && !pools_by_average;
-            let tolerance = if has_ties {
-                TIED_GRADIENT_TOLERANCE
-            } else {
-                GRADIENT_TOLERANCE
+            let tolerance = match has_ties {
+                _ if graph.ends_with("wasserstein") => WASSERSTEIN_TOLERANCE,
+                true if graph.ends_with("moments") => TIED_MOMENTS_TOLERANCE,
+                true => TIED_GRADIENT_TOLERANCE,
+                false => GRADIENT_TOLERANCE,
             };
             assert!(
                 error <= tolerance,

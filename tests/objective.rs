@@ -1,16 +1,13 @@
-//! What is asked of the picture: presets, weights, total variation, padding, normalised gradients.
+//! What is asked of the picture: presets, weights, total variation, padding, style losses.
 #![allow(clippy::unwrap_used, reason = "a helper that panics fails its test")]
 
 mod support;
 
 use std::fs;
-use std::ops::ControlFlow;
 use std::path::Path;
 
-use impasto::config::{Optimizer, Options, PRESETS};
+use impasto::config::PRESETS;
 use impasto::model::{FeatureGraph, GraphOptions, Graphs, KernelSet};
-use impasto::observe::Event;
-use impasto::optimize::{self, AdamOptions, Method, minimize};
 use impasto::picture::Picture;
 use impasto::runtime::{Engine, Request, Runtime, Sought};
 use impasto::tensor::to_tensor;
@@ -46,7 +43,7 @@ fn the_presets_are_printed_without_any_other_argument() {
 fn the_layers_of_the_presets_are_those_of_their_graphs() {
     for preset in &PRESETS {
         let options = GraphOptions::default();
-        let graphs = Graphs::open(&tiny_graphs(), preset.graphs, options).unwrap();
+        let graphs = Graphs::open(&tiny_graphs(), preset.graphs, &options).unwrap();
         assert_eq!(
             graphs.loss_gradient.style_layers.join(" "),
             preset.style_layers,
@@ -185,7 +182,8 @@ fn graphs_of_ones_own_are_a_preset_with_the_weights_of_gatys() {
     let graphs = workshop.path("graphs");
     fs::create_dir(&graphs).unwrap();
     for (from, to) in [
-        ("book.features.onnx", "mine.features.onnx"),
+        ("book.forward.onnx", "mine.forward.onnx"),
+        ("book.targets.onnx", "mine.targets.onnx"),
         ("book.loss_grad.onnx", "mine.loss_grad.onnx"),
         ("vgg19.weights", "vgg19.weights"),
     ] {
@@ -316,51 +314,41 @@ fn replicate_padding_is_seen_in_terms_and_trace() {
 }
 
 #[test]
-fn adam_paints_with_normalised_gradients_and_lbfgs_is_told_not_to() {
-    let options = Options {
-        preset: Some("gatys".to_owned()),
-        normalize_gradients: Some(true),
-        ..Options::default()
+fn a_style_loss_has_weights_of_its_own_and_explicit_ones_win() {
+    let workshop = Workshop::new();
+    let weights = |flags: &[&str]| {
+        let mut arguments = vec!["--preset", "gatys", "--pooling", "avg"];
+        arguments.extend(flags);
+        let trace = traced(&workshop, &arguments);
+        let names = ["style/relu1_1", "style/relu2_1", "content/relu4_2"];
+        names.map(|name| term(&trace, 0, name))
     };
-    let settings = options.resolve().unwrap();
-    let adam = Method::Adam(AdamOptions::default());
-    assert!(matches!(settings.method, Method::Adam(_)));
-    let with_lbfgs = Options {
-        optimizer: Some(Optimizer::Lbfgs),
-        ..options
-    };
-    assert!(with_lbfgs.resolve().is_err());
+    let own = weights(&["--style-loss", "wasserstein", "--init", "style.png"]);
+    let explicit = ["--style-weight", "2", "--content-weight", "0.03"];
+    let twice = weights(
+        &[
+            &["--style-loss", "wasserstein", "--init", "style.png"],
+            &explicit[..],
+        ]
+        .concat(),
+    );
+    for (own, twice) in own.iter().zip(twice) {
+        assert!((twice / own / 2.0 - 1.0).abs() < 1e-5, "{own} {twice}");
+    }
+    // The content term is that of Gram matrices, whose weight is 1.
+    let gram = weights(&["--init", "style.png"]);
+    assert!((own[2] / gram[2] / 0.015 - 1.0).abs() < 1e-5);
+}
 
-    let runtime = Runtime::load(&Sought {
-        file: Some(onnxruntime()),
-        ..Sought::default()
-    });
-    let engine = Engine::start(&runtime.unwrap(), &Request::default(), 2).unwrap();
-    let tensor = |name: &str| to_tensor(&Picture::load(tiny_graphs().join(name)).unwrap());
-    let (content, style) = (tensor("content.png"), tensor("style.png"));
-    let run = |graph_options: GraphOptions| {
-        let graphs = Graphs::open(&tiny_graphs(), "gatys", graph_options).unwrap();
-        let mut features = graphs.features(&engine).unwrap();
-        let targets = features.targets(content.view(), &[(style.view(), 1.0)]).unwrap();
-        let weights = settings.weights(&graphs.loss_gradient).unwrap();
-        let mut loss = graphs.loss_gradient(&engine, &targets, weights).unwrap();
-        let options = optimize::Options {
-            method: adam.clone(),
-            iterations: 20,
-            ..optimize::Options::default()
-        };
-        let mut losses = Vec::new();
-        let mut observer = |event: &Event<'_>| {
-            if let Event::Evaluated(evaluated) = event {
-                losses.push(evaluated.result.loss);
-            }
-            ControlFlow::Continue(())
-        };
-        let start = content.clone().into_raw_vec_and_offset().0;
-        let outcome = minimize(&mut loss, start, &options, &mut observer).unwrap();
-        assert!(outcome.loss < 0.5 * losses[0], "{losses:?}");
-        outcome.image
-    };
-    let (normalized, plain) = (run(settings.graph_options()), run(GraphOptions::default()));
-    assert!(normalized != plain);
+#[test]
+fn a_painting_by_each_style_loss_comes_nearer_to_its_style() {
+    let workshop = Workshop::new();
+    for (loss, pooling) in [("gram", "max"), ("moments", "max"), ("wasserstein", "avg")] {
+        let flags = ["--preset", "gatys", "--style-loss", loss, "--pooling", pooling];
+        let trace = traced(&workshop, &[&flags[..], &["--iterations", "10"]].concat());
+        let evaluations = trace["evaluations"].as_array().unwrap();
+        let total = |place: usize| evaluations[place]["loss"].as_f64().unwrap();
+        let (first, last) = (total(0), total(evaluations.len() - 1));
+        assert!(last < 0.7 * first, "{loss}: {first} {last}");
+    }
 }

@@ -131,7 +131,7 @@ fn the_trace_holds_all_it_takes_to_repeat_the_run() {
             "{graph}"
         );
     }
-    assert_eq!(trace["graphs"][2]["role"], "weights");
+    assert_eq!(trace["graphs"][3]["role"], "weights");
     assert_eq!(trace["output"]["sha256"], sha256(&workshop.path("out.png")));
     for name in [
         "impasto",
@@ -322,7 +322,9 @@ fn what_follows_from_a_preset_or_a_start_follows_from_the_one_beside_it() {
     assert_eq!(settings["padding"], "zero");
     assert_eq!(settings["style-layer-weights"], "");
     assert_eq!(varied(&["--init", "style.png"])["scales"], "1");
-    assert_eq!(varied(&["--normalize-gradients"])["optimizer"], "adam");
+    let settings = varied(&["--preset", "gatys", "--style-loss", "moments"]);
+    assert_eq!(settings["style-loss"], "moments");
+    assert!(settings["style-weight"].is_null());
 }
 
 #[test]

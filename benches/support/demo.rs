@@ -54,7 +54,7 @@ impl Demo {
         let settings = options.resolve()?;
         settings.kernels.check()?;
         let name = settings.graph_name();
-        let graphs = Graphs::open(&default_folder(&name)?, &name, settings.graph_options())?;
+        let graphs = Graphs::open(&default_folder(&name)?, &name, &settings.graph_options())?;
         let runtime = Runtime::load(&Sought {
             provider: settings.provider.provider,
             ..Sought::default()

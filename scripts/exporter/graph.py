@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +57,29 @@ class Node:
         return self.outputs[0]
 
 
+@dataclass(eq=False)
+class Group:
+    """Nodes that compute one thing together, for instance a Gram matrix: to the lowering, one operator.
+
+    Its outputs may be fewer than its nodes make; the nodes of a gradient need not lie together.
+    """
+
+    name: str
+    op_type: str
+    inputs: tuple[Value | None, ...]
+    attributes: Mapping[str, object]
+    nodes: list[Node] = field(default_factory=list)
+    outputs: tuple[Value, ...] = ()
+
+    @property
+    def output(self) -> Value:
+        """The first output, most often the only one."""
+        return self.outputs[0]
+
+
+Item = Node | Group
+
+
 class Graph:
     """Nodes in topological order, with their inputs and initializers.
 
@@ -72,6 +95,8 @@ class Graph:
         self.frozen: dict[str, np.ndarray] = {}
         self._names: set[str] = set()
         self._scope: list[str] = []
+        self._groups: list[Group] = []
+        self._group_of: dict[str, Group] = {}
 
     @contextmanager
     def scope(self, name: str) -> Iterator[None]:
@@ -79,6 +104,30 @@ class Graph:
         self._scope.append(name)
         yield
         self._scope.pop()
+
+    @contextmanager
+    def group(self, op_type: str, *inputs: Value | None, **attributes: object) -> Iterator[Group]:
+        """What is made inside is one operator to the lowering; whoever opens it sets its outputs."""
+        group = Group("/".join(self._scope), op_type, inputs, attributes)
+        with self.inside(group):
+            yield group
+
+    @contextmanager
+    def inside(self, group: Group) -> Iterator[None]:
+        """What is made inside belongs to `group` too."""
+        self._groups.append(group)
+        yield
+        self._groups.pop()
+
+    def items(self, live: Iterable[str] | None = None) -> list[Item]:
+        """Nodes and outermost groups, each where its last node is; of these nodes only, if they are given."""
+        placed: dict[int, Item] = {}
+        for node in self.nodes:
+            if live is None or node.name in live:
+                item = self._group_of.get(node.name, node)
+                placed.pop(id(item), None)
+                placed[id(item)] = item
+        return list(placed.values())
 
     def input(self, name: str, shape: Sequence[Dim]) -> Value:
         """A real-valued graph input; its name is used as it stands."""
@@ -122,6 +171,12 @@ class Graph:
         self.frozen[name] = array
         return value
 
+    def adopt(self, other: Graph, value: Value) -> Value:
+        """A tensor stored inside another graph, under the same name."""
+        place = "frozen" if value.name in other.frozen else "initializers"
+        getattr(self, place)[self._claim(value.name)] = getattr(other, place)[value.name]
+        return value
+
     def op(
         self,
         op_type: str,
@@ -144,36 +199,55 @@ class Graph:
         values = self._infer(proto, inputs)
         if shape is not None:
             values = values[0].with_shape(shape), *values[1:]
-        self.nodes.append(Node(name, op_type, inputs, values, attributes, domain))
+        self._append(Node(name, op_type, inputs, values, attributes, domain))
         return values[0]
 
+    def _append(self, node: Node) -> None:
+        self.nodes.append(node)
+        if self._groups:
+            self._group_of[node.name] = self._groups[0]
+        for group in self._groups:
+            group.nodes.append(node)
+
+    def live(self, outputs: Iterable[Value]) -> set[str]:
+        """The names of the values that `outputs` depend on, and their own; a node is named like its first."""
+        needed = {value.name for value in outputs}
+        for node in reversed(self.nodes):
+            if any(value.name in needed for value in node.outputs):
+                needed.update(value.name for value in (*node.inputs, node.output) if value)
+        return needed
+
     def to_model(self, outputs: Mapping[str, Value]) -> onnx.ModelProto:
-        """The finished model, its tensors inside; `outputs` maps public names to values of the graph."""
+        """The finished model, its tensors inside; `outputs` maps public names to values of the graph.
+
+        What no output depends on is left out.
+        """
         public = {value.name: name for name, value in outputs.items()}
         if len(public) != len(outputs):
             raise GraphError("one value cannot be two outputs")
+        live = self.live(outputs.values())
+        nodes = [node for node in self.nodes if node.name in live]
+        tensors = {name: array for name, array in (self.initializers | self.frozen).items() if name in live}
         graph = helper.make_graph(
-            [self._node_proto(node, public) for node in self.nodes],
+            [self._node_proto(node, public, live) for node in nodes],
             "impasto",
             [_value_info(value, value.name) for value in self.inputs],
             [_value_info(value, name) for name, value in outputs.items()],
-            [
-                numpy_helper.from_array(array, name)
-                for name, array in (self.initializers | self.frozen).items()
-            ],
-            value_info=[_value_info(value, value.name) for value in self._added_in_place(public)],
+            [numpy_helper.from_array(array, name) for name, array in tensors.items()],
+            value_info=[_value_info(value, value.name) for value in self._added_in_place(nodes, public)],
         )
-        domains = [""] + sorted({node.domain for node in self.nodes} - {""})
+        domains = [""] + sorted({node.domain for node in nodes} - {""})
         return helper.make_model(graph, opset_imports=_opsets(domains), ir_version=IR_VERSION)
 
-    def _added_in_place(self, public: Mapping[str, str]) -> Iterator[Value]:
+    @staticmethod
+    def _added_in_place(nodes: Iterable[Node], public: Mapping[str, str]) -> Iterator[Value]:
         """What an operator may add to in place, and its sum; outputs of the graph are declared anyway.
 
         ONNX Runtime does not infer shapes of another domain's operators, and lends memory only where it knows
         them. No other shapes are declared: what is free after the forward pass would be kept for a tensor of
         the same shape in the backward pass.
         """
-        for node in self.nodes:
+        for node in nodes:
             place = operators.IN_PLACE.get(node.op_type)
             if place is not None and node.inputs[place]:
                 both = (node.inputs[place], node.output)
@@ -204,12 +278,19 @@ class Graph:
             raise GraphError(f"node '{proto.name}' ({proto.op_type} of {shapes}): {error}") from error
         return tuple(_from_type_proto(name, types[name]) for name in proto.output)
 
-    def _node_proto(self, node: Node, public: Mapping[str, str]) -> onnx.NodeProto:
+    @staticmethod
+    def _node_proto(node: Node, public: Mapping[str, str], live: Iterable[str]) -> onnx.NodeProto:
+        """Outputs that an operator need not make are left out where nobody wants them."""
+
         def rename(value: Value | None) -> str:
             return public.get(value.name, value.name) if value else ""
 
         inputs = [rename(value) for value in node.inputs]
-        outputs = [rename(value) for value in node.outputs]
+        spare = operators.OPTIONAL_OUTPUTS.get(node.op_type, ())
+        outputs = [
+            "" if place in spare and value.name not in live else rename(value)
+            for place, value in enumerate(node.outputs)
+        ]
         domain = node.domain or None
         return helper.make_node(node.op_type, inputs, outputs, node.name, domain=domain, **node.attributes)
 

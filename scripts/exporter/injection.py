@@ -1,4 +1,6 @@
-"""From the heads back into the trunk: gradients of the weighted terms with respect to the activations."""
+"""Where the loss looks at an activation, or at the image: its terms there, and the gradients that they
+inject.
+"""
 
 from __future__ import annotations
 
@@ -6,88 +8,93 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .graph import INT64_MAX, Graph, Value
-from .heads import Deviation, Gram, content_deviation, gram, style_deviation, total_of
+from .moments import area_of, place_sums
 
 Injection = Callable[[Value | None], Value]
-"""From the gradient that comes to an activation from deeper layers, None at the deepest, to the whole."""
+"""From the gradient that comes to a value from deeper layers, None at the deepest, to the whole."""
 
 
 @dataclass(frozen=True)
 class Term:
-    """A term of the loss before it is weighted."""
+    """A term of the loss, and what it does where the loss looks."""
 
     value: Value
-    """[1]"""
-    inject: Callable[[Value], Injection]
-    """From the term's weight, [1] or [], to what it does at its activation."""
+    """Weighted, [1]"""
+    injection: Injection
 
 
-def style_term(g: Graph, activation: Value, target: Value, normalized: bool) -> Term:
-    """mean((Gram(F) - target)^2)"""
-    head = gram(g, activation)
-    deviation = style_deviation(g, head.matrix, target)
-
-    def at_activation(weight: Value) -> Value:
-        return gram_injection(g, head, deviation_gradient(g, deviation, weight), activation)
-
-    def inject(weight: Value) -> Injection:
-        if not normalized:
-            return added(g, at_activation(weight))
-        # neural-style's Gram matrix is ours divided by C, its weight therefore ours times C^2.
-        squared = activation.shape[1] ** 2
-        strength = g.op("Mul", weight, g.real([squared], "channels_squared"), name="strength")
-        return added(g, normalize(g, at_activation(g.real([1 / squared], "one")), strength))
-
-    return Term(deviation.mean_square, inject)
-
-
-def content_term(g: Graph, activation: Value, target: Value, normalized: bool) -> Term:
-    """mean((F - target)^2)"""
-    deviation = content_deviation(g, activation, target)
-
-    def inject(weight: Value) -> Injection:
-        if not normalized:
-            return added(g, deviation_gradient(g, deviation, weight))
-        return added(g, normalize(g, deviation_gradient(g, deviation, g.real([1], "one")), weight))
-
-    return Term(deviation.mean_square, inject)
+def style_injection(
+    g: Graph, activation: Value, guide: Value, matrix: Value, vector: Value | None
+) -> Injection:
+    """The sum over regions of w_p (A F_p + b), for an activation [1, C, h, w]."""
+    channels = activation.shape[1]
+    with g.group("MomentsGradient", activation, guide, matrix, vector) as group:
+        # As one product, of the regions' matrices side by side with the guided features one above the other.
+        guided = g.op("Mul", activation, guide, name="guided")
+        rows = g.op("Concat", g.ints(-1), area_of(g, activation), axis=0, name="rows")
+        features = g.op("Reshape", guided, rows, name="features")
+        beside = g.op("Transpose", matrix, perm=[1, 0, 2], name="beside")
+        slope = g.op("MatMul", g.op("Reshape", beside, g.ints(channels, -1)), features, name="slope")
+        if vector:
+            guides = g.op("Reshape", guide, rows, name="guides")
+            shift = g.op("MatMul", g.op("Transpose", vector, perm=[1, 0]), guides, name="shift")
+            slope = g.op("Add", slope, shift, name="slope")
+        gradient = g.op("Reshape", slope, g.op("Shape", activation), name="gradient")
+        group.outputs = (gradient.with_shape(activation.shape),)
+    return added(g, group.output)
 
 
-def tv_term(g: Graph, image: Value) -> Term:
-    """Total variation, sum((right - X)^2 + (below - X)^2) / 2 over all pixels but the last row and column.
+def content_term(
+    g: Graph, activation: Value, target: Value, guide: Value, count: Value, weight: Value
+) -> Term:
+    """weight * sum(w_p |F_p - P_p|^2) / (C n), of an activation [1, C, h, w]; `count`, n, and `weight` are
+    [1].
+    """
+    channels = activation.shape[1]
+    with g.group("SquareDifference", activation, target, guide) as group:
+        difference = g.op("Sub", activation, target, name="difference").with_shape(activation.shape)
+        guided = g.op("Mul", difference, guide, name="guided")
+        group.outputs = (total_of(g, g.op("Mul", difference, guided, name="square")),)
+    values = g.op("Mul", count, g.real(channels, "channels"), name="values")
+    factor = g.op("Div", weight, values, name="factor")
+    value = g.op("Mul", group.output, factor, name="weighted")
+    coefficient = g.op("Add", factor, factor, name="coefficient")
+    with g.group("ContentGradient", activation, target, guide, coefficient) as group:
+        group.outputs = (g.op("Mul", guided, coefficient, name="gradient").with_shape(activation.shape),)
+    return Term(value, added(g, group.output))
+
+
+def tv_term(g: Graph, image: Value, guide: Value, weight: Value) -> Term:
+    """Total variation, weight * sum(w_p ((right - X_p)^2 + (below - X_p)^2)) / 2 over all pixels but those of
+    the last row and column.
 
     Its gradient is what TVLoss in neural_style.lua of J. Johnson's neural-style (2015) adds to the image's.
     """
 
-    def window(row: int, column: int) -> Value:
+    def window(x: Value, row: int, column: int) -> Value:
         ends = [INT64_MAX if offset else -1 for offset in (row, column)]
-        return g.op("Slice", image, g.ints(row, column), g.ints(*ends), g.ints(2, 3), name="window")
+        return g.op("Slice", x, g.ints(row, column), g.ints(*ends), g.ints(2, 3), name="window")
 
     def back(difference: Value, row: int, column: int) -> Value:
         """The adjoint of `window`."""
         pads = g.ints(0, 0, row, column, 0, 0, 1 - row, 1 - column)
         return g.op("Pad", difference, pads, name="back")
 
-    across = g.op("Sub", window(0, 0), window(0, 1), name="across")
-    down = g.op("Sub", window(0, 0), window(1, 0), name="down")
-    squares = [g.op("Mul", difference, difference, name="square") for difference in (across, down)]
-    total = total_of(g, g.op("Add", *squares, name="square"))
-    value = g.op("Mul", total, g.real([0.5], "half"), name="value")
-
-    def inject(weight: Value) -> Injection:
+    with g.group("TotalVariation", image, guide) as group:
+        here = window(image, 0, 0)
+        steps = [g.op("Sub", here, window(image, *place), name="step") for place in ((0, 1), (1, 0))]
+        guided = [g.op("Mul", step, window(guide, 0, 0), name="guided") for step in steps]
+        squares = [g.op("Mul", *pair, name="square") for pair in zip(steps, guided, strict=True)]
+        total = total_of(g, g.op("Add", *squares, name="square"))
+        group.outputs = (g.op("Mul", total, g.real([0.5], "half"), name="value"),)
+    value = g.op("Mul", group.output, weight, name="weighted")
+    with g.group("TotalVariationGradient", image, guide, weight) as group:
+        across, down = guided
         here = back(g.op("Add", across, down, name="both"), 0, 0)
         there = g.op("Add", back(across, 0, 1), back(down, 1, 0), name="neighbours")
         slope = g.op("Sub", here, there, name="slope")
-        return added(g, g.op("Mul", slope, weight, name="gradient"))
-
-    return Term(value, inject)
-
-
-def normalize(g: Graph, gradient: Value, strength: Value) -> Value:
-    """strength * gradient / (sum |gradient| + 1e-8), as neural_style.lua's -normalize_gradients has it."""
-    rows = g.op("ReduceL1", gradient, g.ints(3), name="norm")
-    norm = g.op("Add", total_of(g, rows), g.real([1e-8], "epsilon"), name="norm")
-    return g.op("Mul", gradient, g.op("Div", strength, norm, name="factor"), name="normalized")
+        group.outputs = (g.op("Mul", slope, weight, name="gradient").with_shape(image.shape),)
+    return Term(value, added(g, group.output))
 
 
 def added(g: Graph, gradient: Value) -> Injection:
@@ -95,20 +102,6 @@ def added(g: Graph, gradient: Value) -> Injection:
     return lambda upstream: g.op("Add", gradient, upstream, name="sum") if upstream else gradient
 
 
-def deviation_gradient(g: Graph, deviation: Deviation, weight: Value) -> Value:
-    """Of weight * mean((X - T)^2) with respect to X: 2 weight / count * (X - T). `weight` is [1]."""
-    factor = g.op("Div", g.op("Add", weight, weight), deviation.count, name="factor")
-    return g.op("Mul", deviation.difference, factor, name="gradient")
-
-
-def gram_injection(g: Graph, gram: Gram, gram_gradient: Value, activation: Value) -> Value:
-    """The gradient at an activation [1, C, h, w] whose Gram matrix has the gradient D [C, C].
-
-    G = F F^T / area, so dF = (D + D^T) F / area. D is symmetric whenever the target is, but the transpose
-    costs nothing and makes this right for every target.
-    """
-    transposed = g.op("Transpose", gram_gradient, perm=[1, 0], name="transpose")
-    symmetric = g.op("Add", gram_gradient, transposed, name="symmetric")
-    scaled = g.op("Div", symmetric, gram.area, name="scaled")
-    flat = g.op("MatMul", scaled, gram.features, name="flat")
-    return g.op("Reshape", flat, g.op("Shape", activation), name="at_activation")
+def total_of(g: Graph, x: Value) -> Value:
+    """The sum of a picture's tensor [1, C, h, w], [1]."""
+    return g.op("ReduceSum", place_sums(g, x), g.ints(1), keepdims=0, name="sum")

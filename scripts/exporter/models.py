@@ -1,169 +1,216 @@
-"""The complete graphs of a preset."""
+"""The complete graphs, put together from the same parts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable
 
 import numpy as np
 import onnx
 
-from . import contract, cpu, heads, injection, vgg19
+from . import contract, injection, vgg19
 from .backward import backward
 from .graph import Graph, Value
-from .injection import Injection, Term
+from .head import head
+from .injection import Injection
+from .losses import LOSSES
+from .losses.loss import StyleLoss
+from .lowering import lowered
+from .moments import Moments, Sums, count, means, sums
 from .presets import Preset
 from .vgg19 import Vgg19Weights
 
 
-@dataclass(frozen=True)
-class Parts:
-    """What a flavour of the graphs is built of."""
+class Model:
+    """A graph of a preset under construction."""
 
-    trunk: Callable[[Graph, Value, Value, Vgg19Weights, Collection[str], str], dict[str, Value]]
-    gram: Callable[[Graph, Value], Value]
-    style_term: Callable[[Graph, Value, Value, bool], Term]
-    content_term: Callable[[Graph, Value, Value, bool], Term]
-    tv_term: Callable[[Graph, Value], Term]
+    def __init__(self, preset: Preset, weights: Vgg19Weights, float_type: type[np.floating]):
+        self.g = Graph(float_type)
+        self.preset, self.weights = preset, weights
+        self.outputs: dict[str, Value] = {}
+        self.seeds: dict[Value, Injection] = {}
+
+    def trunk(self, pooling: str) -> None:
+        self.image = self.g.input(contract.IMAGE, contract.IMAGE_SHAPE)
+        padding = self.g.input(contract.PADDING, ())
+        layers = self.preset.layers
+        self.activations = vgg19.trunk(self.g, self.image, padding, self.weights, layers, pooling)
+        self.items = self.g.items()
+
+    def channels(self, layer: str) -> int:
+        return vgg19.channels_of(layer, self.weights)
+
+    def style_guides(self) -> None:
+        self.guides = {layer: self.guide("style", layer) for layer in self.preset.style_layers}
+
+    def guide(self, kind: str, layer: str) -> Value:
+        return self.g.input(contract.guide_name(kind, layer), contract.guide_shape(kind, layer))
+
+    def sums_of_image(self) -> dict[str, Sums]:
+        made = {}
+        for layer in self.preset.style_layers:
+            with self.g.scope(f"style/{layer}"):
+                made[layer] = sums(self.g, self.activations[layer], self.guides[layer])
+        return made
+
+    def sums_given(self) -> dict[str, Sums]:
+        return {
+            layer: Sums(*self.inputs(contract.sums_shapes(layer, self.channels(layer))).values())
+            for layer in self.preset.style_layers
+        }
+
+    def inputs(self, shapes: dict[str, contract.Shape]) -> dict[str, Value]:
+        return {name: self.g.input(name, shape) for name, shape in shapes.items()}
+
+    def style_heads(self, loss: StyleLoss, seen: dict[str, Sums]) -> dict[str, tuple[Value, Value | None]]:
+        """Adds the style losses to the outputs; A and b by layer."""
+        weights = self.g.input(contract.STYLE_WEIGHT, (contract.REGIONS, len(seen)))
+        heads = {}
+        for index, (layer, layer_sums) in enumerate(seen.items()):
+            shapes = target_shapes(loss, self.channels(layer))
+            targets = {
+                name: self.g.input(contract.target_name(layer, name), shape) for name, shape in shapes.items()
+            }
+            with self.g.scope(f"style/{layer}"):
+                weight = _column(self.g, weights, index)
+                heads[layer] = head(self.g, loss, layer_sums, targets, weight)
+        terms = [made.term for made in heads.values()]
+        losses = self.g.op("Concat", *terms, axis=1, name="style_losses")
+        self.outputs[contract.STYLE_LOSSES] = losses.with_shape((contract.REGIONS, len(terms)))
+        return {layer: (made.matrix, made.vector) for layer, made in heads.items()}
+
+    def inject_style(self, slopes: dict[str, tuple[Value, Value | None]]) -> None:
+        for layer, (matrix, vector) in slopes.items():
+            with self.g.scope(f"style/{layer}"):
+                activation, guide = self.activations[layer], self.guides[layer]
+                self.seed(activation, injection.style_injection(self.g, activation, guide, matrix, vector))
+
+    def content(self, count_of: Callable[[str, Value], Value]) -> None:
+        """Adds the content terms; `count_of` tells the places of a layer under its guide, [1]."""
+        layers = self.preset.content_layers
+        weights, terms = self.g.input(contract.CONTENT_WEIGHT, (len(layers),)), []
+        for index, layer in enumerate(layers):
+            activation, guide = self.activations[layer], self.guide("content", layer)
+            shape = contract.content_shape(layer, activation.shape[1])
+            target = self.g.input(contract.content_name(layer), shape)
+            with self.g.scope(f"content/{layer}"):
+                places = count_of(layer, guide)
+                weight = self.g.op(
+                    "Slice", weights, self.g.ints(index), self.g.ints(index + 1), name="weight"
+                )
+                terms.append(injection.content_term(self.g, activation, target, guide, places, weight))
+            self.seed(activation, terms[-1].injection)
+        losses = self.g.op("Concat", *(term.value for term in terms), axis=0, name="content_losses")
+        self.outputs[contract.CONTENT_LOSSES] = losses
+
+    def total_variation(self) -> None:
+        guide = self.g.input(contract.guide_name("tv"), contract.guide_shape("tv"))
+        weight = self.g.input(contract.TV_WEIGHT, ())
+        with self.g.scope("tv"):
+            term = injection.tv_term(self.g, self.image, guide, weight)
+            self.outputs[contract.TV_LOSS] = self.g.op("ReduceSum", term.value, keepdims=0, name="loss")
+        self.seed(self.image, term.injection)
+
+    def seed(self, value: Value, inject: Injection) -> None:
+        """A layer may carry both style and content."""
+        present = self.seeds.get(value)
+        self.seeds[value] = (lambda upstream: inject(present(upstream))) if present else inject
+
+    def gradient(self) -> None:
+        (gradient,) = backward(self.g, self.items, self.seeds, [self.image])
+        self.outputs[contract.GRADIENT] = gradient.with_shape(contract.IMAGE_SHAPE)
+
+    def finish(self, flavour: str) -> onnx.ModelProto:
+        g, outputs = (self.g, self.outputs) if flavour == contract.PORTABLE else lowered(self.g, self.outputs)
+        return g.to_model(outputs)
 
 
-PARTS = {
-    contract.PORTABLE: Parts(
-        vgg19.trunk,
-        lambda g, x: heads.gram(g, x).matrix,
-        injection.style_term,
-        injection.content_term,
-        injection.tv_term,
-    ),
-    contract.CPU: Parts(cpu.trunk, cpu.gram, cpu.style_term, cpu.content_term, cpu.tv_term),
+def forward(model: Model, pooling: str, _: StyleLoss) -> None:
+    """image, guides -> sums of style layers, activations of content layers."""
+    model.trunk(pooling)
+    model.style_guides()
+    for layer, made in model.sums_of_image().items():
+        names = contract.sums_shapes(layer, model.channels(layer))
+        model.outputs |= dict(zip(names, (made.products, made.sums, made.count), strict=True))
+    for layer in model.preset.content_layers:
+        activation = model.activations[layer]
+        shape = contract.content_shape(layer, activation.shape[1])
+        model.outputs[contract.content_name(layer)] = activation.with_shape(shape)
+
+
+def targets(model: Model, _: str, loss: StyleLoss) -> None:
+    """sums of the style -> what the head compares with."""
+    for layer, given in model.sums_given().items():
+        with model.g.scope(f"style/{layer}"):
+            made = loss.targets(model.g, means(model.g, given))
+        model.outputs |= {contract.target_name(layer, name): value for name, value in made.items()}
+
+
+def head_of(model: Model, _: str, loss: StyleLoss) -> None:
+    """sums of the image, targets, weights -> style terms, and A and b, by which the gradient is injected."""
+    given = model.sums_given()
+    for layer, (matrix, vector) in model.style_heads(loss, given).items():
+        if vector is None:
+            vector = model.g.op("Mul", given[layer].sums, model.g.real(0, "zero"), name=f"style/{layer}/none")
+        model.outputs[contract.matrix_name(layer)] = matrix
+        model.outputs[contract.vector_name(layer)] = vector
+
+
+def backward_of(model: Model, pooling: str, _: StyleLoss) -> None:
+    """image, guides, A, b, content targets, weights -> gradient, and the terms that need no head."""
+    model.trunk(pooling)
+    model.style_guides()
+    slopes = {}
+    for layer in model.preset.style_layers:
+        shapes = contract.slope_shapes(layer, model.channels(layer))
+        slopes[layer] = tuple(model.inputs(shapes).values())
+    model.inject_style(slopes)
+    model.content(lambda layer, _: model.g.input(contract.content_count_name(layer), (1,)))
+    model.total_variation()
+    model.gradient()
+
+
+def loss_gradient(model: Model, pooling: str, loss: StyleLoss) -> None:
+    """All in one run: image, guides, targets, weights -> loss, terms and gradient."""
+    model.trunk(pooling)
+    model.style_guides()
+    slopes = model.style_heads(loss, model.sums_of_image())
+    model.inject_style(slopes)
+    model.content(lambda _, guide: count(model.g, guide))
+    model.total_variation()
+    g, outputs = model.g, model.outputs
+    names = (contract.STYLE_LOSSES, contract.CONTENT_LOSSES)
+    parts = [g.op("ReduceSum", outputs[name], keepdims=0, name="sum") for name in names]
+    loss_value = g.op("Add", g.op("Add", *parts, name="total"), outputs[contract.TV_LOSS], name="total")
+    model.outputs[contract.LOSS] = loss_value
+    model.gradient()
+
+
+GRAPHS: dict[str, Callable[[Model, str, StyleLoss], None]] = {
+    contract.FORWARD: forward,
+    contract.TARGETS: targets,
+    contract.HEAD: head_of,
+    contract.BACKWARD: backward_of,
+    contract.LOSS_GRAD: loss_gradient,
 }
 
 
-def features(
-    preset: Preset,
-    weights: Vgg19Weights,
-    pooling: str,
-    float_type: type[np.floating] = np.float32,
-    flavour: str = contract.PORTABLE,
+def build(
+    graph: contract.Graph, preset: Preset, weights: Vgg19Weights, float_type: type[np.floating] = np.float32
 ) -> onnx.ModelProto:
-    """image -> Gram matrices of style layers, activations of content layers: the targets of a loss."""
-    g, parts = Graph(float_type), PARTS[flavour]
-    image, padding = g.input(contract.IMAGE, contract.IMAGE_SHAPE), g.input(contract.PADDING, ())
-    activations = parts.trunk(g, image, padding, weights, preset.layers, pooling)
-    outputs = {}
-    for layer in preset.style_layers:
-        with g.scope(f"style/{layer}"):
-            outputs[contract.gram_name(layer)] = parts.gram(g, activations[layer])
-    for layer in preset.content_layers:
-        activation = activations[layer]
-        shape = contract.content_shape(layer, activation.shape[1])
-        outputs[contract.content_name(layer)] = activation.with_shape(shape)
-    return g.to_model(outputs)
+    model = Model(preset, weights, float_type)
+    GRAPHS[graph.kind](model, graph.pooling, LOSSES[graph.loss])
+    return model.finish(graph.flavour)
 
 
-def loss_gradient(
-    preset: Preset,
-    weights: Vgg19Weights,
-    pooling: str,
-    float_type: type[np.floating] = np.float32,
-    flavour: str = contract.PORTABLE,
-    normalized: bool = False,
-) -> onnx.ModelProto:
-    """image, targets and weights -> loss, its weighted terms, and its gradient with respect to the image.
-
-    With `normalized`, what a layer's term adds to the gradient has the L1 norm of its weight
-    (`injection.normalize`).
-    """
-    g, parts = Graph(float_type), PARTS[flavour]
-    image, padding = g.input(contract.IMAGE, contract.IMAGE_SHAPE), g.input(contract.PADDING, ())
-    activations = parts.trunk(g, image, padding, weights, preset.layers, pooling)
-    trunk_nodes = list(g.nodes)
-
-    seeds: dict[Value, Injection] = {}
-    style_losses = _style_terms(g, parts, preset, activations, seeds, normalized)
-    content_losses = _content_terms(g, parts, preset, activations, seeds, normalized)
-    tv_loss = _tv_term(g, parts, image, seeds)
-    sums = [g.op("ReduceSum", terms, keepdims=0, name="sum") for terms in (style_losses, content_losses)]
-    return g.to_model(
-        {
-            contract.LOSS: g.op("Add", g.op("Add", *sums, name="total"), tv_loss, name="total"),
-            contract.STYLE_LOSSES: style_losses,
-            contract.CONTENT_LOSSES: content_losses,
-            contract.TV_LOSS: tv_loss,
-            contract.GRADIENT: backward(g, trunk_nodes, seeds, image).with_shape(contract.IMAGE_SHAPE),
-        }
-    )
+def target_shapes(loss: StyleLoss, channels: int) -> dict[str, contract.Shape]:
+    """Of a layer's targets, by name."""
+    g = Graph()
+    matrices, vectors, _ = contract.sums_shapes("layer", channels).values()
+    style = Moments(g.input("gram", matrices), g.input("mean", vectors))
+    return {name: value.shape for name, value in loss.targets(g, style).items()}
 
 
-def _style_terms(
-    g: Graph,
-    parts: Parts,
-    preset: Preset,
-    activations: dict[str, Value],
-    seeds: dict[Value, Injection],
-    normalized: bool,
-) -> Value:
-    """The weighted style terms [layers]; adds their gradients to `seeds`."""
-    channels = {layer: activations[layer].shape[1] for layer in preset.style_layers}
-    targets = {layer: g.input(contract.gram_name(layer), (c, c)) for layer, c in channels.items()}
-    weights = g.input(contract.STYLE_WEIGHT, (len(targets),))
-    term = partial(parts.style_term, normalized=normalized)
-    return _terms(g, "style", term, activations, targets, weights, seeds)
-
-
-def _content_terms(
-    g: Graph,
-    parts: Parts,
-    preset: Preset,
-    activations: dict[str, Value],
-    seeds: dict[Value, Injection],
-    normalized: bool,
-) -> Value:
-    """The weighted content terms [layers]; adds their gradients to `seeds`."""
-    channels = {layer: activations[layer].shape[1] for layer in preset.content_layers}
-    targets = {
-        layer: g.input(contract.content_name(layer), contract.content_shape(layer, c))
-        for layer, c in channels.items()
-    }
-    weights = g.input(contract.CONTENT_WEIGHT, (len(targets),))
-    term = partial(parts.content_term, normalized=normalized)
-    return _terms(g, "content", term, activations, targets, weights, seeds)
-
-
-def _terms(
-    g: Graph,
-    kind: str,
-    term: Callable[[Graph, Value, Value], Term],
-    activations: dict[str, Value],
-    targets: dict[str, Value],
-    weights: Value,
-    seeds: dict[Value, Injection],
-) -> Value:
-    """The weighted terms [layers] of one kind; adds their gradients to `seeds`."""
-    terms = []
-    for index, (layer, target) in enumerate(targets.items()):
-        with g.scope(f"{kind}/{layer}"):
-            terms.append(term(g, activations[layer], target))
-            _seed(seeds, activations[layer], terms[-1].inject(_element(g, weights, index)))
-    values = g.op("Concat", *(term.value for term in terms), axis=0, name="values")
-    return g.op("Mul", values, weights, name="weighted")
-
-
-def _tv_term(g: Graph, parts: Parts, image: Value, seeds: dict[Value, Injection]) -> Value:
-    """The weighted total variation, a scalar; adds its gradient to `seeds`."""
-    weight = g.input(contract.TV_WEIGHT, ())
-    with g.scope("tv"):
-        term = parts.tv_term(g, image)
-        _seed(seeds, image, term.inject(weight))
-        return g.op("Mul", g.op("ReduceSum", term.value, keepdims=0, name="sum"), weight, name="weighted")
-
-
-def _element(g: Graph, vector: Value, index: int) -> Value:
-    return g.op("Slice", vector, g.ints(index), g.ints(index + 1), name="weight")
-
-
-def _seed(seeds: dict[Value, Injection], activation: Value, inject: Injection) -> None:
-    """A layer may carry both style and content."""
-    present = seeds.get(activation)
-    seeds[activation] = (lambda upstream: inject(present(upstream))) if present else inject
+def _column(g: Graph, matrix: Value, index: int) -> Value:
+    """[regions, n] -> [regions, 1]"""
+    ends = g.ints(index), g.ints(index + 1)
+    return g.op("Slice", matrix, *ends, g.ints(1), name="weight").with_shape((matrix.shape[0], 1))

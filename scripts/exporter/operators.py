@@ -53,9 +53,11 @@ def _pool(ctx: InferenceContext) -> None:
     ctx.set_output_type(0, _tensor(TensorProto.FLOAT, [batch, channels, *map(_halved, size)]))
 
 
-def _gram(ctx: InferenceContext) -> None:
-    channels = _dims(ctx, 0)[1]
-    ctx.set_output_type(0, _tensor(TensorProto.FLOAT, [channels, channels]))
+def _moments(ctx: InferenceContext) -> None:
+    """F and guide -> S, and s where it is wanted."""
+    channels, regions = _dims(ctx, 0)[1], _dims(ctx, 1)[0]
+    for index, shape in enumerate([(channels, channels), (channels,)][: ctx.get_num_outputs()]):
+        ctx.set_output_type(index, _tensor(TensorProto.FLOAT, [regions, *shape]))
 
 
 def _one(ctx: InferenceContext) -> None:
@@ -84,8 +86,8 @@ def _tensor(elem_type: int, dims: Sequence[Dim]) -> TypeProto:
     return helper.make_tensor_type_proto(elem_type, dims)
 
 
-def _inputs(inputs: Mapping[str, str]) -> list[defs.OpSchema.FormalParameter]:
-    """By name; those with a "?" may be left out; W, the last, is a tensor, or indices and a codebook."""
+def _parameters(parameters: Mapping[str, str]) -> list[defs.OpSchema.FormalParameter]:
+    """By name; those with a "?" may be left out; W, the last input, is weights, or indices and a codebook."""
 
     def parameter(name: str, kind: str) -> defs.OpSchema.FormalParameter:
         option = {"?": Option.Optional, "W": Option.Variadic}.get(name[-1], Option.Single)
@@ -93,7 +95,7 @@ def _inputs(inputs: Mapping[str, str]) -> list[defs.OpSchema.FormalParameter]:
             name.rstrip("?"), kind, param_option=option, is_homogeneous=name != "W"
         )
 
-    return [parameter(name, kind) for name, kind in inputs.items()]
+    return [parameter(name, kind) for name, kind in parameters.items()]
 
 
 def _register(
@@ -107,8 +109,8 @@ def _register(
         name,
         DOMAIN,
         VERSION,
-        inputs=_inputs(inputs),
-        outputs=[defs.OpSchema.FormalParameter(*output) for output in (outputs or {"Y": FLOAT}).items()],
+        inputs=_parameters(inputs),
+        outputs=_parameters(outputs or {"Y": FLOAT}),
         type_constraints=[(WEIGHT, [FLOAT, GATE], "weights")] if "W" in inputs else [],
         attributes=[
             defs.OpSchema.Attribute(attribute, defs.OpSchema.AttrType.STRING, "") for attribute in attributes
@@ -123,7 +125,6 @@ _WEIGHTS = {"B": FLOAT, "W": WEIGHT}
 _PADDING = {"padding?": FLOAT}
 _GATED = {"Y": FLOAT, "gate": GATE}
 _POOLED = {"P": FLOAT, "gate": GATE, "size": SIZE}
-_TARGET = {"target": FLOAT, "weight": FLOAT, "add?": FLOAT}
 
 OPERATORS = frozenset({
     _register("ConvRelu", _conv, {"X": FLOAT} | _PADDING | _WEIGHTS, ["layer"]),
@@ -134,16 +135,20 @@ OPERATORS = frozenset({
               ["layer", "pool"]),
     _register("Pool", _pool, {"X": FLOAT}, ["pool"]),
     _register("PoolGradient", _like(1), {"dP": FLOAT, "X": FLOAT}, ["pool"]),
-    _register("Gram", _gram, {"F": FLOAT}),
-    _register("GramGradient", _like(0), {"F": FLOAT, "G": FLOAT} | _TARGET),
-    _register("NormalizedGramGradient", _like(0), {"F": FLOAT, "G": FLOAT} | _TARGET),
-    _register("ContentGradient", _like(0), {"F": FLOAT} | _TARGET),
-    _register("NormalizedContentGradient", _like(0), {"F": FLOAT} | _TARGET),
-    _register("MeanSquare", _one, {"A": FLOAT, "B": FLOAT}),
-    _register("TotalVariation", _one, {"X": FLOAT}),
-    _register("TotalVariationGradient", _like(0), {"X": FLOAT, "weight": FLOAT, "add?": FLOAT}),
+    _register("Moments", _moments, {"F": FLOAT, "guide": FLOAT}, outputs={"S": FLOAT, "s?": FLOAT}),
+    _register("MomentsGradient", _like(0),
+              {"F": FLOAT, "guide": FLOAT, "A": FLOAT, "b?": FLOAT, "add?": FLOAT}),
+    _register("SquareDifference", _one, {"F": FLOAT, "target": FLOAT, "guide": FLOAT}),
+    _register("ContentGradient", _like(0),
+              {"F": FLOAT, "target": FLOAT, "guide": FLOAT, "coefficient": FLOAT, "add?": FLOAT}),
+    _register("TotalVariation", _one, {"X": FLOAT, "guide": FLOAT}),
+    _register("TotalVariationGradient", _like(0),
+              {"X": FLOAT, "guide": FLOAT, "weight": FLOAT, "add?": FLOAT}),
 })  # fmt: skip
 """onnx/README.md says what they compute."""
 
-IN_PLACE = {"GramGradient": 4}
+IN_PLACE = {"MomentsGradient": 4}
 """The input, by its number, whose memory the output may take."""
+
+OPTIONAL_OUTPUTS = {"Moments": (1,)}
+"""The outputs, by their numbers, that are not made where nobody wants them."""

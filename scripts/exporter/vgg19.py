@@ -82,6 +82,10 @@ def block_of(layer: str) -> int:
     return int(layer[len("relu")])
 
 
+def channels_of(layer: str, weights: Vgg19Weights) -> int:
+    return len(weights.convolutions[convolution_of(layer)].bias)
+
+
 def deepest(layers: Collection[str]) -> str:
     return max(layers, key=LAYERS.index)
 
@@ -113,12 +117,13 @@ def trunk(
 
 def framed(g: Graph, x: Value, padding: Value) -> Value:
     """`x` [1, C, h, w] in a frame one pixel wide, [1, C, h + 2, w + 2]: its edge times `padding`, 0 or 1."""
-    with g.scope("frame"):
+    with g.scope("frame"), g.group("Frame", x, padding) as group:
         for axis in (2, 3):
             first = g.op("Slice", x, g.ints(0), g.ints(1), g.ints(axis), name="first")
             last = g.op("Slice", x, g.ints(-1), g.ints(INT64_MAX), g.ints(axis), name="last")
             ends = [g.op("Mul", end, padding, name="end") for end in (first, last)]
             x = g.op("Concat", ends[0], x, ends[1], axis=axis, name="framed")
+        group.outputs = (x,)
     return x
 
 

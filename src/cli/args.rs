@@ -301,7 +301,8 @@ pub struct Objective {
 
     /// How much style: 0 or more [default: the preset's; impasto, gatys: 1000]
     ///
-    /// The weight W: the mean squared difference of the Gram matrices of a layer of C channels counts W/C².
+    /// The weight W: the mean squared difference of the Gram matrices of a layer of C channels counts W/C². Another
+    /// --style-loss has its own default.
     #[arg(long, value_name = "W", value_parser = weight, help_heading = "Objective")]
     pub style_weight: Option<f64>,
 
@@ -336,12 +337,14 @@ pub struct Objective {
     )]
     pub content_layer_weights: Option<LayerFactors>,
 
-    /// Bring every layer's gradient to the L1 norm of its weight, as neural-style does; the optimiser is then adam
+    /// What of the style's layers is compared: gram, moments or wasserstein [default: gram]
     ///
-    /// Layers then pull with the strength of their weights, however large their terms are. It is not the gradient of
-    /// the loss any more, which L-BFGS needs.
-    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true, help_heading = "Objective", hide_short_help = true)]
-    pub normalize_gradients: Option<bool>,
+    /// gram: Gram matrices (Gatys et al. 2016). moments: means and standard deviations of the channels too (Galerne et al.
+    /// 2024). wasserstein: the distance of Gaussians of those means and covariances, with a style weight of 1 and a content
+    /// weight of 0.015 for its default; each layer counts four times as much as the next deeper one. With another loss than
+    /// gram the style weights are not the preset's but those that the loss is meant for.
+    #[arg(long, value_name = "NAME", help_heading = "Objective", hide_short_help = true)]
+    pub style_loss: Option<String>,
 
     /// What the network sees around a picture: zero, which is its mean colour, or replicate, its edge [default: the preset's]
     #[arg(long, value_name = "KIND", help_heading = "Objective", hide_short_help = true)]
@@ -491,7 +494,7 @@ impl Objective {
             tv_weight: self.tv_weight,
             style_layer_weights: self.style_layer_weights.clone(),
             content_layer_weights: self.content_layer_weights.clone(),
-            normalize_gradients: self.normalize_gradients,
+            style_loss: self.style_loss.clone(),
             padding: self.padding.map(|padding| match padding {
                 PaddingArg::Zero => Padding::Zero,
                 PaddingArg::Replicate => Padding::Replicate,

@@ -7,8 +7,8 @@ use super::{Optimizer, Options};
 impl Options {
     /// These options, and what they leave open from `other`.
     ///
-    /// What in `other` belongs to an optimiser, a schedule, a style size, a provider or an ONNX Runtime that these
-    /// options replace is dropped.
+    /// What in `other` belongs to a style loss, an optimiser, a schedule, a style size, a provider or an ONNX Runtime that
+    /// these options replace is dropped.
     #[must_use]
     pub fn or(self, other: Options) -> Options {
         let other = other.without_contradictions(&self);
@@ -17,7 +17,7 @@ impl Options {
         }
         first! {
             preset pooling size fit scales style_size style_scale style_blend style_weight content_weight
-            tv_weight style_layer_weights content_layer_weights normalize_gradients padding color init seed
+            tv_weight style_layer_weights content_layer_weights style_loss padding color init seed
             optimizer iterations history learning_rate beta1 beta2 tolerance max_seconds bits jpeg_quality
             threads kernels provider device_id provider_option provider_library precision graphs onnxruntime runtime
         }
@@ -32,14 +32,11 @@ impl Options {
                 options.beta1 = None;
                 options.beta2 = None;
             }
-            // L-BFGS cannot follow them, and Adam is their default.
-            None if upper.normalize_gradients == Some(true) => {
-                options.optimizer = options
-                    .optimizer
-                    .filter(|optimizer| *optimizer != Optimizer::Lbfgs);
-                options.history = None;
-            }
             None => {}
+        }
+        if upper.style_loss.is_some() {
+            options.style_weight = None;
+            options.content_weight = None;
         }
         if upper.provider.is_some() || upper.provider_library.is_some() {
             options.provider = None;
@@ -101,7 +98,7 @@ mod tests {
         tv-weight = 0.25
         style-layer-weights = { relu1_1 = 2 }
         content-layer-weights = "relu4_2=3"
-        normalize-gradients = true
+        style-loss = "moments"
         padding = "zero"
         color = "match"
         init = "blend:0.3"
@@ -172,9 +169,9 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_another_optimiser_provider_or_library_is_dropped() {
+    fn what_belongs_to_another_loss_optimiser_provider_or_library_is_dropped() {
         let upper: Options = toml::from_str(
-            "optimizer = \"lbfgs\"\nnormalize-gradients = false\nprovider = \"cpu\"\nruntime = \"cpu\"",
+            "optimizer = \"lbfgs\"\nstyle-loss = \"gram\"\nprovider = \"cpu\"\nruntime = \"cpu\"",
         )
         .unwrap();
         let mut lower: Options = toml::from_str(ALL).unwrap();
@@ -183,6 +180,10 @@ mod tests {
         assert!(merged.onnxruntime.is_none());
         let settings = merged.resolve().unwrap();
         assert_eq!(settings.method, Method::Lbfgs { history: 80 });
+        assert_eq!(
+            (settings.style_weight, settings.content_weight),
+            (Some(1e3), Some(1.0))
+        );
         settings.provider.check().unwrap();
     }
 

@@ -57,11 +57,7 @@ fn left_out<T: Display>(
 impl Options {
     /// The optimiser with its own options; those of the other one must be left out.
     pub(super) fn method(&self) -> Result<Method, ConfigError> {
-        let default = match self.normalize_gradients {
-            Some(true) => Optimizer::Adam,
-            Some(false) | None => Optimizer::Lbfgs,
-        };
-        match self.optimizer.unwrap_or(default) {
+        match self.optimizer.unwrap_or_default() {
             Optimizer::Lbfgs => {
                 left_out("learning-rate", self.learning_rate, ADAMS)?;
                 left_out("beta1", self.beta1, ADAMS)?;

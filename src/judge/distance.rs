@@ -81,7 +81,7 @@ impl<'a> Judge<'a> {
             Some(_) => None,
             None if has_judge(folder) => Some("a style image is too small for them".to_owned()),
             None => Some(format!(
-                "{} has no {JUDGE}.features.onnx; export it with `make setup`",
+                "{} has no {JUDGE}.forward.onnx; export it with `make setup`",
                 shown(folder)
             )),
         }
@@ -104,7 +104,7 @@ impl<'a> Judge<'a> {
 
 /// Whether the graphs' folder has the graph with the held-out layers.
 fn has_judge(folder: &Path) -> bool {
-    Operators::Portable.file(folder, JUDGE, Kind::Features).exists()
+    Operators::Portable.file(folder, JUDGE, Kind::Forward).exists()
 }
 
 fn is_large_enough(picture: &Picture, graph: &FeatureGraph) -> bool {

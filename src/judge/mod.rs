@@ -19,8 +19,7 @@ pub use sheet::Sheet;
 pub use ssim::{SSIM_WINDOW, ssim};
 pub use variation::total_variation;
 
-/// The features graph with the held-out layers, in the folder of the graphs: `judge.features.onnx`.
-pub const JUDGE: &str = "judge";
+pub use crate::model::JUDGE;
 
 /// The figures of a picture.
 #[derive(Clone, Debug, PartialEq, Serialize)]

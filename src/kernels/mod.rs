@@ -11,9 +11,9 @@
 //! - `blocks`, `source`, `sink`, `pass`: how a layer is cut into blocks of tiles that stay in cache,
 //!   where their input comes from and where their output goes;
 //! - [`Conv3x3`]: convolution with bias, ReLU and pooling fused, and its gradient;
-//! - [`gram()`], [`GramGradient`]: the style term; [`mean_square_difference`], [`content_gradient`]:
-//!   the content term; [`normalize`]: their gradients brought to one size; [`relu_gradient`]: a gradient before the
-//!   ReLU;
+//! - [`moments()`], [`MomentsGradient`]: the sums over places that a style term is made of, and what it injects;
+//!   [`square_difference`], [`content_gradient`]: the content term; [`relu_gradient`]: a gradient before the ReLU;
+//! - [`Guide`]: which places count, and how much;
 //! - [`total_variation()`], [`total_variation_gradient`]: how rough a picture is;
 //! - [`pool()`], [`pool_gradient`]: pooling by itself, where the values before it are needed.
 
@@ -27,9 +27,9 @@ mod blocks;
 mod conv3x3;
 mod difference;
 mod filter;
-mod gram;
-mod gram_gradient;
-mod normalize;
+mod guide;
+mod moments;
+mod moments_gradient;
 mod parallel;
 mod pass;
 mod plan;
@@ -44,10 +44,10 @@ mod total_variation;
 mod winograd;
 
 pub use conv3x3::Conv3x3;
-pub use difference::{content_gradient, mean_square_difference};
-pub use gram::gram;
-pub use gram_gradient::{Addend, GramGradient};
-pub use normalize::normalize;
+pub use difference::{content_gradient, square_difference};
+pub use guide::Guide;
+pub use moments::moments;
+pub use moments_gradient::{Addend, MomentsGradient};
 pub use parallel::{Exec, Parallel, Threads};
 pub use pool::{pool, pool_gradient};
 pub use relu::relu_gradient;

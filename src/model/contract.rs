@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use prost::Message as _;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::ModelError;
 use crate::files::{self, Input, InputError};
@@ -17,26 +17,26 @@ const MAX_GRAPH_BYTES: u64 = 64 << 20;
 const MAX_WEIGHTS_BYTES: u64 = 1 << 30;
 
 /// The contract version that this program understands.
-pub const CONTRACT_VERSION: &str = "3";
+pub const CONTRACT_VERSION: &str = "4";
 
-/// The graphs of a preset.
+/// The graphs of a preset that this program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Image to Gram matrices and content features.
-    Features,
+    /// Image to sums over places and content features.
+    Forward,
+    /// Sums of the style to what a style loss compares with.
+    Targets,
     /// Image, targets and weights to loss, terms and gradient.
     LossGradient,
-    /// The same, but the gradient that each layer's term adds has the L1 norm of its weight.
-    NormalizedGradient,
 }
 
 impl Kind {
     /// The name in a file's name and in its metadata.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Features => "features",
+            Kind::Forward => "forward",
+            Kind::Targets => "targets",
             Kind::LossGradient => "loss_grad",
-            Kind::NormalizedGradient => "normalized_grad",
         }
     }
 }
@@ -80,10 +80,14 @@ pub struct Contract {
     pub preset: String,
     /// `max` or `avg`.
     pub pooling: String,
-    /// The layers whose Gram matrices are compared, in network order.
+    /// The layers that carry style, in network order.
     pub style_layers: Vec<String>,
     /// The layers whose features are compared, in network order.
     pub content_layers: Vec<String>,
+    /// The style loss, in graphs that depend on it.
+    pub style_loss: Option<String>,
+    /// The terms of the loss, in such graphs.
+    pub terms: Vec<Term>,
     /// The smallest height and width in pixels that the deepest layer allows.
     pub min_size: u32,
     /// Where the weights come from.
@@ -97,6 +101,39 @@ pub struct Contract {
     /// The file with the weights, beside the graph, and its sha256.
     #[serde(skip)]
     external_data: (String, String),
+}
+
+/// A term of the loss, as a graph lists it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Term {
+    /// `style/relu1_1`, …, `content/relu4_2`, `tv`.
+    pub name: String,
+    /// What it is a term of.
+    pub kind: TermKind,
+    /// The layer it looks at, if it does not look at the picture itself.
+    pub layer: Option<String>,
+    /// The input that has its weight.
+    pub weight: String,
+    /// The output that has its weighted value.
+    pub loss: String,
+    /// Its place in both.
+    pub index: usize,
+    /// Its weight where the style, content or total variation weight is 1.
+    pub unit: f64,
+    /// The style, content or total variation weight that the loss is meant for; without it, whatever a preset has.
+    pub default: Option<f64>,
+}
+
+/// What a term is a term of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TermKind {
+    /// The style at a layer.
+    Style,
+    /// The content at a layer.
+    Content,
+    /// The total variation of the picture.
+    Tv,
 }
 
 /// An ONNX model, but for all that is not read here (field numbers: `onnx.proto`, `ModelProto`).
@@ -138,8 +175,8 @@ impl Contract {
             return Ok(other);
         }
         Err(ModelError::Mismatch {
-            features: self.path.clone(),
-            loss_gradient: other.path,
+            one: self.path.clone(),
+            other: other.path,
         })
     }
 
@@ -152,7 +189,7 @@ impl Contract {
             && self.pooling == other.pooling
     }
 
-    fn parse(path: &Path, kind: Kind, operators: Operators) -> Result<Contract, ModelError> {
+    pub(super) fn parse(path: &Path, kind: Kind, operators: Operators) -> Result<Contract, ModelError> {
         let graph = files::read_file(path, MAX_GRAPH_BYTES).map_err(missing_or_unreadable)?;
         let model = ModelProto::decode(graph.bytes()).map_err(|_| ModelError::NotAGraph {
             path: path.to_path_buf(),
@@ -200,6 +237,10 @@ impl Contract {
         expect("operators", operators.name())?;
         let layers = |key| Ok::<_, ModelError>(get(key)?.split(',').map(str::to_owned).collect());
         let min_size = get("min_size")?;
+        let terms = match kind {
+            Kind::LossGradient => read_terms(path, get("terms")?)?,
+            Kind::Forward | Kind::Targets => Vec::new(),
+        };
         let weights_name = get("external_data")?;
         if Path::new(&weights_name).file_name() != Some(weights_name.as_ref()) {
             return Err(ModelError::WrongContract {
@@ -215,6 +256,8 @@ impl Contract {
             pooling: get("pooling")?,
             style_layers: layers("style_layers")?,
             content_layers: layers("content_layers")?,
+            style_loss: (kind != Kind::Forward).then(|| get("style_loss")).transpose()?,
+            terms,
             min_size: min_size.parse().map_err(|_| ModelError::WrongContract {
                 path: path.to_path_buf(),
                 key: "min_size",
@@ -266,14 +309,31 @@ impl Contract {
         })
     }
 
-    /// The names of the loss terms in the graph's order: `style/relu1_1`, …, `content/relu4_2`, `tv`.
-    pub fn term_names(&self) -> Vec<String> {
-        let style = self.style_layers.iter().map(|layer| format!("style/{layer}"));
-        style
-            .chain(self.content_layers.iter().map(|layer| format!("content/{layer}")))
-            .chain(["tv".to_owned()])
-            .collect()
+    /// The terms of a kind, in their order.
+    pub fn terms_of(&self, kind: TermKind) -> impl Iterator<Item = &Term> {
+        self.terms.iter().filter(move |term| term.kind == kind)
     }
+
+    /// The weight that the loss is meant to give its terms of a kind, if it says so.
+    pub fn default_weight(&self, kind: TermKind) -> Option<f64> {
+        self.terms_of(kind).find_map(|term| term.default)
+    }
+}
+
+fn read_terms(path: &Path, text: String) -> Result<Vec<Term>, ModelError> {
+    serde_json::from_str(&text).map_err(|_| ModelError::WrongContract {
+        path: path.to_path_buf(),
+        key: "terms",
+        found: text,
+        expected: "a list of terms".to_owned(),
+    })
+}
+
+/// The size (width, height) of a layer in a picture of `size`: every pool halves it and rounds down.
+pub(super) fn layer_size(layer: &str, (width, height): (u32, u32)) -> (u32, u32) {
+    let block = layer.strip_prefix("relu").and_then(|name| name.chars().next());
+    let pools = block.and_then(|block| block.to_digit(10)).unwrap_or(1) - 1;
+    (width >> pools, height >> pools)
 }
 
 fn missing_or_unreadable(error: InputError) -> ModelError {

@@ -1,18 +1,21 @@
-//! A features graph by itself: what the network sees in a picture, for judging rather than for painting.
+//! A graph `forward` by itself: what the network sees in a picture, for judging rather than for painting.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use ndarray::{Array, Array2, Array4, ArrayView4, Dimension};
-use ort::session::SessionOutputs;
+use ndarray::{Array2, Array4, ArrayView4};
+use ort::value::DynValue;
 
 use super::contract::{Kind, Operators};
-use super::features::see;
+use super::forward::{Means, see, wrong};
 use super::operators::{KernelSet, Kernels};
 use super::{Contract, ModelError, Padding, session};
 use crate::runtime::Engine;
 
-/// A features graph without a loss graph, its contract checked: `judge`, or that of any preset.
+/// The name of the graph with the held-out layers, `judge.forward.onnx`.
+pub const JUDGE: &str = "judge";
+
+/// A graph `forward` without a loss graph, its contract checked: `judge`, or that of any preset.
 #[derive(Debug)]
 pub struct FeatureGraph {
     portable: Contract,
@@ -30,19 +33,16 @@ pub struct Features {
 }
 
 impl FeatureGraph {
-    /// Opens `NAME.features.onnx` in `folder`, to run on these kernels.
+    /// Opens `NAME.forward.onnx` in `folder`, to run on these kernels.
     ///
     /// # Errors
     /// The graph or its weights are missing, cut, changed, or of another contract.
     pub fn open(folder: &Path, name: &str, kernels: KernelSet) -> Result<FeatureGraph, ModelError> {
-        let file = |operators: Operators| operators.file(folder, name, Kind::Features);
-        let portable = Contract::read(&file(Operators::Portable), Kind::Features)?;
+        let file = |operators: Operators| operators.file(folder, name, Kind::Forward);
+        let portable = Contract::read(&file(Operators::Portable), Kind::Forward)?;
         let own = file(Operators::Cpu);
         let cpu = match Kernels::choose(kernels).filter(|_| own.exists()) {
-            Some(kernels) => Some((
-                portable.read_other(&own, Kind::Features, Operators::Cpu)?,
-                kernels,
-            )),
+            Some(kernels) => Some((portable.read_other(&own, Kind::Forward, Operators::Cpu)?, kernels)),
             None => None,
         };
         Ok(FeatureGraph { portable, cpu })
@@ -64,41 +64,27 @@ impl FeatureGraph {
             None => (&self.portable, None),
         };
         let mut session = session::build(engine, (contract, kernels), None)?;
-        let outputs = see(&mut session, contract, image, Padding::Zero)?;
+        let seen = see(&mut session, contract, image, Padding::Zero)?;
+        let gram = |means: Means| (means.layer, means.gram.mapv(|value| value as f32));
+        let contents = contract.content_layers.iter().zip(&seen.contents);
+        let activation = |(layer, (name, value)): (&String, &(String, DynValue))| {
+            let array = value.try_extract_array::<f32>().ok();
+            let array = array.and_then(|array| array.into_dimensionality().ok());
+            let array = array.ok_or_else(|| wrong(contract, name, Some(value)))?;
+            Ok((layer.clone(), array.into_owned()))
+        };
+        let contents = contents.map(activation).collect::<Result<_, ModelError>>()?;
         Ok(Features {
-            grams: take(&outputs, contract, "gram", &contract.style_layers)?,
-            contents: take(&outputs, contract, "content", &contract.content_layers)?,
+            grams: seen.means.into_iter().map(gram).collect(),
+            contents,
         })
     }
 }
 
-type ByLayer<D> = Vec<(String, Array<f32, D>)>;
-
-/// Copies the outputs `PREFIX/LAYER`.
-fn take<D: Dimension>(
-    outputs: &SessionOutputs<'_>,
-    contract: &Contract,
-    prefix: &str,
-    layers: &[String],
-) -> Result<ByLayer<D>, ModelError> {
-    let wrong = |output: &str, shape: &[i64]| ModelError::WrongOutput {
-        path: contract.path.clone(),
-        output: output.to_owned(),
-        shape: shape.to_vec(),
-    };
-    let one = |layer: &String| {
-        let name = format!("{prefix}/{layer}");
-        let value = outputs.get(&name).ok_or_else(|| wrong(&name, &[]))?;
-        let array = value.try_extract_array::<f32>().ok();
-        let array = array.and_then(|array| array.into_dimensionality().ok());
-        let array = array.ok_or_else(|| wrong(&name, value.shape()))?;
-        Ok((layer.clone(), array.into_owned()))
-    };
-    layers.iter().map(one).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use ndarray::{Array, Dimension};
+
     use super::*;
     use crate::runtime::{Request, Runtime, Sought};
 
@@ -156,7 +142,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let error = FeatureGraph::open(folder.path(), "judge", KernelSet::Auto).unwrap_err();
         assert!(
-            error.to_string().contains("judge.features.onnx is missing"),
+            error.to_string().contains("judge.forward.onnx is missing"),
             "{error}"
         );
     }

@@ -8,40 +8,54 @@ use serde::Serialize;
 
 use super::contract::{Contract, Kind, Operators, graph_digest};
 use super::operators::{KernelSet, Kernels};
-use super::{ModelError, Padding};
+use super::{JUDGE, ModelError, Padding};
 use crate::picture::MAX_PIXELS;
 use crate::runtime::Engine;
 use crate::runtime::locate::{in_repository, program_folder};
 
+/// The style loss whose graphs are called like their preset.
+pub const USUAL_STYLE_LOSS: &str = "gram";
+
 /// How a preset's graphs are run.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct GraphOptions {
     /// The kernels of the CPU provider.
     pub kernels: KernelSet,
     /// What the first convolution sees around a picture.
     pub padding: Padding,
-    /// Whether the gradient that each layer's term adds has the L1 norm of its weight, as neural-style's
-    /// `-normalize_gradients` has it. It is then not the gradient of the loss.
-    pub normalize_gradients: bool,
+    /// The style loss, by name.
+    pub style_loss: String,
 }
 
-/// The two graphs of a preset, their contracts checked.
+impl Default for GraphOptions {
+    fn default() -> Self {
+        Self {
+            kernels: KernelSet::default(),
+            padding: Padding::default(),
+            style_loss: USUAL_STYLE_LOSS.to_owned(),
+        }
+    }
+}
+
+/// The graphs of a preset and a style loss, their contracts checked.
 #[derive(Clone, Debug)]
 pub struct Graphs {
-    /// `PRESET.features.onnx`.
-    pub features: Contract,
-    /// `PRESET.loss_grad.onnx`, or `PRESET.normalized_grad.onnx`.
+    /// `PRESET.forward.onnx`.
+    pub forward: Contract,
+    /// `PRESET.targets.onnx`, or `PRESET-LOSS.targets.onnx`.
+    pub targets: Contract,
+    /// `PRESET.loss_grad.onnx`, or `PRESET-LOSS.loss_grad.onnx`.
     pub loss_gradient: Contract,
     /// What the first convolution sees around a picture.
     pub(super) padding: Padding,
-    /// The same for the processor, if they are there and wanted.
+    /// Those that look at pictures, for the processor, if they are there and wanted.
     cpu: Option<CpuGraphs>,
 }
 
-/// The two graphs of the program's own operators.
+/// The graphs of the program's own operators.
 #[derive(Clone, Debug)]
 struct CpuGraphs {
-    features: Contract,
+    forward: Contract,
     loss_gradient: Contract,
     kernels: Arc<Kernels>,
 }
@@ -51,49 +65,56 @@ impl Graphs {
     ///
     /// # Errors
     /// They are missing, cut, of another contract, do not belong together, or their weights are missing or changed.
-    pub fn open(folder: &Path, name: &str, options: GraphOptions) -> Result<Graphs, ModelError> {
-        let kind = match options.normalize_gradients {
-            false => Kind::LossGradient,
-            true => Kind::NormalizedGradient,
+    pub fn open(folder: &Path, name: &str, options: &GraphOptions) -> Result<Graphs, ModelError> {
+        let of_loss = match options.style_loss.as_str() {
+            USUAL_STYLE_LOSS => name.to_owned(),
+            loss => format!("{name}-{loss}"),
         };
-        let file = |kind: Kind| Operators::Portable.file(folder, name, kind);
-        let (features, loss_gradient) = (file(Kind::Features), file(kind));
-        if !features.exists() && !loss_gradient.exists() {
+        let file = |name: &str, kind: Kind| Operators::Portable.file(folder, name, kind);
+        let (forward, loss_gradient) = (file(name, Kind::Forward), file(&of_loss, Kind::LossGradient));
+        if !forward.exists() && !loss_gradient.exists() {
             return Err(ModelError::UnknownPreset {
                 preset: name.to_owned(),
                 folder: folder.to_path_buf(),
                 available: available(folder).join(", "),
             });
         }
-        let features = Contract::read(&features, Kind::Features)?;
+        let forward = Contract::read(&forward, Kind::Forward)?;
+        let read = |kind: Kind| forward.read_other(&file(&of_loss, kind), kind, Operators::Portable);
+        if of_loss != name {
+            let said = Contract::parse(&loss_gradient, Kind::LossGradient, Operators::Portable);
+            let is_another = |said: Contract| said.style_loss.as_ref() != Some(&options.style_loss);
+            if !loss_gradient.exists() || said.is_ok_and(is_another) {
+                return Err(unknown_style_loss(folder, name, options));
+            }
+        }
         let mut graphs = Graphs {
-            loss_gradient: features.read_other(&loss_gradient, kind, Operators::Portable)?,
-            features,
+            loss_gradient: read(Kind::LossGradient)?,
+            targets: read(Kind::Targets)?,
+            forward,
             padding: options.padding,
             cpu: None,
         };
         if let Some(kernels) = Kernels::choose(options.kernels) {
-            graphs.cpu = graphs.read_cpu(folder, name, kind, kernels)?;
+            let file = |name: &str, kind: Kind| Operators::Cpu.file(folder, name, kind);
+            let files = [file(name, Kind::Forward), file(&of_loss, Kind::LossGradient)];
+            graphs.cpu = graphs.read_cpu(&files, kernels)?;
         }
         Ok(graphs)
     }
 
     fn read_cpu(
         &self,
-        folder: &Path,
-        name: &str,
-        kind: Kind,
+        [forward, loss_gradient]: &[PathBuf; 2],
         kernels: Arc<Kernels>,
     ) -> Result<Option<CpuGraphs>, ModelError> {
-        let file = |kind: Kind| Operators::Cpu.file(folder, name, kind);
-        let (features, loss_gradient) = (file(Kind::Features), file(kind));
-        if !features.exists() && !loss_gradient.exists() {
+        if !forward.exists() && !loss_gradient.exists() {
             return Ok(None);
         }
-        let read = |path: &Path, kind: Kind| self.features.read_other(path, kind, Operators::Cpu);
+        let read = |path: &Path, kind: Kind| self.forward.read_other(path, kind, Operators::Cpu);
         Ok(Some(CpuGraphs {
-            features: read(&features, Kind::Features)?,
-            loss_gradient: read(&loss_gradient, kind)?,
+            forward: read(forward, Kind::Forward)?,
+            loss_gradient: read(loss_gradient, Kind::LossGradient)?,
             kernels,
         }))
     }
@@ -102,26 +123,26 @@ impl Graphs {
     pub(super) fn choose(&self, engine: &Engine, kind: Kind) -> (&Contract, Option<&Arc<Kernels>>) {
         let cpu = self.cpu.as_ref().filter(|_| engine.is_cpu());
         match (cpu, kind) {
-            (Some(cpu), Kind::Features) => (&cpu.features, Some(&cpu.kernels)),
-            (Some(cpu), _) => (&cpu.loss_gradient, Some(&cpu.kernels)),
-            (None, Kind::Features) => (&self.features, None),
-            (None, _) => (&self.loss_gradient, None),
+            (_, Kind::Targets) => (&self.targets, None),
+            (Some(cpu), Kind::Forward) => (&cpu.forward, Some(&cpu.kernels)),
+            (Some(cpu), Kind::LossGradient) => (&cpu.loss_gradient, Some(&cpu.kernels)),
+            (None, Kind::Forward) => (&self.forward, None),
+            (None, Kind::LossGradient) => (&self.loss_gradient, None),
         }
     }
 
     /// The graphs that `engine` runs.
-    pub fn chosen(&self, engine: &Engine) -> [&Contract; 2] {
-        [Kind::Features, Kind::LossGradient].map(|kind| self.choose(engine, kind).0)
+    pub fn chosen(&self, engine: &Engine) -> [(Kind, &Contract); 3] {
+        [Kind::Forward, Kind::Targets, Kind::LossGradient].map(|kind| (kind, self.choose(engine, kind).0))
     }
 
     /// All files that were read: the graphs, whichever of them runs, and the weights.
     pub fn files(&self) -> Vec<PathBuf> {
-        let cpu = self
-            .cpu
-            .iter()
-            .flat_map(|cpu| [&cpu.features, &cpu.loss_gradient]);
-        let graphs = [&self.features, &self.loss_gradient].into_iter().chain(cpu);
-        let weights = self.features.weights_file();
+        let cpu = self.cpu.iter().flat_map(|cpu| [&cpu.forward, &cpu.loss_gradient]);
+        let graphs = [&self.forward, &self.targets, &self.loss_gradient]
+            .into_iter()
+            .chain(cpu);
+        let weights = self.forward.weights_file();
         graphs.map(|graph| graph.path.clone()).chain([weights]).collect()
     }
 
@@ -187,9 +208,37 @@ pub fn list_graphs(folder: &Path) -> Vec<GraphFile> {
         .collect()
 }
 
-/// The names of the graphs in `folder`, sorted.
+/// That there are no graphs of a style loss, with those there are.
+fn unknown_style_loss(folder: &Path, name: &str, options: &GraphOptions) -> ModelError {
+    let prefix = format!("{name}-");
+    let others = names(folder, Kind::Targets).into_iter().filter_map(|stem| {
+        let loss = stem.strip_prefix(&prefix)?;
+        let file = Operators::Portable.file(folder, &stem, Kind::Targets);
+        let said = Contract::parse(&file, Kind::Targets, Operators::Portable).ok()?;
+        said.style_loss.filter(|said| said == loss)
+    });
+    let known: Vec<String> = [USUAL_STYLE_LOSS.to_owned()].into_iter().chain(others).collect();
+    ModelError::UnknownStyleLoss {
+        style_loss: options.style_loss.clone(),
+        preset: name.to_owned(),
+        folder: folder.to_path_buf(),
+        available: known.join(", "),
+    }
+}
+
+/// The names of the presets in `folder`, sorted, for an error.
 fn available(folder: &Path) -> Vec<String> {
-    let suffix = format!(".{}.onnx", Kind::LossGradient.name());
+    let names = names(folder, Kind::Forward);
+    let names: Vec<String> = names.into_iter().filter(|name| name != JUDGE).collect();
+    match names.is_empty() {
+        true => vec!["none (run `make setup`)".to_owned()],
+        false => names,
+    }
+}
+
+/// The names of the graphs of a kind in `folder`, sorted.
+fn names(folder: &Path, kind: Kind) -> Vec<String> {
+    let suffix = format!(".{}.onnx", kind.name());
     let mut names: Vec<String> = fs::read_dir(folder)
         .into_iter()
         .flatten()
@@ -205,11 +254,7 @@ fn available(folder: &Path) -> Vec<String> {
         })
         .collect();
     names.sort();
-    if names.is_empty() {
-        vec!["none (run `make setup`)".to_owned()]
-    } else {
-        names
-    }
+    names
 }
 
 /// The folder with the graphs when none is named: `onnx` beside the program, `../share/impasto/onnx` from there,

@@ -6,8 +6,8 @@ use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, Memory
 use ort::session::{IoBinding, Session};
 use ort::value::{DynValue, Tensor, TensorValueType};
 
-use super::contract::Kind;
-use super::features::channels;
+use super::contract::{Kind, Term, TermKind, layer_size};
+use super::forward::whole;
 use super::{
     Contract, Evaluation, Graphs, LossGradient, ModelError, ObjectiveError, Padding, Targets, Weights,
     session,
@@ -43,9 +43,11 @@ impl Graphs {
         let (contract, kernels) = self.choose(engine, Kind::LossGradient);
         let session = session::build(engine, (contract, kernels), Some(targets.size))?;
         let placement = engine.placement(&session);
-        let bound = bind(&session, targets, (&weights, self.padding), engine.memory());
+        let given = (&contract.terms[..], &weights, self.padding);
+        let bound = bind(&session, targets, given, engine.memory());
         let (binding, image, resident) = bound.map_err(|cause| ModelError::session(&contract.path, cause))?;
-        let (contract, term_names) = (contract.clone(), contract.term_names());
+        let names = contract.terms.iter().map(|term| term.name.clone());
+        let (contract, term_names) = (contract.clone(), names.collect());
         Ok(OnnxLossGradient {
             session,
             binding,
@@ -63,27 +65,15 @@ impl Graphs {
 fn bind(
     session: &Session,
     targets: &Targets,
-    (weights, padding): (&Weights, Padding),
+    (terms, weights, padding): (&[Term], &Weights, Padding),
     memory: Option<DeviceMemory>,
 ) -> ort::Result<(IoBinding, Tensor<f32>, Option<Tensor<f32>>)> {
     let mut binding = session.create_binding()?;
-    for (name, value) in targets.grams.iter().chain(&targets.contents) {
+    for (name, value) in targets.styles.iter().chain(&targets.contents) {
         binding.bind_input(name, value)?;
     }
-    let style: Vec<f32> = targets
-        .grams
-        .iter()
-        .zip(&weights.style)
-        .map(|((_, gram), weight)| (weight / channels(gram).powi(2)) as f32)
-        .collect();
-    let content: Vec<f32> = weights.content.iter().map(|&weight| weight as f32).collect();
-    let (style_layers, content_layers) = (style.len(), content.len());
-    binding.bind_input("style_weight", &Tensor::from_array(([style_layers], style))?)?;
-    binding.bind_input(
-        "content_weight",
-        &Tensor::from_array(([content_layers], content))?,
-    )?;
-    binding.bind_input("tv_weight", &scalar(weights.tv as f32)?)?;
+    bind_guides(&mut binding, terms, targets.size)?;
+    let counts = bind_weights(&mut binding, terms, weights)?;
     binding.bind_input("padding", &padding.tensor()?)?;
 
     let (width, height) = targets.size;
@@ -101,9 +91,9 @@ fn bind(
     let outputs = if replayed.is_some() { &device } else { &host };
     binding.bind_output("gradient", Tensor::<f32>::new(outputs, image_shape)?)?;
     binding.bind_output("loss", Tensor::<f32>::new(outputs, [0_usize; 0])?)?;
-    binding.bind_output("style_losses", Tensor::<f32>::new(outputs, [style_layers])?)?;
-    binding.bind_output("content_losses", Tensor::<f32>::new(outputs, [content_layers])?)?;
-    binding.bind_output("tv_loss", Tensor::<f32>::new(outputs, [0_usize; 0])?)?;
+    for (name, shape) in counts {
+        binding.bind_output(name, Tensor::<f32>::new(outputs, shape)?)?;
+    }
     let resident = match replayed {
         Some(_) => {
             let image = Tensor::<f32>::new(&device, image_shape)?;
@@ -113,6 +103,55 @@ fn bind(
         None => None,
     };
     Ok((binding, Tensor::<f32>::new(&host, image_shape)?, resident))
+}
+
+/// Binds guides of ones to all terms, one tensor for all of a size.
+fn bind_guides(binding: &mut IoBinding, terms: &[Term], size: (u32, u32)) -> ort::Result<()> {
+    let mut made: Vec<((u32, u32), Tensor<f32>)> = Vec::new();
+    for term in terms {
+        let size = term
+            .layer
+            .as_deref()
+            .map_or(size, |layer| layer_size(layer, size));
+        let place = match made.iter().position(|(known, _)| *known == size) {
+            Some(place) => place,
+            None => {
+                made.push((size, whole(size)?));
+                made.len() - 1
+            }
+        };
+        binding.bind_input(format!("guide/{}", term.name), &made[place].1)?;
+    }
+    Ok(())
+}
+
+/// Binds the terms' weights; returns the outputs that have their values, with the outputs' shapes.
+fn bind_weights<'a>(
+    binding: &mut IoBinding,
+    terms: &'a [Term],
+    weights: &Weights,
+) -> ort::Result<Vec<(&'a str, Vec<usize>)>> {
+    let mut outputs = Vec::new();
+    for (kind, weights) in [
+        (TermKind::Style, &weights.style[..]),
+        (TermKind::Content, &weights.content),
+        (TermKind::Tv, &[weights.tv]),
+    ] {
+        let terms: Vec<&Term> = terms.iter().filter(|term| term.kind == kind).collect();
+        let values = terms.iter().zip(weights);
+        let values: Vec<f32> = values.map(|(term, weight)| (term.unit * weight) as f32).collect();
+        // A style term has a weight and a value for each region, of which there is one.
+        let shape = match kind {
+            TermKind::Style => vec![1, values.len()],
+            TermKind::Content => vec![values.len()],
+            TermKind::Tv => Vec::new(),
+        };
+        if let Some(term) = terms.first() {
+            binding.bind_input(&term.weight, &Tensor::from_array((shape.clone(), values))?)?;
+            outputs.push((term.loss.as_str(), shape));
+        }
+    }
+    Ok(outputs)
 }
 
 /// A tensor of one number, without dimensions.
@@ -156,9 +195,11 @@ impl OnnxLossGradient {
         let outputs = self.session.run_binding(&self.binding)?;
         self.graph_time = start.elapsed();
         let on_device = self.resident.is_some();
-        let mut terms = read(&outputs["style_losses"], on_device)?;
-        terms.extend(read(&outputs["content_losses"], on_device)?);
-        terms.extend(read(&outputs["tv_loss"], on_device)?);
+        let mut terms = Vec::with_capacity(self.contract.terms.len());
+        for of_output in self.contract.terms.chunk_by(|one, next| one.loss == next.loss) {
+            let values = read(&outputs[of_output[0].loss.as_str()], on_device)?;
+            terms.extend(of_output.iter().map(|term| values[term.index]));
+        }
         if on_device {
             gradient.copy_from_slice(&read(&outputs["gradient"], true)?);
         } else {
@@ -232,14 +273,14 @@ mod tests {
             kernels: KernelSet::OnnxRuntime,
             ..GraphOptions::default()
         };
-        let graphs = Graphs::open(&folder, "gatys", options).unwrap();
+        let graphs = Graphs::open(&folder, "gatys", &options).unwrap();
         let (content, style) = (noise(24, 32, 1), noise(20, 28, 2));
         let mut features = graphs.features(&engine).unwrap();
         let targets = features.targets(content.view(), &[(style.view(), 1.0)]).unwrap();
         let weights = Weights::uniform(&graphs.loss_gradient, 1e3, 1.0, 1e-3);
         let mut plain = graphs.loss_gradient(&engine, &targets, weights.clone()).unwrap();
         let mut resident = graphs.loss_gradient(&engine, &targets, weights.clone()).unwrap();
-        let given = (&weights, Padding::Zero);
+        let given = (&graphs.loss_gradient.terms[..], &weights, Padding::Zero);
         let bound = bind(&resident.session, &targets, given, Some(stand_in())).unwrap();
         (resident.binding, resident.image, resident.resident) = bound;
         assert!(resident.resident.is_some());

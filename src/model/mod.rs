@@ -1,13 +1,14 @@
 //! The graph contract, and the one trait through which the rest of the program evaluates it.
 //!
-//! [`Graphs`] finds a preset's two graphs and checks them; [`FeatureSession::targets`] runs the features graph
-//! on the style and content images; [`Graphs::loss_gradient`] binds those targets to the loss graph once, after which
+//! [`Graphs`] finds a preset's graphs and checks them; [`FeatureSession::targets`] runs `forward` on the style and content
+//! images, and `targets` on what the style is; [`Graphs::loss_gradient`] binds those targets to the loss graph once, after which
 //! every evaluation is one run. [`FeatureGraph`] looks at pictures without a loss. Nothing outside this module runs a
 //! session.
 
 pub mod contract;
 mod feature_graph;
 mod features;
+mod forward;
 mod graphs;
 mod loss_gradient;
 mod operators;
@@ -18,9 +19,9 @@ use std::error::Error as StdError;
 use std::path::{Path, PathBuf};
 
 pub use contract::Contract;
-pub use feature_graph::{FeatureGraph, Features};
+pub use feature_graph::{FeatureGraph, Features, JUDGE};
 pub use features::{FeatureSession, Targets};
-pub use graphs::{GraphFile, GraphOptions, Graphs, default_folder, list_graphs};
+pub use graphs::{GraphFile, GraphOptions, Graphs, USUAL_STYLE_LOSS, default_folder, list_graphs};
 pub use loss_gradient::OnnxLossGradient;
 pub use operators::{KernelSet, UnusableKernels};
 pub use weights::{LayerFactors, NoLayerFactors, Weights};
@@ -107,6 +108,21 @@ pub enum ModelError {
         /// The presets there, comma separated.
         available: String,
     },
+    /// The folder has no graphs of that style loss.
+    #[error(
+        "no graphs of the style loss {style_loss:?} for {preset} in {folder}; there are: {available}; scripts/export_onnx.py makes others",
+        folder = shown(folder)
+    )]
+    UnknownStyleLoss {
+        /// The style loss.
+        style_loss: String,
+        /// The preset, with its pooling.
+        preset: String,
+        /// The folder.
+        folder: PathBuf,
+        /// The style losses there, comma separated.
+        available: String,
+    },
     /// A file of a graph does not exist.
     #[error("{path} is missing; export the graphs again with `make setup`", path = shown(path))]
     Missing {
@@ -166,16 +182,16 @@ pub enum ModelError {
         /// The sha256 that the graph names.
         expected: String,
     },
-    /// The two graphs of a preset do not belong together.
+    /// Two graphs of a preset do not belong together.
     #[error(
-        "{features} and {loss_gradient} were not exported together; export the graphs again with `make setup`",
-        features = shown(features), loss_gradient = shown(loss_gradient)
+        "{one} and {other} were not exported together; export the graphs again with `make setup`",
+        one = shown(one), other = shown(other)
     )]
     Mismatch {
-        /// The features graph.
-        features: PathBuf,
-        /// The loss and gradient graph.
-        loss_gradient: PathBuf,
+        /// One.
+        one: PathBuf,
+        /// The other.
+        other: PathBuf,
     },
     /// A picture is smaller than the deepest layer allows.
     #[error(
@@ -296,6 +312,7 @@ fn speaks_of_memory(message: &str) -> bool {
         "out_of_memory",
         "alloc_failed",
         "available memory",
+        "cannot allocate memory",
     ];
     words.iter().any(|words| message.contains(words))
 }
@@ -314,6 +331,7 @@ mod tests {
             "std::bad_alloc",
             "Exception during initialization: bad allocation",
             "CUDA failure 2: out of memory ; GPU=0",
+            "pthread_create failed, error code: 12 error msg: Cannot allocate memory",
             "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED",
         ] {
             let error = ModelError::run(Path::new("a.onnx"), ort::Error::new(message)).to_string();

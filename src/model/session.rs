@@ -10,7 +10,7 @@ use super::operators::Kernels;
 use super::{Contract, ModelError};
 use crate::runtime::{Engine, Purpose};
 
-/// Builds a session of a graph, which may be of the program's own operators.
+/// Builds a session of a graph for one region, which may be of the program's own operators.
 ///
 /// With `size` (width, height in pixels) the graph's symbolic shape is fixed, so that ONNX Runtime folds
 /// shapes, and the session is made for many runs; without, it takes any size and is made for a few.
@@ -43,6 +43,7 @@ fn commit(
     contract: &Contract,
     size: Option<(u32, u32)>,
 ) -> ort::Result<Session> {
+    builder = builder.with_dimension_override("regions", 1)?;
     if let Some((width, height)) = size {
         builder = builder
             .with_dimension_override("width", width.into())?

@@ -11,9 +11,9 @@ use super::{Contract, ModelError};
 /// The weights of the terms of a graph's loss.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
-    /// The style weight W of each style layer, in the graph's order: the term of a layer with C channels is `W / C²`
-    /// times the mean squared difference of the Gram matrices (Gatys et al. 2016, equations 4 and 5, with the weights
-    /// of the authors' own code).
+    /// The style weight W of each style layer, in the graph's order: what it multiplies is the style loss's. With Gram
+    /// matrices the term of a layer with C channels is `W / C²` times their mean squared difference (Gatys et al. 2016,
+    /// equations 4 and 5, with the weights of the authors' own code).
     pub style: Vec<f64>,
     /// The factor of the mean squared difference of the content features, for each content layer in the graph's order.
     pub content: Vec<f64>,
@@ -197,7 +197,7 @@ mod tests {
 
     fn contract() -> Contract {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-        Contract::read(&folder.join("gatys.features.onnx"), Kind::Features).unwrap()
+        Contract::read(&folder.join("gatys.forward.onnx"), Kind::Forward).unwrap()
     }
 
     fn factors(text: &str) -> LayerFactors {

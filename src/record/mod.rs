@@ -19,7 +19,7 @@ pub use repeat::{RecordError, Recorded};
 /// A file that took part in a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRecord {
-    /// What it was: `content`, `style`, `init`, `output`; `features`, `loss_grad`, `weights`.
+    /// What it was: `content`, `style`, `init`, `output`; `forward`, `targets`, `loss_grad`, `weights`.
     pub role: String,
     /// Its path, as it was given; `-` for standard input or standard output.
     pub path: PathBuf,

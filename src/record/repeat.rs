@@ -78,7 +78,7 @@ pub enum RecordError {
     Changed {
         /// The trace.
         trace: PathBuf,
-        /// `content`, `style`, `init`, `features`, `loss_grad` or `weights`.
+        /// `content`, `style`, `init`, `forward`, `targets`, `loss_grad` or `weights`.
         role: String,
         /// The file.
         path: PathBuf,
@@ -225,10 +225,10 @@ impl Recorded {
             options.fit.take_if(|fit| *fit == followed.fit);
             options
                 .style_weight
-                .take_if(|weight| *weight == followed.style_weight);
+                .take_if(|weight| Some(*weight) == followed.style_weight);
             options
                 .content_weight
-                .take_if(|weight| *weight == followed.content_weight);
+                .take_if(|weight| Some(*weight) == followed.content_weight);
             options.tv_weight.take_if(|weight| *weight == followed.tv_weight);
             options
                 .style_layer_weights

@@ -97,7 +97,7 @@ impl Stylizer {
         settings.kernels.check()?;
         let name = settings.graph_name();
         let folder = options.graphs.clone().map_or_else(|| default_folder(&name), Ok)?;
-        let graphs = Graphs::open(&folder, &name, settings.graph_options())?;
+        let graphs = Graphs::open(&folder, &name, &settings.graph_options())?;
         let weights = settings.weights(&graphs.loss_gradient)?;
         let runtime = Runtime::load(&Sought {
             file: options.onnxruntime.clone(),
@@ -130,12 +130,13 @@ impl Stylizer {
 
     /// The graphs that run, and their weights.
     pub fn files(&self) -> Vec<FileRecord> {
-        let [features, loss] = self.graphs.chosen(&self.engine);
-        vec![
-            FileRecord::new(Kind::Features.name(), &features.path, features.sha256.clone()),
-            FileRecord::new(Kind::LossGradient.name(), &loss.path, loss.sha256.clone()),
-            FileRecord::new("weights", &loss.weights_file(), loss.weights_digest().to_owned()),
-        ]
+        let graphs = self.graphs.chosen(&self.engine);
+        let record = |(kind, graph): (Kind, &Contract)| {
+            FileRecord::new(kind.name(), &graph.path, graph.sha256.clone())
+        };
+        let loss = &self.graphs.loss_gradient;
+        let weights = FileRecord::new("weights", &loss.weights_file(), loss.weights_digest().to_owned());
+        graphs.map(record).into_iter().chain([weights]).collect()
     }
 
     /// All files that were read so far: graphs, whichever of them run, their weights, ONNX Runtime's library.
@@ -330,7 +331,8 @@ impl Stylizer {
 
     /// What a content weight of 1 stands for with these targets, where the preset lets it follow them.
     fn content_unit(&self, targets: &Targets) -> Option<f64> {
-        self.settings.balance().map(|balance| balance * targets.balance())
+        let balance = self.settings.balance(self.contract());
+        balance.map(|balance| balance * targets.balance())
     }
 
     /// The loss of a stage; the observer is told where it runs, if that needs telling.
@@ -411,7 +413,7 @@ impl Builder {
         tv_weight: f64,
         style_layer_weights: LayerFactors,
         content_layer_weights: LayerFactors,
-        normalize_gradients: bool,
+        style_loss: impl Into<String>,
         padding: Padding,
         color: ColorMode,
         init: Init,

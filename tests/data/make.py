@@ -10,7 +10,8 @@ image.png (noise) and flat.png (rectangles of one colour: ties in every max pool
 evaluate; their content is content.png, of the same odd size, and their style is style.png, of another.
 
 expected.json, by case: the `flags` of `impasto evaluate`, and by picture `total`, weighted `terms`,
-`gradient_l2`, `gradient_max_abs`, with a style weight of 1000 / channels^2 a layer and a content weight of 1.
+`gradient_l2`, `gradient_max_abs`, with the weights of its style loss: for Gram matrices a style weight of
+1000 / channels^2 a layer and a content weight of 1.
 CASE.PICTURE.gradient.npy: float32 [3, h, w], BGR, per grey level.
 """
 
@@ -39,7 +40,7 @@ WEIGHTS = ["--weights", f"random:{SEED}", "--width-divisor", str(WIDTH_DIVISOR)]
 MIXED = custom("mixed", ["relu1_2", "relu2_1"], ["relu1_2"])
 MIXED_OPTIONS = [
     *("--style-layers", ",".join(MIXED.style_layers), "--content-layers", ",".join(MIXED.content_layers)),
-    *("--name", MIXED.name, "--pooling", "avg"),
+    *("--name", MIXED.name, "--pooling", "avg", "--style-loss", "gram"),
 ]
 GRAPHS = {
     "gatys": (GATYS, "max"),
@@ -47,6 +48,13 @@ GRAPHS = {
     "book": (BOOK, "max"),
     "mixed-avg": (MIXED, "avg"),
 }
+# Preset, pooling, style losses.
+EXPORTED = [
+    ("gatys", "max", ["gram", "moments"]),
+    ("gatys", "avg", ["gram", "wasserstein"]),
+    ("book", "max", ["gram"]),
+    ("judge", "max", []),
+]
 # What `impasto evaluate` is asked for, and what that means.
 CASES = {
     "gatys": ("gatys", [], {}),
@@ -54,10 +62,11 @@ CASES = {
     "book": ("book", ["--preset", "book"], {}),
     "gatys-tv": ("gatys", ["--tv-weight", "20000"], {"tv_weight": 2e4}),
     "gatys-replicate": ("gatys", ["--padding", "replicate"], {"padding": 1.0}),
-    "avg-normalized": (
+    "gatys-moments": ("gatys", ["--style-loss", "moments"], {"style_loss": "moments"}),
+    "avg-wasserstein": (
         "gatys-avg",
-        ["--pooling", "avg", "--normalize-gradients"],
-        {"normalized": True},
+        ["--pooling", "avg", "--style-loss", "wasserstein"],
+        {"style_loss": "wasserstein"},
     ),
     "mixed-avg": ("mixed-avg", ["--preset", "mixed", "--pooling", "avg"], {}),
     "mixed-avg-replicate": (
@@ -91,10 +100,10 @@ def main() -> None:
 
 
 def export() -> None:
-    for preset, poolings in (("gatys", ("max", "avg")), ("book", ("max",)), ("judge", ("max",))):
-        options = ["--preset", preset, "--out", str(HERE)]
-        for pooling in poolings:
-            options += ["--pooling", pooling]
+    for preset, pooling, losses in EXPORTED:
+        options = ["--preset", preset, "--pooling", pooling, "--out", str(HERE)]
+        for loss in losses:
+            options += ["--style-loss", loss]
         run_exporter(options)
     run_exporter([*MIXED_OPTIONS, "--out", str(HERE)])
 
@@ -105,21 +114,39 @@ def run_exporter(options: list[str]) -> None:
 
 def case_problem(case: str) -> Problem:
     graph, _, changes = CASES[case]
-    return replace(make_problem(*GRAPHS[graph]), **changes)
+    return replace(make_problem(*GRAPHS[graph], style_loss=changes.get("style_loss", "gram")), **changes)
 
 
-def make_problem(preset: Preset, pooling: str, weights: Weights | None = None) -> Problem:
-    """With the loss weights that the presets have: 1000 / channels^2 for style, 1 for content."""
+def make_problem(
+    preset: Preset, pooling: str, weights: Weights | None = None, style_loss: str = "gram"
+) -> Problem:
+    """With the weights that a style loss is meant for."""
     weights = weights or seeded_weights()
     channels = [len(weights[layer.replace("relu", "conv")][1]) for layer in preset.style_layers]
+    style_weights, content_weight = WEIGHTS_OF[style_loss](channels)
     return Problem(
         weights,
         pooling,
         preset.style_layers,
         preset.content_layers,
-        tuple(1000 / c**2 for c in channels),
-        tuple(1.0 for _ in preset.content_layers),
+        tuple(style_weights),
+        tuple(content_weight for _ in preset.content_layers),
+        style_loss=style_loss,
     )
+
+
+def quartering(count: int) -> list[float]:
+    """Each a quarter of the one before, 1 in all."""
+    shares = [4.0**-index for index in range(count)]
+    return [share / sum(shares) for share in shares]
+
+
+WEIGHTS_OF = {
+    "gram": lambda channels: ([1000 / c**2 for c in channels], 1.0),
+    "moments": lambda channels: ([1000.0 for _ in channels], 1.0),
+    "wasserstein": lambda channels: (quartering(len(channels)), 0.015),
+}
+"""From the style layers' channels to their weights, and the content weight."""
 
 
 def seeded_weights() -> Weights:

@@ -29,8 +29,7 @@ class Problem:
     tv_weight: float = 0.0
     padding: float = 0.0
     """What the first convolution sees around the picture: its edge times this."""
-    normalized: bool = False
-    """Whether a layer's term adds a gradient of the L1 norm of its weight, as neural-style has it."""
+    style_loss: str = "gram"
 
 
 @dataclass(frozen=True)
@@ -57,17 +56,14 @@ def evaluate(problem: Problem, image: np.ndarray, content: np.ndarray, style: np
     style_losses, content_losses = [], []
     for layer, weight in zip(problem.style_layers, problem.style_weights, strict=True):
         features = flat(activations[layer])
-        difference = gram(activations[layer]) - gram(style_activations[layer])
-        style_losses.append(weight * np.mean(difference**2))
-        slope = 4 / difference.size / features.shape[1] * difference @ features
-        # neural-style divides the Gram matrix by the channels too: its weight is channels^2 times ours.
-        slope = weighted(problem, slope, weight, difference.size)
-        seeds[layer] = seeds.get(layer, 0) + slope.reshape(activations[layer].shape)
+        value, by_gram, by_mean = STYLE_TERMS[problem.style_loss](features, flat(style_activations[layer]))
+        style_losses.append(weight * value)
+        slope = ((by_gram + by_gram.T) @ features + by_mean[:, None]) / features.shape[1]
+        seeds[layer] = seeds.get(layer, 0) + weight * slope.reshape(activations[layer].shape)
     for layer, weight in zip(problem.content_layers, problem.content_weights, strict=True):
         difference = activations[layer] - content_activations[layer]
         content_losses.append(weight * np.mean(difference**2))
-        slope = weighted(problem, 2 / difference.size * difference, weight)
-        seeds[layer] = seeds.get(layer, 0) + slope
+        seeds[layer] = seeds.get(layer, 0) + weight * 2 / difference.size * difference
     tv_loss, tv_slope = total_variation(image)
     return Evaluation(
         np.array(style_losses),
@@ -77,11 +73,54 @@ def evaluate(problem: Problem, image: np.ndarray, content: np.ndarray, style: np
     )
 
 
-def weighted(problem: Problem, slope: np.ndarray, weight: float, unit: float = 1) -> np.ndarray:
-    """Of a term that is `unit` times neural-style's; the latter's gradient is what is normalised."""
-    if not problem.normalized:
-        return weight * slope
-    return weight * unit * slope / unit / (np.abs(slope / unit).sum() + 1e-8)
+def gram_term(image: np.ndarray, style: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    """Of features [C, places]: the term and its derivatives by the Gram matrix and by the mean."""
+    difference = moments(image)[0] - moments(style)[0]
+    return np.mean(difference**2), 2 * difference / difference.size, np.zeros(len(image))
+
+
+def moments_term(image: np.ndarray, style: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    """The same with means and standard deviations."""
+    _, mean = moments(image)
+    deviation, wanted = (features.std(axis=1) for features in (image, style))
+    apart, wider, channels = mean - moments(style)[1], deviation - wanted, len(mean)
+    over = np.divide(wider, deviation, out=np.zeros_like(wider), where=deviation > 0)
+    value, by_gram, _ = gram_term(image, style)
+    return (
+        value / channels**2 + 10 * np.mean(apart**2) + 10 * np.mean(wider**2),
+        by_gram / channels**2 + 10 * np.diag(over) / channels,
+        20 * (apart - over * mean) / channels,
+    )
+
+
+def wasserstein_term(image: np.ndarray, style: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    """The distance of two Gaussians, by eigenvalues."""
+    (_, mean), (_, wanted) = moments(image), moments(style)
+    channels, there = len(mean), covariance(style)
+    lift = 1e-6 * np.trace(there) / channels * np.eye(channels)
+    here, root = covariance(image) + lift, power(there + lift, 0.5)
+    apart = mean - wanted
+    overlap = np.trace(power(root @ here @ root, 0.5))
+    by_gram = (np.eye(channels) - root @ power(root @ here @ root, -0.5) @ root) / channels
+    value = np.mean(apart**2) + (np.trace(there + lift) + np.trace(here) - 2 * overlap) / channels
+    return value, by_gram, 2 * apart / channels - 2 * by_gram @ mean
+
+
+STYLE_TERMS = {"gram": gram_term, "moments": moments_term, "wasserstein": wasserstein_term}
+
+
+def moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return features @ features.T / features.shape[1], features.mean(axis=1)
+
+
+def covariance(features: np.ndarray) -> np.ndarray:
+    return np.cov(features, bias=True)
+
+
+def power(matrix: np.ndarray, exponent: float) -> np.ndarray:
+    """Of a symmetric, positive matrix."""
+    values, vectors = np.linalg.eigh(matrix)
+    return vectors * np.maximum(values, 1e-300) ** exponent @ vectors.T
 
 
 def total_variation(image: np.ndarray) -> tuple[float, np.ndarray]:
@@ -102,8 +141,7 @@ def flat(activation: np.ndarray) -> np.ndarray:
 
 
 def gram(activation: np.ndarray) -> np.ndarray:
-    features = flat(activation)
-    return features @ features.T / features.shape[1]
+    return moments(flat(activation))[0]
 
 
 def forward(problem: Problem, image: np.ndarray) -> tuple[Layers, list[tuple[str, np.ndarray]]]:

@@ -87,7 +87,7 @@ pub fn trace(bytes: &[u8]) {
 pub fn graph(bytes: &[u8]) {
     let input = Input::new(bytes);
     fs::write(input.path.with_file_name("empty.weights"), b"").expect("the folder can be written");
-    for kind in [Kind::Features, Kind::LossGradient, Kind::NormalizedGradient] {
+    for kind in [Kind::Forward, Kind::Targets, Kind::LossGradient] {
         let Ok(contract) = Contract::read(&input.path, kind) else {
             continue;
         };

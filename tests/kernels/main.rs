@@ -1,8 +1,7 @@
 //! The CPU kernels against plain loops in f64, on every instruction set of the machine.
 
 mod conv;
-mod gram;
-mod normalize;
+mod moments;
 mod pool;
 mod reference;
 mod replicated;

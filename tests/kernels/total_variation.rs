@@ -15,17 +15,22 @@ const SHAPES: [(usize, usize, usize); 7] = [
     (3, 10, 131),
 ];
 
+/// The weights of the pixels.
+fn guide(size: Size) -> Vec<f32> {
+    noise(size.area(), 9).iter().map(|w| w.max(0.0)).collect()
+}
+
 /// The value, and the slope of it, pixel by pixel.
-fn expected(x: &[f64], size: Size) -> (f64, Vec<f64>) {
+fn expected(x: &[f64], guide: &[f32], size: Size) -> (f64, Vec<f64>) {
     let (mut value, mut slope) = (0.0, vec![0.0; x.len()]);
     for place in 0..x.len() {
         let (row, col) = (place % size.area() / size.width, place % size.width);
         if row + 1 < size.height && col + 1 < size.width {
             for other in [place + 1, place + size.width] {
-                let step = x[place] - x[other];
-                value += step * step / 2.0;
-                slope[place] += step;
-                slope[other] -= step;
+                let (step, weight) = (x[place] - x[other], f64::from(guide[place % size.area()]));
+                value += weight * step * step / 2.0;
+                slope[place] += weight * step;
+                slope[other] -= weight * step;
             }
         }
     }
@@ -38,8 +43,9 @@ fn total_variation_and_its_gradient_agree_with_f64() {
         for (channels, height, width) in SHAPES {
             let size = Size { height, width };
             let (x, add) = (noise(channels * size.area(), 1), noise(channels * size.area(), 2));
-            let (value, slope) = expected(&wide(&x), size);
-            let got = with(2, |exec| total_variation(&x, size, isa, exec));
+            let guide = guide(size);
+            let (value, slope) = expected(&wide(&x), &guide, size);
+            let got = with(2, |exec| total_variation(&x, &guide, size, isa, exec));
             assert!(
                 (got - value).abs() <= 3e-7 * value,
                 "{got} {value} {isa:?} {size:?}"
@@ -51,7 +57,7 @@ fn total_variation_and_its_gradient_agree_with_f64() {
                 let want: Vec<f64> = (0..x.len()).map(with_add).collect();
                 let mut dx = vec![f32::NAN; x.len()];
                 with(2, |exec| {
-                    total_variation_gradient(&x, size, 0.7, add, &mut dx, isa, exec)
+                    total_variation_gradient(&x, &guide, size, 0.7, add, &mut dx, isa, exec)
                 });
                 assert!(error(&dx, &want) < 1e-6, "{isa:?} {size:?}");
             }
@@ -63,12 +69,13 @@ fn total_variation_and_its_gradient_agree_with_f64() {
 fn the_gradient_of_total_variation_matches_differences_of_its_value() {
     let size = Size { height: 5, width: 4 };
     let x = wide(&noise(3 * size.area(), 3));
-    let slope = expected(&x, size).1;
+    let guide = guide(size);
+    let slope = expected(&x, &guide, size).1;
     for place in 0..x.len() {
         let moved = |step: f64| {
             let mut x = x.clone();
             x[place] += step;
-            expected(&x, size).0
+            expected(&x, &guide, size).0
         };
         let difference = (moved(1e-4) - moved(-1e-4)) / 2e-4;
         assert!((slope[place] - difference).abs() < 1e-8, "{place}");
@@ -84,7 +91,7 @@ fn without_a_weight_the_gradient_is_what_it_is_added_to_to_the_bit() {
     for isa in Isa::available() {
         let mut dx = vec![f32::NAN; x.len()];
         with(2, |exec| {
-            total_variation_gradient(&x, size, 0.0, Some(&add), &mut dx, isa, exec)
+            total_variation_gradient(&x, &guide(size), size, 0.0, Some(&add), &mut dx, isa, exec)
         });
         let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&dx), bits(&add));
@@ -97,13 +104,13 @@ fn bytes_do_not_depend_on_threads() {
         height: 41,
         width: 131,
     };
-    let x = noise(3 * size.area(), 1);
+    let (x, guide) = (noise(3 * size.area(), 1), guide(size));
     for isa in Isa::available() {
         let all = |threads: usize| {
             let mut dx = vec![f32::NAN; x.len()];
             let value = with(threads, |exec| {
-                total_variation_gradient(&x, size, 0.3, None, &mut dx, isa, exec);
-                total_variation(&x, size, isa, exec)
+                total_variation_gradient(&x, &guide, size, 0.3, None, &mut dx, isa, exec);
+                total_variation(&x, &guide, size, isa, exec)
             });
             (
                 value.to_bits(),

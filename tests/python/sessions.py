@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from onnx.reference import ReferenceEvaluator
 from reference import Evaluation
 
 from exporter import contract
+from exporter.vgg19 import minimum_size
 from inference import onnxruntime
 
 Arrays = dict[str, np.ndarray]
 
 
-def session(graph: Path | bytes, size: tuple[int, int], optimized: Path | None = None):
-    """With height and width fixed; `optimized` receives the graph as ONNX Runtime made it over."""
+def session(graph: Path | bytes, size: tuple[int, int], optimized: Path | None = None, regions: int = 1):
+    """With height, width and the number of regions fixed; `optimized` receives the graph as ONNX Runtime made
+    it over.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
-    for name, extent in zip(("height", "width"), size, strict=True):
+    for name, extent in zip(("height", "width", "regions"), (*size, regions), strict=True):
         options.add_free_dimension_override_by_name(name, extent)
     if optimized:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
@@ -27,39 +32,79 @@ def session(graph: Path | bytes, size: tuple[int, int], optimized: Path | None =
     return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
-def run(graph: Path | bytes, feed: Arrays) -> Arrays:
-    """`feed` by name -> outputs by name, all float32. Unless `feed` has a padding, it is zero."""
-    feed = {contract.PADDING: 0} | feed
-    feed = {name: np.asarray(array, np.float32) for name, array in feed.items()}
-    runner = session(graph, feed[contract.IMAGE].shape[2:])
-    names = [output.name for output in runner.get_outputs()]
+def run(graph: Path | bytes, feed: Arrays, exact: bool = False) -> Arrays:
+    """`feed` by name -> outputs by name. Unless `feed` has them, padding is zero and guides are ones.
+
+    With `exact`, a graph of float64 in ONNX's reference implementation.
+    """
+    size = feed[contract.IMAGE].shape[2:] if contract.IMAGE in feed else (1, 1)
+    runner = ReferenceEvaluator(graph) if exact else session(graph, size, regions=regions_of(feed))
+    values = runner.input_names if exact else [value.name for value in runner.get_inputs()]
+    for name in values:
+        if name == contract.PADDING:
+            feed = {name: 0} | feed
+        elif name.startswith("guide/"):
+            feed = {name: np.ones(guide_shape(name, feed[contract.IMAGE]))} | feed
+    feed = {name: np.asarray(array, np.float64 if exact else np.float32) for name, array in feed.items()}
+    names = runner.output_names if exact else [output.name for output in runner.get_outputs()]
     return dict(zip(names, runner.run(names, feed), strict=True))
 
 
+def regions_of(feed: Arrays) -> int:
+    weights = feed.get(contract.STYLE_WEIGHT)
+    return 1 if weights is None else len(weights)
+
+
+def guide_shape(name: str, image: np.ndarray) -> tuple[int, ...]:
+    """Of one region."""
+    layer = name.split("/")[-1]
+    divisor = minimum_size([layer]) if layer.startswith("relu") else 1
+    return 1, 1, *(extent // divisor for extent in image.shape[2:])
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """What an evaluation needs, as files or as bytes."""
+
+    forward: Path | bytes
+    targets: Path | bytes
+    loss_grad: Path | bytes
+
+
 def evaluate(
-    features, loss_grad, problem, image: np.ndarray, content: np.ndarray, style: np.ndarray
+    graphs: Graphs, problem, image: np.ndarray, content: np.ndarray, style: np.ndarray, exact: bool = False
 ) -> Evaluation:
-    """What reference.evaluate computes, by a preset's two graphs. Images are [3, h, w]."""
-    padding = {contract.PADDING: problem.padding}
-    style_targets = run(features, {contract.IMAGE: style[None]} | padding)
-    content_targets = run(features, {contract.IMAGE: content[None]} | padding)
-    outputs = run(
-        loss_grad,
-        {
-            **padding,
-            contract.IMAGE: image[None],
-            contract.TV_WEIGHT: problem.tv_weight,
-            contract.STYLE_WEIGHT: np.array(problem.style_weights),
-            contract.CONTENT_WEIGHT: np.array(problem.content_weights),
-            **{name: value for name, value in style_targets.items() if name.startswith("gram/")},
-            **{name: value for name, value in content_targets.items() if name.startswith("content/")},
-        },
-    )
+    """What reference.evaluate computes, by a preset's graphs. Images are [3, h, w]."""
+    outputs = run(graphs.loss_grad, inputs(graphs, problem, image, content, style, exact), exact)
     evaluation = Evaluation(
-        outputs[contract.STYLE_LOSSES],
+        outputs[contract.STYLE_LOSSES][0],
         outputs[contract.CONTENT_LOSSES],
         outputs[contract.TV_LOSS],
         outputs[contract.GRADIENT][0],
     )
     np.testing.assert_allclose(outputs[contract.LOSS], evaluation.loss, rtol=1e-6)
     return evaluation
+
+
+def inputs(
+    graphs: Graphs, problem, image: np.ndarray, content: np.ndarray, style: np.ndarray, exact: bool = False
+) -> Arrays:
+    """Of the loss graph: image, padding, weights, targets."""
+    padding = {contract.PADDING: problem.padding}
+    seen = run(graphs.forward, {contract.IMAGE: style[None]} | padding, exact)
+    targets = run(graphs.targets, sums_of(seen), exact)
+    content_features = run(graphs.forward, {contract.IMAGE: content[None]} | padding, exact)
+    return {
+        **padding,
+        contract.IMAGE: image[None],
+        contract.TV_WEIGHT: problem.tv_weight,
+        contract.STYLE_WEIGHT: np.array([problem.style_weights]),
+        contract.CONTENT_WEIGHT: np.array(problem.content_weights),
+        **targets,
+        **{name: value for name, value in content_features.items() if name.startswith("content/")},
+    }
+
+
+def sums_of(outputs: Arrays) -> Arrays:
+    """The sums among the outputs of `forward`."""
+    return {name: value for name, value in outputs.items() if not name.startswith("content/")}

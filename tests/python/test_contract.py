@@ -1,6 +1,7 @@
 """What the program relies on, read from the files that tests/data holds."""
 
 import hashlib
+import json
 from dataclasses import replace
 
 import codebooks
@@ -9,8 +10,7 @@ import onnx
 import pytest
 import sessions
 
-from exporter import __version__, contract, cpu, models, operators, sources, storage
-from exporter.backward import MissingRule, backward
+from exporter import __version__, contract, models, operators, sources, storage
 from exporter.graph import Graph, GraphError
 from exporter.presets import BOOK, GATYS, PresetError, custom
 from exporter.vgg19 import minimum_size
@@ -36,44 +36,76 @@ def metadata(model):
     return {entry.key: entry.value for entry in model.metadata_props}
 
 
-def tiny_model(preset=GATYS, pooling="max"):
-    return models.loss_gradient(preset, sources.load("random:1", make.WIDTH_DIVISOR), pooling)
+def tiny_model(preset=GATYS, weights=None, **graph):
+    weights = weights or sources.load("random:1", make.WIDTH_DIVISOR)
+    return models.build(contract.Graph(**{"kind": "loss_grad"} | graph), preset, weights)
 
 
-def test_the_feature_graph_has_the_names_and_shapes_of_the_contract():
-    graph = load("gatys.features.onnx").graph
-    assert signature(graph.input) == {"image": [1, 3, "height", "width"], "padding": []}
-    grams = {f"gram/{layer}": [channels, channels] for layer, channels in GATYS_CHANNELS.items()}
-    content = {"content/relu4_2": [1, 32, "height_over_8", "width_over_8"]}
-    assert signature(graph.output) == grams | content
+SUMS = {
+    f"{name}/{layer}": ["regions", *([c] * rank)]
+    for layer, c in GATYS_CHANNELS.items()
+    for name, rank in (("products", 2), ("sums", 1), ("count", 0))
+}
+SLOPES = {
+    f"{name}/{layer}": ["regions", *([c] * rank)]
+    for layer, c in GATYS_CHANNELS.items()
+    for name, rank in (("matrix", 2), ("vector", 1))
+}
+SIZES = {1: ["height", "width"]} | {n: [f"height_over_{n}", f"width_over_{n}"] for n in (2, 4, 8, 16)}
+STYLE_GUIDES = {
+    f"guide/style/{layer}": ["regions", 1, *SIZES[2**index]] for index, layer in enumerate(GATYS_CHANNELS)
+}
+IMAGE = {"image": [1, 3, "height", "width"], "padding": []}
+CONTENT = {"content/relu4_2": [1, 32, *SIZES[8]]}
+GRAMS = {f"target/{layer}/gram": ["regions", c, c] for layer, c in GATYS_CHANNELS.items()}
+OTHER_GUIDES = {"guide/content/relu4_2": [1, 1, *SIZES[8]], "guide/tv": [1, 1, *SIZES[1]]}
+OTHER_WEIGHTS = {"content_weight": [1], "tv_weight": []}
+OTHER_LOSSES = {"content_losses": [1], "tv_loss": []}
+SIGNATURES = {
+    "forward": (IMAGE | STYLE_GUIDES, SUMS | CONTENT),
+    "targets": (SUMS, GRAMS),
+    "head": (SUMS | GRAMS | {"style_weight": ["regions", 5]}, SLOPES | {"style_losses": ["regions", 5]}),
+    "backward": (
+        IMAGE
+        | STYLE_GUIDES
+        | OTHER_GUIDES
+        | SLOPES
+        | CONTENT
+        | OTHER_WEIGHTS
+        | {"count/content/relu4_2": [1]},
+        OTHER_LOSSES | {"gradient": IMAGE["image"]},
+    ),
+    "loss_grad": (
+        IMAGE
+        | STYLE_GUIDES
+        | OTHER_GUIDES
+        | GRAMS
+        | CONTENT
+        | OTHER_WEIGHTS
+        | {"style_weight": ["regions", 5]},
+        OTHER_LOSSES | {"loss": [], "style_losses": ["regions", 5], "gradient": IMAGE["image"]},
+    ),
+}
 
 
-@pytest.mark.parametrize("kind", ["loss_grad", "normalized_grad"])
-def test_a_loss_graph_has_the_names_and_shapes_of_the_contract(kind):
+@pytest.mark.parametrize("kind", SIGNATURES)
+def test_a_graph_has_the_names_and_shapes_of_the_contract(kind):
     graph = load(f"gatys.{kind}.onnx").graph
-    grams = {f"gram/{layer}": [channels, channels] for layer, channels in GATYS_CHANNELS.items()}
-    assert signature(graph.input) == grams | {
-        "image": [1, 3, "height", "width"],
-        "padding": [],
-        "content/relu4_2": [1, 32, "height_over_8", "width_over_8"],
-        "style_weight": [5],
-        "content_weight": [1],
-        "tv_weight": [],
-    }
-    assert signature(graph.output) == {
-        "loss": [],
-        "style_losses": [5],
-        "content_losses": [1],
-        "tv_loss": [],
-        "gradient": [1, 3, "height", "width"],
-    }
+    assert (signature(graph.input), signature(graph.output)) == SIGNATURES[kind]
+
+
+def test_the_targets_of_a_style_loss_are_inputs_of_its_loss_graph():
+    targets = signature(load("gatys-avg-wasserstein.targets.onnx").graph.output)
+    assert {name.split("/")[2] for name in targets} == {"mean", "root", "trace"}
+    inputs = signature(load("gatys-avg-wasserstein.loss_grad.onnx").graph.input)
+    assert {name: shape for name, shape in inputs.items() if name.startswith("target/")} == targets
 
 
 def test_metadata_says_what_a_graph_is():
     weights_file = (make.HERE / "vgg19.weights").read_bytes()
     weights = sources.load("random:1", make.WIDTH_DIVISOR)
     assert metadata(load("gatys-avg.loss_grad.onnx")) == {
-        "impasto.contract": "3",
+        "impasto.contract": "4",
         "impasto.exporter": __version__,
         "impasto.preset": "gatys",
         "impasto.graph": "loss_grad",
@@ -86,7 +118,29 @@ def test_metadata_says_what_a_graph_is():
         "impasto.weights_sha256": weights.sha256,
         "impasto.external_data": "vgg19.weights",
         "impasto.external_data_sha256": hashlib.sha256(weights_file).hexdigest(),
+        "impasto.style_loss": "gram",
+        "impasto.terms": metadata(load("gatys-avg.head.onnx"))["impasto.terms"],
     }
+
+
+def test_metadata_lists_the_terms_of_a_loss():
+    def terms(graph):
+        return json.loads(metadata(load(f"{graph}.loss_grad.onnx"))["impasto.terms"])
+
+    names = [f"style/{layer}" for layer in GATYS_CHANNELS] + ["content/relu4_2", "tv"]
+    of_gram, of_wasserstein = terms("gatys"), terms("gatys-avg-wasserstein")
+    assert [term["name"] for term in of_gram] == names
+    assert of_gram[1] == {
+        "name": "style/relu2_1", "kind": "style", "layer": "relu2_1", "weight": "style_weight",
+        "loss": "style_losses", "index": 1, "unit": 1 / 64, "default": 1000.0,
+    }  # fmt: skip
+    assert of_gram[5]["default"] is None
+    assert [term["unit"] for term in of_wasserstein[:2]] == [256 / 341, 64 / 341]
+    assert [term["default"] for term in of_wasserstein[4:]] == [1.0, 0.015, None]
+
+
+def test_a_graph_without_a_loss_names_none():
+    assert not {"impasto.style_loss", "impasto.terms"} & set(metadata(load("gatys.forward.onnx")))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -106,24 +160,38 @@ def test_a_graph_for_the_processor_promises_what_the_portable_one_does(path):
 def test_a_graph_for_the_processor_works_on_pictures_with_our_operators_alone(path):
     nodes = load(path.name).graph.node
     assert {node.op_type for node in nodes if node.domain == operators.DOMAIN} <= operators.OPERATORS
-    on_numbers = {"Add", "Concat", "Mul", "ReduceSum", "Slice"}
-    assert {node.op_type for node in nodes if not node.domain} <= on_numbers
+    of_head = {
+        "Cast",
+        "Equal",
+        "MatMul",
+        "Transpose",
+        "Div",
+        "Sub",
+        "Add",
+        "Concat",
+        "Mul",
+        "ReduceSum",
+        "Reshape",
+    }
+    of_head |= {"Expand", "Greater", "Neg", "Pad", "Relu", "Shape", "Slice", "Sqrt"}
+    assert {node.op_type for node in nodes if not node.domain} <= of_head
+    pictures = ("image", "backward/", "relu", "pool")
+    assert not [n.name for n in nodes if not n.domain and any(i.startswith(pictures) for i in n.input)]
 
 
 def test_our_operators_do_not_pass_in_a_graph_that_does_not_say_so():
-    model = models.features(GATYS, sources.load("random:1", make.WIDTH_DIVISOR), "max", flavour=contract.CPU)
+    model = tiny_model(kind="forward", flavour=contract.CPU)
     with pytest.raises(storage.CheckFailed, match="'relu1_1': ConvRelu is no operator"):
         storage.check(model)
 
 
 def test_a_layer_may_carry_both_terms_and_be_pooled():
     preset = custom("mine", ["relu1_1", "relu1_2"], ["relu1_2", "relu2_1"])
-    weights = sources.load("random:1", make.WIDTH_DIVISOR)
-    nodes = models.loss_gradient(preset, weights, "max", flavour=contract.CPU).graph.node
+    nodes = tiny_model(preset, flavour=contract.CPU).graph.node
     own = [node.op_type for node in nodes if node.domain]
-    assert own[-9:] == [
-        "ContentGradient", "ConvGradient", "PoolGradient", "GramGradient", "ContentGradient",
-        "ConvGradient", "GramGradient", "ConvGradient", "TotalVariationGradient",
+    assert own[-8:] == [
+        "ConvGradient", "PoolGradient", "MomentsGradient", "ContentGradient", "ConvGradient",
+        "MomentsGradient", "ConvGradient", "TotalVariationGradient",
     ]  # fmt: skip
 
 
@@ -132,23 +200,33 @@ def test_a_gradient_has_the_declared_shape_of_what_it_is_added_to(convention):
     """ONNX Runtime lends the memory of a tensor only to one that is declared to be of its shape."""
     weights = sources.load("random:1", make.WIDTH_DIVISOR)
     weights = replace(weights, input_affine=sources.CONVENTIONS[convention])
-    graph = models.loss_gradient(GATYS, weights, "max", flavour=contract.CPU).graph
+    graph = tiny_model(weights=weights, flavour=contract.CPU).graph
     shapes = signature(graph.value_info)
-    place = operators.IN_PLACE["GramGradient"]
-    adding = [node for node in graph.node if node.op_type == "GramGradient" and node.input[place]]
+    place = operators.IN_PLACE["MomentsGradient"]
+    adding = [node for node in graph.node if node.op_type == "MomentsGradient" and node.input[place]]
     assert len(adding) == 4  # All style layers but the deepest.
     for node in adding:
         assert None not in shapes[node.input[place]]
         assert shapes[node.input[place]] == shapes[node.output[0]]
 
 
-def test_a_layer_that_no_term_looks_at_needs_its_gate():
-    g, weights = Graph(), sources.load("random:1", make.WIDTH_DIVISOR)
-    image, padding = g.input("image", contract.IMAGE_SHAPE), g.input("padding", ())
-    activations = cpu.trunk(g, image, padding, weights, ["relu1_1", "relu1_2"], "max")
-    seeds = {activations["relu1_2"]: lambda upstream: upstream}
-    with pytest.raises(MissingRule, match=r"no term .* 'relu1_1'"):
-        backward(g, list(g.nodes), seeds, image)
+def test_gates_are_made_where_a_gradient_goes_through_them():
+    made = {
+        kind: [node.op_type for node in load(f"gatys.{kind}.cpu.onnx").graph.node]
+        for kind in SIGNATURES
+        if kind in contract.ON_IMAGES
+    }
+    assert "ConvReluGate" not in made["forward"]
+    assert made["backward"].count("ConvReluGate") == made["loss_grad"].count("ConvReluGate") == 3
+    assert made["loss_grad"].count("ConvReluPoolGradient") == 4
+
+
+def test_the_sums_of_activations_are_made_where_a_loss_wants_them():
+    for name, count in (("gatys.loss_grad", 0), ("gatys-moments.loss_grad", 5), ("gatys.forward", 5)):
+        nodes = load(f"{name}.cpu.onnx").graph.node
+        outputs = [list(node.output) for node in nodes if node.op_type == "Moments"]
+        assert len(outputs) == 5
+        assert sum(len(each) == 2 and each[1] != "" for each in outputs) == count
 
 
 def test_the_weights_file_holds_every_tensor_on_a_cache_line_of_its_own():
@@ -179,7 +257,7 @@ def test_nothing_is_left_of_what_onnx_runtime_should_fold(path, tmp_path):
 
 def test_codebook_weights_are_folded_too(tmp_path):
     optimized = tmp_path / "optimized.onnx"
-    model = models.loss_gradient(GATYS, codebooks.weights(make.WIDTH_DIVISOR), "max")
+    model = tiny_model(weights=codebooks.weights(make.WIDTH_DIVISOR))
     sessions.session(model.SerializeToString(), (16, 16), optimized)
     nodes = onnx.load(optimized, load_external_data=False).graph.node
     assert not [node.name for node in nodes if node.name.startswith("weights/")]

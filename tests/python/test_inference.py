@@ -12,7 +12,7 @@ import sys
 sys.path[:0] = sys.argv[1:]
 from sessions import session
 from pathlib import Path
-session(Path("tests/data/gatys.features.onnx"), (32, 32))
+session(Path("tests/data/gatys.forward.onnx"), (32, 32))
 """
 
 

@@ -45,8 +45,7 @@ def features(problem, pictures):
     return [reference.forward(problem, picture)[0] for picture in pictures]
 
 
-def graphs(kind="loss_grad"):
-    return [make.HERE / f"gatys.{name}.onnx" for name in ("features", kind)]
+GRAPHS = sessions.Graphs(*(make.HERE / f"gatys.{kind}.onnx" for kind in ("forward", "targets", "loss_grad")))
 
 
 def gram(activation):
@@ -56,14 +55,6 @@ def gram(activation):
 
 def style_loss(activation, target):
     return STYLE * np.mean((gram(activation) - gram(target)) ** 2)
-
-
-def style_gradient(activation, target):
-    """Without the weight: MSECriterion's gradient, divided by the elements, through F F^T."""
-    difference = gram(activation) - gram(target)
-    slope = 2 * difference / difference.size / activation.size
-    flat = activation.reshape(len(activation), -1)
-    return ((slope + slope.T) @ flat).reshape(activation.shape)
 
 
 def tv_gradient(image):
@@ -79,7 +70,7 @@ def tv_gradient(image):
 
 def test_the_terms_are_those_of_neural_style(problem, pictures, features):
     image, content, style = features
-    actual = sessions.evaluate(*graphs(), problem, *pictures)
+    actual = sessions.evaluate(GRAPHS, problem, *pictures)
     styles = [style_loss(image[layer], style[layer]) for layer in GATYS.style_layers]
     contents = [CONTENT * np.mean((image[layer] - content[layer]) ** 2) for layer in GATYS.content_layers]
     np.testing.assert_allclose(actual.style_losses, styles, rtol=TERM_BAR)
@@ -90,23 +81,7 @@ def test_total_variation_adds_the_gradient_that_neural_style_adds(problem, pictu
     # So heavy that float32 shows it beside the gradient of the other terms.
     heavy = replace(problem, tv_weight=1e9 * TV)
     with_tv, without = (
-        sessions.evaluate(*graphs(), each, *pictures).gradient
-        for each in (heavy, replace(heavy, tv_weight=0))
+        sessions.evaluate(GRAPHS, each, *pictures).gradient for each in (heavy, replace(heavy, tv_weight=0))
     )
     expected = 1e9 * tv_gradient(pictures[0])
     assert np.linalg.norm(with_tv - without - expected) < 1e-5 * np.linalg.norm(expected)
-
-
-def test_normalised_gradients_are_those_of_neural_style(problem, pictures, features):
-    """-normalize_gradients: every loss divides its gradient by its L1 norm + 1e-8, then weighs it."""
-    image, content, style = features
-    seeds = {layer: style_gradient(image[layer], style[layer]) for layer in GATYS.style_layers}
-    seeds = {layer: STYLE * slope / (np.abs(slope).sum() + 1e-8) for layer, slope in seeds.items()}
-    for layer in GATYS.content_layers:
-        slope = 2 * (image[layer] - content[layer]) / image[layer].size
-        seeds[layer] = seeds.get(layer, 0) + CONTENT * slope / (np.abs(slope).sum() + 1e-8)
-    _, steps = reference.forward(problem, pictures[0])
-    expected = reference.backward(problem, steps, seeds) + tv_gradient(pictures[0])
-
-    actual = sessions.evaluate(*graphs("normalized_grad"), problem, *pictures)
-    assert np.linalg.norm(actual.gradient - expected) < 1e-4 * np.linalg.norm(expected)

@@ -13,7 +13,7 @@ import pytest
 import reference
 import sessions
 
-from exporter import models, sources
+from exporter import contract, models, sources
 from exporter.presets import GATYS
 from exporter.sources import WeightsError
 from exporter.sources.layers import CONVENTIONS, CONVOLUTIONS, TORCHVISION_INDICES
@@ -78,7 +78,7 @@ def test_codebook_graphs_compute_with_the_entries_that_the_indices_name():
     weights = codebooks.weights(DIVISOR)
     by_name = {n: (codebooks.ENTRIES[c.weight.indices], c.bias) for n, c in weights.convolutions.items()}
     problem = make.make_problem(GATYS, "max", by_name)
-    actual = sessions.evaluate(*graphs(weights), problem, *pictures())
+    actual = sessions.evaluate(graphs(weights), problem, *pictures())
     expected = reference.evaluate(problem, *pictures())
     np.testing.assert_allclose(actual.style_losses, expected.style_losses, rtol=5e-6)
 
@@ -262,7 +262,7 @@ def test_losses_and_gradient_of_a_torchvision_graph_go_through_its_affine():
     problem = make.make_problem(GATYS, "max", by_name)
     images = pictures()
 
-    actual = sessions.evaluate(*graphs(weights), problem, *images)
+    actual = sessions.evaluate(graphs(weights), problem, *images)
     expected = reference.evaluate(problem, *(image[list(affine.order)] * scale + offset for image in images))
     gradient = (expected.gradient * scale)[np.argsort(affine.order)]
     np.testing.assert_allclose(actual.style_losses, expected.style_losses, rtol=5e-6)
@@ -277,9 +277,9 @@ def torchvision_weights():
 
 
 def graphs(weights):
-    return [
-        build(GATYS, weights, "max").SerializeToString() for build in (models.features, models.loss_gradient)
-    ]
+    kinds = (contract.FORWARD, contract.TARGETS, contract.LOSS_GRAD)
+    built = (models.build(contract.Graph(kind), GATYS, weights) for kind in kinds)
+    return sessions.Graphs(*(model.SerializeToString() for model in built))
 
 
 def pictures():

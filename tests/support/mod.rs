@@ -24,6 +24,14 @@ pub fn graph_files() -> Vec<PathBuf> {
     files
 }
 
+/// What of it preset `gatys` needs on a provider of ONNX Runtime's own kernels.
+pub const PRESET_FILES: [&str; 4] = [
+    "gatys.forward.onnx",
+    "gatys.targets.onnx",
+    "gatys.loss_grad.onnx",
+    "vgg19.weights",
+];
+
 /// The repository's folder.
 pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

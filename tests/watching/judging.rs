@@ -5,7 +5,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::support::{Workshop, fail, impasto, onnxruntime, stderr, stdout, succeed, tiny_graphs, waves};
+use super::support::{
+    PRESET_FILES, Workshop, fail, impasto, onnxruntime, stderr, stdout, succeed, tiny_graphs, waves,
+};
 
 const HELD_OUT: [&str; 4] = ["relu1_2", "relu2_2", "relu3_3", "relu4_3"];
 
@@ -147,7 +149,7 @@ fn without_the_judge_the_held_out_layers_are_left_out_with_a_note() {
     let workshop = Workshop::new();
     let graphs = workshop.path("graphs");
     fs::create_dir(&graphs).unwrap();
-    for name in ["gatys.features.onnx", "gatys.loss_grad.onnx", "vgg19.weights"] {
+    for name in PRESET_FILES {
         fs::copy(tiny_graphs().join(name), graphs.join(name)).unwrap();
     }
     let output = succeed(
@@ -162,7 +164,7 @@ fn without_the_judge_the_held_out_layers_are_left_out_with_a_note() {
     assert_eq!(keys(&found["style_distance"]).len(), 5);
     let note = stderr(&output);
     assert!(
-        note.contains("judge.features.onnx") && note.contains("make setup"),
+        note.contains("judge.forward.onnx") && note.contains("make setup"),
         "{note}"
     );
 }

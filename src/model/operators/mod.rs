@@ -62,7 +62,7 @@ impl Kernels {
             .try_fold(OperatorDomain::new(DOMAIN)?, |domain, operator| {
                 domain.add(Own::<NONE>::new(operator, self.clone(), threads))
             })?;
-        let adding = &terms::GRAM_GRADIENT;
+        let adding = &terms::MOMENTS_GRADIENT;
         domain.add(Own::<{ terms::ADD }>::new(adding, self.clone(), threads))
     }
 

@@ -80,12 +80,11 @@ impl<const REUSED: u32> Operator for Own<REUSED> {
     }
 
     fn outputs(&self) -> impl IntoIterator<Item = OperatorOutput> {
-        self.signature.outputs.iter().map(|port| {
-            OperatorOutput::required(match port {
-                Port::Gate => TensorElementType::Uint8,
-                Port::Size => TensorElementType::Int64,
-                _ => TensorElementType::Float32,
-            })
+        self.signature.outputs.iter().map(|port| match port {
+            Port::Gate => OperatorOutput::required(TensorElementType::Uint8),
+            Port::Size => OperatorOutput::required(TensorElementType::Int64),
+            Port::Optional => OperatorOutput::optional(TensorElementType::Float32),
+            _ => OperatorOutput::required(TensorElementType::Float32),
         })
     }
 

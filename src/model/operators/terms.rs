@@ -1,192 +1,210 @@
-//! Gram matrices, the terms of the loss, and their gradients.
+//! The sums that the terms of the loss are made of, and the gradients that they inject.
+
+use ort::value::DynValue;
 
 use super::context::{Call, Picture, check};
 use super::operator::{Port, Signature};
 use crate::kernels::{
-    Addend, GramGradient, content_gradient, gram, mean_square_difference, normalize, relu_gradient,
+    Addend, Guide, MomentsGradient, content_gradient, moments, relu_gradient, square_difference,
     total_variation, total_variation_gradient,
 };
 
-const STYLE_GRADIENT: &[Port] = &[Port::Real, Port::Real, Port::Real, Port::Real, Port::Optional];
-const CONTENT_GRADIENT: &[Port] = &[Port::Real, Port::Real, Port::Real, Port::Optional];
-
-/// The style gradient, which adds in place: it works on the largest tensors of the presets.
-pub(super) const GRAM_GRADIENT: Signature = Signature {
-    name: "GramGradient",
-    inputs: STYLE_GRADIENT,
+/// What a style term injects, which is added in place: it works on the largest tensors of the presets.
+pub(super) const MOMENTS_GRADIENT: Signature = Signature {
+    name: "MomentsGradient",
+    inputs: &[Port::Real, Port::Real, Port::Real, Port::Optional, Port::Optional],
     outputs: &[Port::Real],
-    make: |_, _| Ok(Box::new(|call| style_gradient(call, Scale::Weight))),
+    make: |_, _| Ok(Box::new(style_gradient)),
 };
 
-/// The input `add` of a style gradient.
+/// The input `add` of what a style term injects.
 pub(super) const ADD: u32 = 4;
 
 /// The other operators of this module.
 pub(super) const OPERATORS: &[Signature] = &[
     Signature {
-        name: "Gram",
-        inputs: &[Port::Real],
-        outputs: &[Port::Real],
-        make: |_, _| Ok(Box::new(gram_matrix)),
-    },
-    Signature {
-        name: "MeanSquare",
+        name: "Moments",
         inputs: &[Port::Real, Port::Real],
-        outputs: &[Port::Real],
-        make: |_, _| Ok(Box::new(mean_square)),
+        outputs: &[Port::Real, Port::Optional],
+        make: |_, _| Ok(Box::new(sums)),
     },
     Signature {
-        name: "NormalizedGramGradient",
-        inputs: STYLE_GRADIENT,
+        name: "SquareDifference",
+        inputs: &[Port::Real, Port::Real, Port::Real],
         outputs: &[Port::Real],
-        make: |_, _| Ok(Box::new(|call| style_gradient(call, Scale::Norm))),
+        make: |_, _| Ok(Box::new(difference)),
     },
     Signature {
         name: "ContentGradient",
-        inputs: CONTENT_GRADIENT,
+        inputs: &[Port::Real, Port::Real, Port::Real, Port::Real, Port::Optional],
         outputs: &[Port::Real],
-        make: |_, _| Ok(Box::new(|call| features_gradient(call, Scale::Weight))),
-    },
-    Signature {
-        name: "NormalizedContentGradient",
-        inputs: CONTENT_GRADIENT,
-        outputs: &[Port::Real],
-        make: |_, _| Ok(Box::new(|call| features_gradient(call, Scale::Norm))),
+        make: |_, _| Ok(Box::new(features_gradient)),
     },
     Signature {
         name: "TotalVariation",
-        inputs: &[Port::Real],
+        inputs: &[Port::Real, Port::Real],
         outputs: &[Port::Real],
         make: |_, _| Ok(Box::new(variation)),
     },
     Signature {
         name: "TotalVariationGradient",
-        inputs: &[Port::Real, Port::Real, Port::Optional],
+        inputs: &[Port::Real, Port::Real, Port::Real, Port::Optional],
         outputs: &[Port::Real],
         make: |_, _| Ok(Box::new(variation_gradient)),
     },
 ];
 
-/// What a term's weight makes of its gradient.
-#[derive(Clone, Copy)]
-enum Scale {
-    /// It multiplies it.
-    Weight,
-    /// It becomes its L1 norm: [`normalize`].
-    Norm,
+/// The weights of the places of `picture` by region, from f32[regions, 1, height, width].
+fn guides<'a>(value: &'a DynValue, picture: &Picture<'_>) -> ort::Result<Vec<&'a [f32]>> {
+    let (shape, weights) = value.try_extract_tensor::<f32>()?;
+    let places = picture.size.area();
+    let fits = matches!(shape[..], [_, 1, height, width]
+        if (height as usize, width as usize) == (picture.size.height, picture.size.width));
+    check(fits && !weights.is_empty(), "the guide")?;
+    Ok(weights.chunks_exact(places).collect())
 }
 
-/// F → F Fᵀ / pixels
-fn gram_matrix(call: &Call<'_>) -> ort::Result<()> {
-    let f = call.input(0)?;
+/// The weights of the places of `picture`, where there is one region.
+fn guide<'a>(value: &'a DynValue, picture: &Picture<'_>) -> ort::Result<&'a [f32]> {
+    let guides = guides(value, picture)?;
+    check(guides.len() == 1, "the guide")?;
+    Ok(guides[0])
+}
+
+/// F, guide → sum(w F Fᵀ) by region, and sum(w F)
+fn sums(call: &Call<'_>) -> ort::Result<()> {
+    let (f, guide) = (call.input(0)?, call.input(1)?);
     let f = Picture::of(&f)?;
-    let mut matrix = call.output(0, &[f.channels, f.channels])?;
-    let (_, matrix) = matrix.try_extract_tensor_mut()?;
-    gram(f.values, matrix, call.isa(), call.exec());
-    Ok(())
-}
-
-/// A, B → mean((A - B)²)
-fn mean_square(call: &Call<'_>) -> ort::Result<()> {
-    let (a, b) = (call.input(0)?, call.input(1)?);
-    let (a, b) = (a.try_extract_tensor::<f32>()?.1, b.try_extract_tensor::<f32>()?.1);
-    check(a.len() == b.len() && !a.is_empty(), "A and B")?;
-    let mean = mean_square_difference(a, b, call.isa(), call.exec());
-    let mut output = call.output(0, &[1])?;
-    output.try_extract_tensor_mut()?.1.copy_from_slice(&[mean as f32]);
-    Ok(())
-}
-
-/// F, G, target, weight, add → the gradient of weight · mean((G - target)²) in terms of F, plus add, through the ReLU
-/// whose output F is; both matrices are symmetric.
-///
-/// neural-style, from which normalised gradients are, divides Gram matrices by the channels C too: its loss is 1/C²
-/// of this one, its weight C² times as large.
-fn style_gradient(call: &Call<'_>, scale: Scale) -> ort::Result<()> {
-    let (f, matrix, target) = (call.input(0)?, call.input(1)?, call.input(2)?);
-    let add = call.context.input(ADD as usize)?;
-    let (f, add) = (Picture::of(&f)?, add.as_deref().map(Picture::of).transpose()?);
-    let (matrix, target) = (
-        matrix.try_extract_tensor::<f32>()?.1,
-        target.try_extract_tensor::<f32>()?.1,
-    );
-    let elements = f.channels * f.channels;
-    check(
-        matrix.len() == elements && target.len() == elements,
-        "the Gram matrix and its target",
-    )?;
-    check(add.as_ref().is_none_or(|add| add.shape() == f.shape()), "add")?;
-    let (weight, add, squared) = (weight(call, 3)?, add.map(|add| add.values), elements as f64);
-    let place = add.map(<[f32]>::as_ptr);
-    let mut df = call.output(0, &f.shape())?;
-    let (_, df) = df.try_extract_tensor_mut::<f32>()?;
-    let gradient = |factor: f64| GramGradient {
-        f: f.values,
-        gram: matrix,
-        target,
-        coefficient: (4.0 * factor / (squared * f.size.area() as f64)) as f32,
-        add: Addend::Zero,
-        relu: false,
+    let (guides, channels) = (guides(&guide, &f)?, f.channels);
+    let mut products = call.output(0, &[guides.len(), channels, channels])?;
+    let (_, products) = products.try_extract_tensor_mut()?;
+    let mut sums = call.context.output(1, [guides.len() as i64, channels as i64])?;
+    let mut sums = match &mut sums {
+        Some(sums) => Some(sums.try_extract_tensor_mut()?.1),
+        None => None,
     };
-    let (isa, exec) = (call.isa(), call.exec());
-    match scale {
-        Scale::Weight => {
-            let add = match add {
-                None => Addend::Zero,
-                // ONNX Runtime has put the output where `add` was, which must not be read from now on.
-                Some(_) if place == Some(df.as_ptr()) => {
-                    #[cfg(test)]
-                    tests::ADDED_IN_PLACE.set(tests::ADDED_IN_PLACE.get() + 1);
-                    Addend::Output
-                }
-                Some(add) => Addend::Tensor(add),
-            };
-            let relu = true;
-            GramGradient {
-                add,
-                relu,
-                ..gradient(weight)
-            }
-            .run(df, isa, exec);
-        }
-        Scale::Norm => {
-            gradient(1.0 / squared).run(df, isa, exec);
-            normalize(df, weight * squared, add, f.values, isa, exec);
-        }
+    let regions = guides.iter().zip(products.chunks_exact_mut(channels * channels));
+    for (region, (guide, products)) in regions.enumerate() {
+        let place = region * channels..(region + 1) * channels;
+        let sums = sums.as_deref_mut().map(|sums| &mut sums[place]);
+        moments(
+            f.values,
+            Guide::of(guide),
+            products,
+            sums,
+            call.isa(),
+            call.exec(),
+        );
     }
     Ok(())
 }
 
-/// F, target, weight, add → the gradient of weight · mean((F - target)²) in terms of F, plus add, through the ReLU
-/// whose output F is
-fn features_gradient(call: &Call<'_>, scale: Scale) -> ort::Result<()> {
-    let (f, target, add) = (call.input(0)?, call.input(1)?, call.context.input(3)?);
+/// F, guide, A, b, add → the sum over regions of w (A F + b), plus add, through the ReLU whose output F is
+fn style_gradient(call: &Call<'_>) -> ort::Result<()> {
+    let (f, guide, matrices) = (call.input(0)?, call.input(1)?, call.input(2)?);
+    let (vectors, add) = (call.context.input(3)?, call.context.input(ADD as usize)?);
+    let (f, add) = (Picture::of(&f)?, add.as_deref().map(Picture::of).transpose()?);
+    let (guides, channels) = (guides(&guide, &f)?, f.channels);
+    let matrices = matrices.try_extract_tensor::<f32>()?.1;
+    let vectors = vectors
+        .as_deref()
+        .map(|vectors| vectors.try_extract_tensor::<f32>())
+        .transpose()?
+        .map(|(_, vectors)| vectors);
+    check(matrices.len() == guides.len() * channels * channels, "A")?;
+    check(
+        vectors.is_none_or(|vectors| vectors.len() == guides.len() * channels),
+        "b",
+    )?;
+    check(add.as_ref().is_none_or(|add| add.shape() == f.shape()), "add")?;
+    let add = add.map(|add| add.values);
+    let place = add.map(<[f32]>::as_ptr);
+    let mut df = call.output(0, &f.shape())?;
+    let (_, df) = df.try_extract_tensor_mut::<f32>()?;
+    let mut add = match add {
+        None => Addend::Zero,
+        // ONNX Runtime has put the output where `add` was, which must not be read from now on.
+        Some(_) if place == Some(df.as_ptr()) => {
+            #[cfg(test)]
+            tests::ADDED_IN_PLACE.set(tests::ADDED_IN_PLACE.get() + 1);
+            Addend::Output
+        }
+        Some(add) => Addend::Tensor(add),
+    };
+    for (region, guide) in guides.iter().enumerate() {
+        let gradient = MomentsGradient {
+            f: f.values,
+            guide: Guide::of(guide),
+            matrix: &matrices[region * channels * channels..(region + 1) * channels * channels],
+            vector: vectors.map(|vectors| &vectors[region * channels..(region + 1) * channels]),
+            add,
+        };
+        gradient.run(df, call.isa(), call.exec());
+        add = Addend::Output;
+    }
+    Ok(())
+}
+
+/// F, target, guide → sum(w |F - target|²)
+fn difference(call: &Call<'_>) -> ort::Result<()> {
+    let (f, target, weights) = (call.input(0)?, call.input(1)?, call.input(2)?);
+    let (f, target) = (Picture::of(&f)?, Picture::of(&target)?);
+    check(f.shape() == target.shape(), "F and its target")?;
+    let guide = guide(&weights, &f)?;
+    let value = square_difference(f.values, target.values, guide, call.isa(), call.exec());
+    write_number(call, value)
+}
+
+/// F, target, guide, coefficient, add → coefficient w (F - target), plus add, through the ReLU whose output F is
+fn features_gradient(call: &Call<'_>) -> ort::Result<()> {
+    let (f, target, weights) = (call.input(0)?, call.input(1)?, call.input(2)?);
+    let add = call.context.input(4)?;
     let (f, target) = (Picture::of(&f)?, Picture::of(&target)?);
     let add = add.as_deref().map(Picture::of).transpose()?;
     check(f.shape() == target.shape(), "F and its target")?;
     check(add.as_ref().is_none_or(|add| add.shape() == f.shape()), "add")?;
-    let (weight, add) = (weight(call, 2)?, add.map(|add| add.values));
-    let (factor, fused) = match scale {
-        Scale::Weight => (weight, add),
-        Scale::Norm => (1.0, None),
-    };
-    let coefficient = (2.0 * factor / f.values.len() as f64) as f32;
+    let (guide, coefficient) = (guide(&weights, &f)?, number(call, 3)?);
     let mut df = call.output(0, &f.shape())?;
     let (_, df) = df.try_extract_tensor_mut()?;
-    let (f, target, isa) = (f.values, target.values, call.isa());
-    content_gradient(f, target, coefficient, fused, df, isa, call.exec());
-    match scale {
-        Scale::Weight => relu_gradient(f, df, isa, call.exec()),
-        Scale::Norm => normalize(df, weight, add, f, isa, call.exec()),
-    }
+    let (add, isa) = (add.map(|add| add.values), call.isa());
+    content_gradient(
+        f.values,
+        target.values,
+        guide,
+        coefficient,
+        add,
+        df,
+        isa,
+        call.exec(),
+    );
+    relu_gradient(f.values, df, isa, call.exec());
     Ok(())
 }
 
-/// X → its total variation
+/// X, guide → its total variation
 fn variation(call: &Call<'_>) -> ort::Result<()> {
-    let x = call.input(0)?;
+    let (x, weights) = (call.input(0)?, call.input(1)?);
     let x = Picture::of(&x)?;
-    let value = total_variation(x.values, x.size, call.isa(), call.exec());
+    let guide = guide(&weights, &x)?;
+    let value = total_variation(x.values, guide, x.size, call.isa(), call.exec());
+    write_number(call, value)
+}
+
+/// X, guide, weight, add → the gradient of weight · total variation in terms of X, plus add
+fn variation_gradient(call: &Call<'_>) -> ort::Result<()> {
+    let (x, weights, add) = (call.input(0)?, call.input(1)?, call.context.input(3)?);
+    let (x, add) = (Picture::of(&x)?, add.as_deref().map(Picture::of).transpose()?);
+    check(add.as_ref().is_none_or(|add| add.shape() == x.shape()), "add")?;
+    let (guide, weight) = (guide(&weights, &x)?, number(call, 2)?);
+    let mut dx = call.output(0, &x.shape())?;
+    let (_, dx) = dx.try_extract_tensor_mut()?;
+    let add = add.map(|add| add.values);
+    total_variation_gradient(x.values, guide, x.size, weight, add, dx, call.isa(), call.exec());
+    Ok(())
+}
+
+/// The only output, [1].
+fn write_number(call: &Call<'_>, value: f64) -> ort::Result<()> {
     let mut output = call.output(0, &[1])?;
     output
         .try_extract_tensor_mut()?
@@ -195,25 +213,16 @@ fn variation(call: &Call<'_>) -> ort::Result<()> {
     Ok(())
 }
 
-/// X, weight, add → the gradient of weight · total variation in terms of X, plus add
-fn variation_gradient(call: &Call<'_>) -> ort::Result<()> {
-    let (x, add) = (call.input(0)?, call.context.input(2)?);
-    let (x, add) = (Picture::of(&x)?, add.as_deref().map(Picture::of).transpose()?);
-    check(add.as_ref().is_none_or(|add| add.shape() == x.shape()), "add")?;
-    let mut dx = call.output(0, &x.shape())?;
-    let (_, dx) = dx.try_extract_tensor_mut()?;
-    let (weight, add) = (weight(call, 1)? as f32, add.map(|add| add.values));
-    total_variation_gradient(x.values, x.size, weight, add, dx, call.isa(), call.exec());
-    Ok(())
-}
-
 /// An input that holds one number.
-fn weight(call: &Call<'_>, index: usize) -> ort::Result<f64> {
+fn number(call: &Call<'_>, index: usize) -> ort::Result<f32> {
     let value = call.input(index)?;
-    let &[weight] = value.try_extract_tensor::<f32>()?.1 else {
-        return Err(ort::Error::new("the weight is not one number"));
-    };
-    Ok(f64::from(weight))
+    match value.try_extract_tensor::<f32>()?.1 {
+        &[number] => Ok(number),
+        other => Err(ort::Error::new(format!(
+            "input {index} has {} numbers, not one",
+            other.len()
+        ))),
+    }
 }
 
 #[cfg(test)]
@@ -236,7 +245,7 @@ mod tests {
         let runtime = Runtime::load(&Sought::default()).unwrap();
         let engine = Engine::start(&runtime, &Request::default(), 1).unwrap();
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-        let graphs = Graphs::open(&folder, "gatys", GraphOptions::default()).unwrap();
+        let graphs = Graphs::open(&folder, "gatys", &GraphOptions::default()).unwrap();
         let image = Array4::from_shape_fn((1, 3, 37, 29), |(_, channel, y, x)| {
             ((x * 37 + y * 101 + channel * 53) % 251) as f32 - 120.0
         });

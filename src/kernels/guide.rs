@@ -1,0 +1,43 @@
+//! The weights of a layer's places.
+
+use std::ops::Range;
+
+/// The weights `w >= 0` of the places of a layer, row-major: a region's mask, a tile's own places, or their product.
+#[derive(Clone, Copy, Debug)]
+pub enum Guide<'a> {
+    /// All are 1.
+    Whole,
+    /// One for each place.
+    Weights(&'a [f32]),
+}
+
+impl<'a> Guide<'a> {
+    /// [`Guide::Whole`], the fast path, where all weights are 1.
+    pub fn of(weights: &'a [f32]) -> Self {
+        match weights.iter().all(|&weight| weight == 1.0) {
+            true => Self::Whole,
+            false => Self::Weights(weights),
+        }
+    }
+
+    /// That of some places.
+    pub(super) fn part(self, places: &Range<usize>) -> Self {
+        match self {
+            Self::Whole => Self::Whole,
+            Self::Weights(weights) => Self::Weights(&weights[places.clone()]),
+        }
+    }
+
+    /// Whether no place counts.
+    pub(super) fn is_zero(self) -> bool {
+        matches!(self, Self::Weights(weights) if weights.iter().all(|&weight| weight == 0.0))
+    }
+
+    /// Whether there is a weight for each of so many places.
+    pub(super) fn fits(self, places: usize) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Weights(weights) => weights.len() == places,
+        }
+    }
+}
