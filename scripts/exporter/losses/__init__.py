@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from . import gram
+from . import gram, moments, wasserstein
 from .loss import StyleLoss
 
-LOSSES: dict[str, StyleLoss] = {loss.name: loss for loss in (gram.LOSS,)}
+LOSSES: dict[str, StyleLoss] = {loss.name: loss for loss in (gram.LOSS, moments.LOSS, wasserstein.LOSS)}
 """By name, the usual one first."""
