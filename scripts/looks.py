@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`make looks`: paint pairs of pictures by presets and content weights, and judge what comes of it.
+"""`make looks`: paint pairs of pictures by presets, content weights and style losses, and judge the results.
 
 For each pair, out/looks/CONTENT-STYLE has the pictures, a contact sheet, and the curve of the content
 distance against the mean style distance, as `impasto compare` tells them. Pictures of other programs that lie
@@ -25,6 +25,13 @@ PAIRS = [[PICTURES / photo, PICTURES / style] for photo in PHOTOS for style in S
 WEIGHTS = ("0.1", "0.3", "1", "3", "10")
 """Content weights of the default preset: its curve."""
 PRESETS = ("gatys", "neural-style", "photo")
+STYLE_LOSSES = ("moments", "wasserstein")
+LOOKS = {
+    **{f"content-{weight}": ["--content-weight", weight] for weight in WEIGHTS},
+    **{preset: ["--preset", preset] for preset in PRESETS},
+    **{loss: ["--style-loss", loss] for loss in STYLE_LOSSES},
+}
+"""The flags of each picture of a pair, by its name."""
 COLUMNS = "{:<28}{:>9}{:>8}{:>10}{:>7}"
 
 
@@ -96,14 +103,20 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--size", default="384", help="the longer side in pixels (default: %(default)s)")
     parser.add_argument("--iterations", default="250", help="at the finest scale (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=ROOT / "out/looks", help="where to (default: out/looks)")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=LOOKS,
+        metavar="LOOK",
+        help="paint no other picture of a pair; may be given several times: " + ", ".join(LOOKS),
+    )
     return parser.parse_args()
 
 
 def looks(options: argparse.Namespace) -> list[tuple[str, list[str]]]:
     """The name and the flags of each picture of a pair."""
     common = ["--size", options.size, "--iterations", options.iterations]
-    weighted = [(f"content-{weight}", [*common, "--content-weight", weight]) for weight in WEIGHTS]
-    return weighted + [(preset, [*common, "--preset", preset]) for preset in PRESETS]
+    return [(name, [*common, *LOOKS[name]]) for name in options.only or LOOKS]
 
 
 def paint(content: Path, style: Path, picture: Path, flags: list[str]) -> None:
