@@ -231,9 +231,12 @@ mod tests {
     use std::path::Path;
 
     use ndarray::Array4;
+    use ort::session::SessionInputValue;
+    use ort::value::Tensor;
 
-    use crate::model::{GraphOptions, Graphs, LossGradient, Weights};
-    use crate::runtime::{Engine, Request, Runtime, Sought};
+    use crate::model::operators::Kernels;
+    use crate::model::{GraphOptions, Graphs, KernelSet, LossGradient, Weights};
+    use crate::runtime::{Engine, Purpose, Request, Runtime, Sought};
 
     thread_local! {
         /// How many gradients of a Gram matrix this thread has added in place.
@@ -259,5 +262,94 @@ mod tests {
             .unwrap();
         // All style layers but the deepest, to which nothing comes from deeper ones.
         assert_eq!(ADDED_IN_PLACE.get(), 4);
+    }
+
+    const REGIONS: usize = 2;
+    /// Height and width.
+    const SIZE: (usize, usize) = (37, 29);
+
+    /// Values between -1 and 1.
+    fn noise(shape: &[usize], seed: usize) -> Tensor<f32> {
+        let value = |i: usize| ((i * 7919 + seed * 104_729) % 8191) as f32 / 4095.0 - 1.0;
+        let values: Vec<f32> = (0..shape.iter().product()).map(value).collect();
+        Tensor::from_array((shape.to_vec(), values)).unwrap()
+    }
+
+    /// Guides with places that do not count.
+    fn guides(regions: usize, pools: usize, seed: usize) -> Tensor<f32> {
+        let mut guides = noise(&[regions, 1, SIZE.0 >> pools, SIZE.1 >> pools], seed);
+        for weight in guides.extract_tensor_mut().1 {
+            *weight = weight.max(0.0);
+        }
+        guides
+    }
+
+    /// What `gatys.GRAPH` makes of seeded inputs, by the names of its outputs.
+    fn outputs(engine: &Engine, graph: &str, own: bool) -> Vec<(String, Vec<f32>)> {
+        let mut image = noise(&[1, 3, SIZE.0, SIZE.1], 1);
+        for value in image.extract_tensor_mut().1 {
+            *value *= 100.0;
+        }
+        let mut inputs: Vec<(String, SessionInputValue<'_>)> = vec![
+            ("image".to_owned(), image.into()),
+            (
+                "padding".to_owned(),
+                Tensor::from_array(([0_usize; 0], vec![1.0_f32])).unwrap().into(),
+            ),
+        ];
+        for (pools, channels) in [4, 8, 16, 32, 32].into_iter().enumerate() {
+            let layer = format!("relu{}_1", pools + 1);
+            inputs.push((
+                format!("guide/style/{layer}"),
+                guides(REGIONS, pools, pools).into(),
+            ));
+            if graph == "backward" {
+                let (matrix, vector) = ([REGIONS, channels, channels], [REGIONS, channels]);
+                inputs.push((format!("matrix/{layer}"), noise(&matrix, 7 + pools).into()));
+                inputs.push((format!("vector/{layer}"), noise(&vector, 13 + pools).into()));
+            }
+        }
+        if graph == "backward" {
+            let content = [1, 32, SIZE.0 >> 3, SIZE.1 >> 3];
+            inputs.push(("guide/content/relu4_2".to_owned(), guides(1, 3, 20).into()));
+            inputs.push(("guide/tv".to_owned(), guides(1, 0, 21).into()));
+            inputs.push(("content/relu4_2".to_owned(), noise(&content, 22).into()));
+            inputs.push(("count/content/relu4_2".to_owned(), noise(&[1], 23).into()));
+            inputs.push(("content_weight".to_owned(), noise(&[1], 24).into()));
+            inputs.push(("tv_weight".to_owned(), noise(&[], 25).into()));
+        }
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+        let mut builder = engine.builder(Purpose::FewRuns).unwrap();
+        let flavour = if own { ".cpu" } else { "" };
+        if own {
+            let kernels = Kernels::choose(KernelSet::Auto).unwrap();
+            builder = builder.with_operators(kernels.domain(1).unwrap()).unwrap();
+        }
+        let file = folder.join(format!("gatys.{graph}{flavour}.onnx"));
+        let mut session = builder.commit_from_file(file).unwrap();
+        let outputs = session.run(inputs).unwrap();
+        let values = |value: &super::DynValue| value.try_extract_tensor::<f32>().unwrap().1.to_vec();
+        outputs
+            .iter()
+            .map(|(name, value)| (name.to_owned(), values(&value)))
+            .collect()
+    }
+
+    #[test]
+    fn two_regions_count_alike_in_our_operators_and_in_onnx() {
+        let runtime = Runtime::load(&Sought::default()).unwrap();
+        let engine = Engine::start(&runtime, &Request::default(), 1).unwrap();
+        for graph in ["forward", "backward"] {
+            let [own, reference] = [true, false].map(|own| outputs(&engine, graph, own));
+            assert_eq!(own.len(), reference.len());
+            for ((name, own), (_, reference)) in own.iter().zip(&reference) {
+                let norm = |values: &[f32]| values.iter().map(|v| f64::from(v * v)).sum::<f64>().sqrt();
+                let apart: Vec<f32> = own.iter().zip(reference).map(|(a, b)| a - b).collect();
+                let (error, size) = (norm(&apart), norm(reference));
+                // The deepest layer is dead here.
+                assert!(size > 0.0 || name.ends_with("relu5_1"), "{graph} {name}");
+                assert!(error <= 1e-4 * size, "{graph} {name}: {error:e} of {size:e}");
+            }
+        }
     }
 }
