@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from exporter import contract, sources
 from exporter.presets import BOOK, GATYS, Preset
-from exporter.vgg19 import LAYERS, POOLINGS, Codebook, Vgg19Weights, convolution_of, minimum_size
+from exporter.vgg19 import LAYERS, POOLINGS, Codebook, Vgg19Weights, convolution_of
 from inference import onnxruntime
 
 TERM_BAR, GRADIENT_BAR = 5e-6, 1e-4
@@ -92,10 +92,8 @@ def run(graph: Path, feed: Arrays) -> Arrays:
     session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
     for value in session.get_inputs():
         if value.name.startswith("guide/"):
-            layer = value.name.split("/")[-1]
-            divisor = minimum_size([layer]) if layer != "tv" else 1
-            size = (extent // divisor for extent in feed[contract.IMAGE].shape[2:])
-            feed = feed | {value.name: np.ones((1, 1, *size), np.float32)}
+            shape = contract.whole_guide_shape(value.name, feed[contract.IMAGE].shape[2:])
+            feed = feed | {value.name: np.ones(shape, np.float32)}
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, feed), strict=True))
 

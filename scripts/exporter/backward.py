@@ -105,9 +105,7 @@ def whole(g: Graph, dy: Value, y: Value) -> Value:
 
 
 def _gathered(g: Graph, dy: Value, x: Value, y: Value) -> Value:
-    """The gradient at an X that was spread to the shape of Y: sums over the dimensions that X lacks or has as
-    1.
-    """
+    """The gradient at an X that was spread to the shape of Y: summed where X lacks a dimension or has 1."""
     surplus = len(y.shape) - len(x.shape)
     axes = [surplus + axis for axis, dim in enumerate(x.shape) if dim == 1 and y.shape[surplus + axis] != 1]
     if axes or surplus:

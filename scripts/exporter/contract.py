@@ -117,6 +117,13 @@ def guide_shape(kind: str, layer: str | None = None) -> Shape:
     return REGIONS if kind == "style" else 1, 1, *size
 
 
+def whole_guide_shape(name: str, size: tuple[int, int]) -> tuple[int, ...]:
+    """That of the input `name` for one region, in a picture of `size`, height and width."""
+    layer = name.split("/")[-1]
+    divisor = minimum_size([layer]) if name != guide_name("tv") else 1
+    return 1, 1, *(extent // divisor for extent in size)
+
+
 def weights_file(last: str) -> str:
     """The file of the weights up to the layer `last`, in network order.
 

@@ -1,6 +1,4 @@
-"""Where the loss looks at an activation, or at the image: its terms there, and the gradients that they
-inject.
-"""
+"""Where the loss looks at an activation, or at the image: its terms there, and what they inject."""
 
 from __future__ import annotations
 
@@ -47,9 +45,7 @@ def style_injection(
 def content_term(
     g: Graph, activation: Value, target: Value, guide: Value, count: Value, weight: Value
 ) -> Term:
-    """weight * sum(w_p |F_p - P_p|^2) / (C n), of an activation [1, C, h, w]; `count`, n, and `weight` are
-    [1].
-    """
+    """weight * sum(w_p |F_p - P_p|^2) / (C n), of an activation [1, C, h, w]; `count` is n, [1]."""
     channels = activation.shape[1]
     with g.group("SquareDifference", activation, target, guide) as group:
         difference = g.op("Sub", activation, target, name="difference").with_shape(activation.shape)

@@ -45,7 +45,7 @@ pub fn moments(
     assert!(channels > 0 && f.len().is_multiple_of(channels), "f does not fit");
     let pixels = f.len() / channels;
     assert!(guide.fits(pixels), "the guide does not fit");
-    sum_products(f, guide, products, GramPlan::new(channels, pixels), isa, exec);
+    sum_products(f, guide, products, ProductPlan::new(channels, pixels), isa, exec);
     if let Some(sums) = sums {
         assert_eq!(sums.len(), channels, "sums do not fit");
         exec.par_chunks(sums, 1, |channel, sum| {
@@ -101,12 +101,19 @@ impl Job for FeatureSum<'_> {
     }
 }
 
-fn sum_products(f: &[f32], guide: Guide<'_>, products: &mut [f32], plan: GramPlan, isa: Isa, exec: Exec<'_>) {
+fn sum_products(
+    f: &[f32],
+    guide: Guide<'_>,
+    products: &mut [f32],
+    plan: ProductPlan,
+    isa: Isa,
+    exec: Exec<'_>,
+) {
     let channels = plan.channels;
     let mut sums = exec.workspace.take(plan.ranges * channels * channels * 2);
     let sums_of = Output::new(&mut sums);
     exec.parallel.par_for(plan.bands() * plan.ranges, &|task| {
-        let mut scratch = exec.workspace.take(GramPlan::SCRATCH);
+        let mut scratch = exec.workspace.take(ProductPlan::SCRATCH);
         let (band, range) = (task % plan.bands(), task / plan.bands());
         let place = (range * channels + band * BAND) * channels * 2;
         let rows = plan.band(band).len();
@@ -138,14 +145,14 @@ fn sum_products(f: &[f32], guide: Guide<'_>, products: &mut [f32], plan: GramPla
 
 /// How the work is cut: it decides the order of the sums and so depends on the layer only.
 #[derive(Clone, Copy)]
-struct GramPlan {
+struct ProductPlan {
     channels: usize,
     pixels: usize,
     /// Ranges of pixels.
     ranges: usize,
 }
 
-impl GramPlan {
+impl ProductPlan {
     /// Two packed bands, of which each row has room for a vector more.
     const SCRATCH: usize = 2 * BAND * Self::STRIDE;
     const STRIDE: usize = PIXELS + 16;
@@ -214,7 +221,7 @@ impl GramPlan {
 
 /// The products of a band's channels with themselves and with all later ones.
 struct BandSums<'a> {
-    plan: GramPlan,
+    plan: ProductPlan,
     f: &'a [f32],
     guide: Guide<'a>,
     band: usize,
@@ -228,7 +235,7 @@ impl Job for BandSums<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self) {
         let scratch = std::mem::take(&mut self.scratch);
-        let (rows, cols) = scratch.split_at_mut(GramPlan::SCRATCH / 2);
+        let (rows, cols) = scratch.split_at_mut(ProductPlan::SCRATCH / 2);
         for pixels in self.plan.pieces(self.range) {
             let guide = self.guide.part(&pixels);
             if guide.is_zero() {
@@ -275,7 +282,7 @@ impl BandSums<'_> {
         for i in (0..height).step_by(HEIGHT) {
             let first = if self.band == other { i / WIDTH * WIDTH } else { 0 };
             for j in (first..width).step_by(WIDTH) {
-                let at = |band: &[f32], row: usize| band[row * GramPlan::STRIDE..].as_ptr();
+                let at = |band: &[f32], row: usize| band[row * ProductPlan::STRIDE..].as_ptr();
                 // SAFETY: bands have room for whole register blocks of rows, and whole vectors.
                 let block = unsafe { dots::<S, WIDTH>(at(rows, i), at(cols, j), vectors) };
                 for r in 0..HEIGHT.min(height - i) {
@@ -290,12 +297,12 @@ impl BandSums<'_> {
     }
 }
 
-/// Copies some pixels of some channels to rows at distance [`GramPlan::STRIDE`]: in the tensor,
+/// Copies some pixels of some channels to rows at distance [`ProductPlan::STRIDE`]: in the tensor,
 /// rows are often a power of two apart and would fall on the same places in the cache.
 #[inline(always)]
-fn pack(f: &[f32], plan: GramPlan, channels: Range<usize>, pixels: &Range<usize>, band: &mut [f32]) {
+fn pack(f: &[f32], plan: ProductPlan, channels: Range<usize>, pixels: &Range<usize>, band: &mut [f32]) {
     let len = pixels.len();
-    for (channel, row) in channels.zip(band.chunks_exact_mut(GramPlan::STRIDE)) {
+    for (channel, row) in channels.zip(band.chunks_exact_mut(ProductPlan::STRIDE)) {
         let start = channel * plan.pixels + pixels.start;
         row[..len].copy_from_slice(&f[start..start + len]);
         row[len..len.next_multiple_of(16)].fill(0.0);
@@ -306,7 +313,7 @@ fn pack(f: &[f32], plan: GramPlan, channels: Range<usize>, pixels: &Range<usize>
 #[inline(always)]
 fn weigh(band: &mut [f32], guide: Guide<'_>) {
     if let Guide::Weights(weights) = guide {
-        for row in band.chunks_exact_mut(GramPlan::STRIDE) {
+        for row in band.chunks_exact_mut(ProductPlan::STRIDE) {
             for (value, weight) in row.iter_mut().zip(weights) {
                 *value *= weight;
             }
@@ -351,10 +358,10 @@ unsafe fn add_dots<S: Simd, const WIDTH: usize>(
     unsafe {
         let mut right = [S::splat(0.0); WIDTH];
         for j in 0..WIDTH {
-            right[j] = S::load(b.add(j * GramPlan::STRIDE));
+            right[j] = S::load(b.add(j * ProductPlan::STRIDE));
         }
         for i in 0..HEIGHT {
-            let left = S::load(a.add(i * GramPlan::STRIDE));
+            let left = S::load(a.add(i * ProductPlan::STRIDE));
             for j in 0..WIDTH {
                 sums[i][j] = S::mul_add(left, right[j], sums[i][j]);
             }

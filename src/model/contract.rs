@@ -309,14 +309,10 @@ impl Contract {
         })
     }
 
-    /// The terms of a kind, in their order.
-    pub fn terms_of(&self, kind: TermKind) -> impl Iterator<Item = &Term> {
-        self.terms.iter().filter(move |term| term.kind == kind)
-    }
-
     /// The weight that the loss is meant to give its terms of a kind, if it says so.
     pub fn default_weight(&self, kind: TermKind) -> Option<f64> {
-        self.terms_of(kind).find_map(|term| term.default)
+        let mut terms = self.terms.iter().filter(|term| term.kind == kind);
+        terms.find_map(|term| term.default)
     }
 }
 

@@ -10,7 +10,6 @@ from onnx.reference import ReferenceEvaluator
 from reference import Evaluation
 
 from exporter import contract
-from exporter.vgg19 import minimum_size
 from inference import onnxruntime
 
 Arrays = dict[str, np.ndarray]
@@ -44,7 +43,7 @@ def run(graph: Path | bytes, feed: Arrays, exact: bool = False) -> Arrays:
         if name == contract.PADDING:
             feed = {name: 0} | feed
         elif name.startswith("guide/"):
-            feed = {name: np.ones(guide_shape(name, feed[contract.IMAGE]))} | feed
+            feed = {name: np.ones(contract.whole_guide_shape(name, size))} | feed
     feed = {name: np.asarray(array, np.float64 if exact else np.float32) for name, array in feed.items()}
     names = runner.output_names if exact else [output.name for output in runner.get_outputs()]
     return dict(zip(names, runner.run(names, feed), strict=True))
@@ -53,13 +52,6 @@ def run(graph: Path | bytes, feed: Arrays, exact: bool = False) -> Arrays:
 def regions_of(feed: Arrays) -> int:
     weights = feed.get(contract.STYLE_WEIGHT)
     return 1 if weights is None else len(weights)
-
-
-def guide_shape(name: str, image: np.ndarray) -> tuple[int, ...]:
-    """Of one region."""
-    layer = name.split("/")[-1]
-    divisor = minimum_size([layer]) if layer.startswith("relu") else 1
-    return 1, 1, *(extent // divisor for extent in image.shape[2:])
 
 
 @dataclass(frozen=True)

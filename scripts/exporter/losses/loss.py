@@ -32,9 +32,7 @@ class StyleLoss:
     targets: Callable[[Graph, Moments], Targets]
     term: Callable[[Graph, Moments, Targets], Term]
     unit: Callable[[int, int, int], float]
-    """From a layer's place, the number of layers, and the layer's channels to its weight at a style weight of
-    1.
-    """
+    """A layer's weight where the style weight is 1, by its place, the number of layers and its channels."""
     style_weight: float
     """The style weight that it is meant for."""
     content_weight: float | None = None
@@ -48,9 +46,7 @@ def column(g: Graph, x: Value) -> Value:
 
 
 def total(g: Graph, x: Value) -> Value:
-    """The sum of matrices [regions, a, b], [regions, 1, 1]: along one axis after the other, as float32 wants
-    it.
-    """
+    """The sum of matrices [regions, a, b], [regions, 1, 1]: in float32 along one axis after the other."""
     rows = g.op("ReduceSum", x, g.ints(2), keepdims=1, name="sum")
     return g.op("ReduceSum", rows, g.ints(1), keepdims=1, name="sum").with_shape((x.shape[0], 1, 1))
 

@@ -32,9 +32,7 @@ def _targets(g: Graph, style: Moments) -> Targets:
 
 
 def _term(g: Graph, image: Moments, target: Targets) -> Term:
-    """With M = R C R: the derivative by G is D = (I - R M^-1/2 R) / C, that by mu is 2 (mu - mu') / C - 2 D
-    mu.
-    """
+    """With M = R C R: D = (I - R M^-1/2 R) / C by the Gram matrix, 2 (mu - mu') / C - 2 D mu by the mean."""
     regions, channels = image.mean.shape
     root, mean = target["root"], column(g, image.mean)
     covariance = _lifted(g, image, _covariance(g, image), target["trace"])
