@@ -33,7 +33,6 @@ pub mod judge;
 pub mod kernels;
 mod large_pages;
 pub mod model;
-mod objective;
 pub mod observe;
 pub mod optimize;
 pub mod picture;

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use impasto::model::{Evaluation, LossGradient, ObjectiveError};
 use impasto::observe::{Evaluated, Event, Iterated, Observer};
-use impasto::optimize::{AdamOptions, Method, OptimizeError, Options, Outcome, StopReason, minimize};
+use impasto::optimize::{
+    AdamOptions, Method, OptimizeError, Options, Outcome, StopReason, minimize, minimize_preconditioned,
+};
 
 /// An objective made of a closure that writes the gradient and returns the terms.
 struct Fake<F> {
@@ -643,4 +645,84 @@ fn options_out_of_range_are_named_before_anything_runs() {
         }),
         "learning_rate is 0; it must be more than 0"
     );
+}
+
+/// A picture of three channels, and how long its values are.
+const SIZE: (u32, u32) = (20, 15);
+const LEN: usize = 3 * 20 * 15;
+
+/// How far the differences of neighbours in a row are from those of a bright bar: the larger a shape, the less it
+/// matters.
+fn bar(image: &[f32], gradient: &mut [f32]) -> f64 {
+    gradient.fill(0.0);
+    let mut loss = 0.0;
+    let width = SIZE.0 as usize;
+    for i in (0..LEN).filter(|i| i % width != width - 1) {
+        let edge = match i % width {
+            4 => 100.0,
+            14 => -100.0,
+            _ => 0.0,
+        };
+        let off = image[i + 1] - image[i] - edge;
+        loss += f64::from(off).powi(2);
+        gradient[i + 1] += 2.0 * off;
+        gradient[i] -= 2.0 * off;
+    }
+    loss
+}
+
+fn uneven() -> Vec<f32> {
+    (0..LEN).map(|i| (i * 37 % 101) as f32 - 50.0).collect()
+}
+
+#[test]
+fn preconditioned_it_starts_at_the_start_with_a_step_of_the_usual_length() {
+    let mut seen = Vec::new();
+    let mut objective = Fake::new(&["bar"], |_, x, g| {
+        seen.push(x.to_vec());
+        Ok(vec![bar(x, g)])
+    });
+    minimize_preconditioned(&mut objective, uneven(), SIZE, &options(1), &mut Log::default()).unwrap();
+    assert_eq!(seen[0], uneven());
+    let squares = seen[1]
+        .iter()
+        .zip(&seen[0])
+        .map(|(a, b)| f64::from(a - b).powi(2));
+    let rms = (squares.sum::<f64>() / LEN as f64).sqrt();
+    assert!((rms - 6.0).abs() < 0.01, "{rms}");
+}
+
+#[test]
+fn preconditioned_the_observer_and_the_outcome_show_images() {
+    let mut objective = Fake::new(&["bar"], |_, x, g| Ok(vec![bar(x, g)]));
+    let mut log = Log::default();
+    let outcome = minimize_preconditioned(&mut objective, uneven(), SIZE, &options(9), &mut log).unwrap();
+    assert_eq!(log.accepted.len(), 9);
+    log.accepted.push((outcome.image, outcome.loss));
+    for (image, loss) in log.accepted {
+        assert_eq!(loss, bar(&image, &mut [0.0; LEN]));
+    }
+}
+
+#[test]
+fn preconditioned_a_failure_leaves_the_best_image_until_then() {
+    let mut objective = Fake::new(&["bar"], |n, x, g| match n {
+        6 => Err("the device is gone".into()),
+        _ => Ok(vec![bar(x, g)]),
+    });
+    let mut error = minimize_preconditioned(&mut objective, uneven(), SIZE, &options(9), &mut Log::default())
+        .unwrap_err();
+    let best = error.take_best().unwrap();
+    assert_eq!(best.loss, bar(&best.image, &mut [0.0; LEN]));
+}
+
+#[test]
+fn preconditioned_large_shapes_are_found_sooner() {
+    let objective = || Fake::new(&["bar"], |_, x, g| Ok(vec![bar(x, g)]));
+    let (gray, options) = (vec![0.0; LEN], options(6));
+    let plain = run(objective(), gray.clone(), &options).unwrap().loss;
+    let preconditioned =
+        minimize_preconditioned(&mut objective(), gray, SIZE, &options, &mut Log::default()).unwrap();
+    let found = preconditioned.loss;
+    assert!(found < 0.5 * plain, "{found} and {plain}");
 }

@@ -10,7 +10,7 @@ use super::options::AdamOptions;
 /// Partial sums that run side by side. Their number is fixed: it is part of the order of summation.
 const LANES: usize = 16;
 
-/// Rounded vectors that are read side by side: a core waits less for memory that way, up to half as long.
+/// Quantised vectors that are read side by side: a core waits less for memory that way, up to half as long.
 pub(super) const STREAMS: usize = 4;
 
 /// `a . b`, every product and every sum in f64.
@@ -64,7 +64,7 @@ pub(super) fn dots_mixed(a: &[f32], others: [&[i8]; STREAMS]) -> [f64; STREAMS] 
 
 /// `a . b` for several `b`, all of 8 bits, exactly. All have the length of `a`, 100 000 at most.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
-pub(super) fn dots_rounded(a: &[i8], others: [&[i8]; STREAMS]) -> [i32; STREAMS] {
+pub(super) fn dots_quantised(a: &[i8], others: [&[i8]; STREAMS]) -> [i32; STREAMS] {
     let others = others.map(|b| &b[..a.len()]);
     let mut sums = [0; STREAMS];
     for (i, &a) in a.iter().enumerate() {
@@ -77,7 +77,7 @@ pub(super) fn dots_rounded(a: &[i8], others: [&[i8]; STREAMS]) -> [i32; STREAMS]
 
 /// `target += factor * other` for several `other` of 8 bits, one after the other. All have the length of `target`.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
-pub(super) fn add_scaled_rounded(target: &mut [f32], factors: [f32; STREAMS], others: [&[i8]; STREAMS]) {
+pub(super) fn add_scaled_quantised(target: &mut [f32], factors: [f32; STREAMS], others: [&[i8]; STREAMS]) {
     let others = others.map(|other| &other[..target.len()]);
     for (i, target) in target.iter_mut().enumerate() {
         for n in 0..STREAMS {
@@ -90,7 +90,7 @@ pub(super) fn add_scaled_rounded(target: &mut [f32], factors: [f32; STREAMS], ot
 ///
 /// Where a difference is not finite, neither is the step.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
-pub(super) fn round_difference(rounded: &mut [i8], a: &[f32], b: &[f32]) -> f32 {
+pub(super) fn quantise_difference(quantised: &mut [i8], a: &[f32], b: &[f32]) -> f32 {
     /// Added to a number of up to 22 bits, it leaves its nearest integer in the lowest bits.
     const INTEGER: f32 = 1.5 * (1 << 23) as f32;
     // The bits of magnitudes are ordered as the magnitudes are, infinity and NaN last.
@@ -106,8 +106,8 @@ pub(super) fn round_difference(rounded: &mut [i8], a: &[f32], b: &[f32]) -> f32 
     } else {
         (step, 1.0 / step)
     };
-    for ((rounded, a), b) in rounded.iter_mut().zip(a).zip(b) {
-        *rounded = ((a - b) * inverse + INTEGER).to_bits() as i8;
+    for ((quantised, a), b) in quantised.iter_mut().zip(a).zip(b) {
+        *quantised = ((a - b) * inverse + INTEGER).to_bits() as i8;
     }
     step
 }

@@ -6,7 +6,9 @@ use super::Stylized;
 use crate::finish::Finish;
 use crate::model::LossGradient;
 use crate::observe::{Observer, Relayed};
-use crate::optimize::{Method, OptimizeError, Options, Outcome, StopReason, minimize, minimize_smoothly};
+use crate::optimize::{
+    Method, OptimizeError, Options, Outcome, StopReason, minimize, minimize_preconditioned,
+};
 use crate::picture::Picture;
 use crate::tensor::{from_values, to_tensor};
 
@@ -70,7 +72,7 @@ impl Painting {
         let start = self.enlarged(content);
         let is_lbfgs = matches!(options.method, Method::Lbfgs { .. });
         let minimized = match is_lbfgs && !self.has_shapes {
-            true => minimize_smoothly(loss, start, size, options, &mut observer),
+            true => minimize_preconditioned(loss, start, size, options, &mut observer),
             false => minimize(loss, start, options, &mut observer),
         };
         let (outcome, result) = match minimized {
