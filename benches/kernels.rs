@@ -88,7 +88,7 @@ struct Layer {
     /// The output; after the pooling if there is one.
     y: Tensor,
     /// Where the gradient goes on; empty if a term looks at the output.
-    gate: Vec<u8>,
+    mask: Vec<u8>,
     gram: Option<Vec<f32>>,
     /// Best times: forward, backward, Gram matrix, its gradient.
     seconds: [f64; 4],
@@ -117,7 +117,7 @@ impl Network {
                 size = size.pooled();
             }
             let len = outputs * size.area();
-            let gate = vec![0; if style || name == CONTENT { 0 } else { len }];
+            let mask = vec![0; if style || name == CONTENT { 0 } else { len }];
             let gram = style.then(|| vec![0.0; outputs * outputs]);
             let seconds = [f64::INFINITY; 4];
             Layer {
@@ -126,7 +126,7 @@ impl Network {
                 size: before,
                 pooled,
                 y: Tensor::zeros(len),
-                gate,
+                mask,
                 gram,
                 seconds,
             }
@@ -146,16 +146,16 @@ impl Network {
                 conv,
                 size,
                 y,
-                gate,
+                mask,
                 seconds,
                 ..
             } = layer;
             let x_now = &x[..conv.inputs() * size.area()];
             timed(&mut seconds[0], || match layer.pooled {
-                true => conv.forward_pooled(x_now, *size, Pool::Max, y, gate, exec),
+                true => conv.forward_pooled(x_now, *size, Pool::Max, y, mask, exec),
                 false => {
-                    let gate = (!gate.is_empty()).then_some(&mut gate[..]);
-                    conv.forward(x_now, *size, y, gate, exec);
+                    let mask = (!mask.is_empty()).then_some(&mut mask[..]);
+                    conv.forward(x_now, *size, y, mask, exec);
                 }
             });
             if let Some(matrix) = &mut layer.gram {
@@ -175,7 +175,7 @@ impl Network {
                 conv,
                 size,
                 y,
-                gate,
+                mask,
                 seconds,
                 ..
             } = layer;
@@ -210,11 +210,11 @@ impl Network {
             let gradient = match layer.pooled {
                 true => Gradient::Pooled {
                     dy: dy_now,
-                    gate,
+                    mask,
                     pool: Pool::Max,
                 },
-                false if gate.is_empty() => Gradient::Whole(dy_now),
-                false => Gradient::Gated { dy: dy_now, gate },
+                false if mask.is_empty() => Gradient::Whole(dy_now),
+                false => Gradient::Masked { dy: dy_now, mask },
             };
             timed(&mut seconds[1], || conv.backward(gradient, *size, dx, exec));
             std::mem::swap(&mut dy, &mut other);

@@ -9,6 +9,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use impasto::config::Options;
 use impasto::observe::Event;
 use impasto::picture::Picture;
 use impasto::stylize::Stylizer;
@@ -18,7 +19,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [content, style, output] = arguments.as_slice() else {
         return Err("usage: library CONTENT STYLE OUTPUT".into());
     };
-    let stylizer = Stylizer::builder().size(256).iterations(100).build()?;
+    let stylizer = Stylizer::new(&Options {
+        size: Some(256),
+        iterations: Some(100),
+        ..Options::default()
+    })?;
     let mut observer = |event: &Event<'_>| {
         if let Event::Iterated(step) = event
             && step.iteration % 10 == 0

@@ -15,27 +15,27 @@
 //! 6. [`runtime`]: ONNX Runtime is found and loaded.
 //! 7. [`model`]: the graphs are checked; features of both pictures become targets, and the loss a function.
 //! 8. [`optimize`]: L-BFGS minimises the loss over the pixels; [`observe`] tells of it.
-//! 9. [`finish`]: the best point becomes the picture.
+//! 9. [`postprocess`]: the best point becomes the picture.
 //! 10. [`stylize`]: all of it in one function.
 //! 11. [`record`]: what a run was made of, so that it can be repeated.
-//! 12. [`judge`]: how near a picture comes to what was asked, in figures.
+//! 12. [`evaluate`]: how near a picture comes to what was asked, in figures.
 #![warn(missing_docs)]
 
 pub mod color;
 pub mod config;
-mod error;
+pub mod evaluate;
 pub mod files;
-pub mod finish;
 mod grey;
 mod guard;
+mod huge_pages;
 pub mod init;
-pub mod judge;
 pub mod kernels;
-mod large_pages;
 pub mod model;
 pub mod observe;
 pub mod optimize;
 pub mod picture;
+pub mod postprocess;
+mod range;
 pub mod record;
 pub mod runtime;
 pub mod scales;
@@ -44,4 +44,4 @@ pub mod tensor;
 #[cfg(feature = "charts")]
 mod text;
 
-pub use error::{Error, LESS_MEMORY};
+pub use stylize::Error;

@@ -13,7 +13,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::range::{ITERATIONS, SIZE, describe};
+use crate::range::{ITERATIONS, SIZE, describe};
 
 /// The least size of a scale that [`Scales::Auto`] adds, in pixels. Smaller ones lead to a lower loss, but nothing is
 /// left of the content image: of a cat painted from 96 pixels there was only the painting's sky and field, even with 15

@@ -50,9 +50,9 @@ fn the_long_help_is_grouped_by_task_and_ends_with_examples() {
         "Colour:",
         "Start:",
         "Optimiser:",
+        "Engine:",
         "Watching:",
         "Records:",
-        "Engine:",
         "Examples:",
     ];
     let places = headings.map(|heading| {

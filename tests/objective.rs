@@ -9,7 +9,7 @@ use std::path::Path;
 use impasto::config::PRESETS;
 use impasto::model::{FeatureGraph, GraphOptions, Graphs, KernelSet};
 use impasto::picture::Picture;
-use impasto::runtime::{Engine, Request, Runtime, Sought};
+use impasto::runtime::{Engine, LibraryQuery, Request, Runtime};
 use impasto::tensor::to_tensor;
 use serde_json::Value;
 use support::{Workshop, fail, impasto, onnxruntime, stdout, succeed, tiny_graphs};
@@ -86,9 +86,9 @@ fn a_preset_sets_all_weights_and_an_explicit_weight_wins() {
 /// style, whose weight is 1000.
 #[test]
 fn the_content_weight_of_the_default_preset_follows_the_pair() {
-    let runtime = Runtime::load(&Sought {
+    let runtime = Runtime::load(&LibraryQuery {
         file: Some(onnxruntime()),
-        ..Sought::default()
+        ..LibraryQuery::default()
     });
     let engine = Engine::start(&runtime.unwrap(), &Request::default(), 1).unwrap();
     let graph = FeatureGraph::open(&tiny_graphs(), "gatys", KernelSet::OnnxRuntime).unwrap();

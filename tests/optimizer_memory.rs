@@ -1,4 +1,5 @@
 //! How many bytes the optimiser has at once, counted by the allocator; alone in its process for that.
+#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ops::ControlFlow;

@@ -227,7 +227,7 @@ fn options_of_the_other_optimiser_are_refused() {
     for option in ["--learning-rate", "--beta1", "--beta2"] {
         refuse(&[option, "0.5"], &[&option[2..], "left out", "optimizer adam"]);
     }
-    refuse(&["--optimizer", "sgd"], &["sgd", "lbfgs or adam"]);
+    refuse(&["--optimizer", "sgd"], &["sgd", "lbfgs, adam"]);
 }
 
 #[test]
@@ -253,10 +253,7 @@ fn numbers_of_the_optimisers_out_of_range_are_refused() {
             ["--force", "--jpeg-quality=0"],
             ["--jpeg-quality", "from 1 to 100"],
         ),
-        (
-            ["--force", "--color=sepia"],
-            ["sepia", "style, original or match"],
-        ),
+        (["--force", "--color=sepia"], ["sepia", "style, original, match"]),
     ] {
         fail(workshop.stylize("refused.png").args(arguments), &parts);
     }

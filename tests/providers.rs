@@ -116,7 +116,7 @@ fn providers_tells_what_is_built_in_and_what_works() {
     );
     let remedy = cuda["remedy"].as_str().unwrap();
     assert!(remedy.contains("cuda"), "{remedy}");
-    assert_eq!(report["onnxruntime"]["found_by"], "named by --onnxruntime");
+    assert_eq!(report["onnxruntime"]["found_by"], "the one asked for");
     assert!(
         report["onnxruntime"]["version"]
             .as_str()
@@ -194,7 +194,7 @@ fn options_that_the_provider_does_not_know_are_refused_before_anything_is_loaded
         ),
         (
             ["--provider", "cuda", "--provider-library", "plugin.so"],
-            ["--provider-library", "cuda"],
+            ["provider library", "--provider cuda"],
         ),
         (
             ["--provider", "auto", "--provider-library", "gone.so"],

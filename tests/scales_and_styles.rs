@@ -63,17 +63,33 @@ fn a_start_from_a_file_is_gone_on_with_at_its_own_scale() {
     assert_eq!(sizes(&traced(&workshop, &asked)), [(192, 134), (384, 269)]);
 }
 
+/// The losses at the scale of 24 pixels.
+fn coarse_losses(workshop: &Workshop, flags: &[&str]) -> Vec<f64> {
+    let trace = traced(workshop, flags);
+    let evaluations = trace["evaluations"].as_array().unwrap().iter();
+    let coarse = evaluations.filter(|evaluation| evaluation["size"][0] == 24);
+    coarse
+        .map(|evaluation| evaluation["loss"].as_f64().unwrap())
+        .collect()
+}
+
+#[test]
+fn the_defaults_content_weight_follows_the_balance_of_each_scale() {
+    let workshop = Workshop::new();
+    let losses = |flags: &[&str]| coarse_losses(&workshop, flags);
+    let alone = losses(&["--scales", "1", "--size", "24"]);
+    let coarse = losses(&["--scales", "24:2,40:2"]);
+    assert_eq!(coarse, alone);
+    assert_ne!(
+        losses(&["--scales", "24:2,40:2", "--content-weight", "1.01"]),
+        alone
+    );
+}
+
 #[test]
 fn the_content_weighs_more_at_a_coarse_scale_by_the_square_of_the_pixels() {
     let workshop = Workshop::new();
-    let losses = |flags: &[&str]| -> Vec<f64> {
-        let trace = traced(&workshop, &[flags, &["--preset", "gatys"]].concat());
-        let evaluations = trace["evaluations"].as_array().unwrap().iter();
-        let coarse = evaluations.filter(|evaluation| evaluation["size"][0] == 24);
-        coarse
-            .map(|evaluation| evaluation["loss"].as_f64().unwrap())
-            .collect()
-    };
+    let losses = |flags: &[&str]| coarse_losses(&workshop, &[flags, &["--preset", "gatys"]].concat());
     let ratio = f64::from(40 * 28) / f64::from(24 * 17);
     let weight = ratio.powi(2).to_string();
     let coarse = losses(&["--scales", "24:2,40:2"]);

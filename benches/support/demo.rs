@@ -6,7 +6,7 @@ use std::path::Path;
 use impasto::config::Options;
 use impasto::model::{Graphs, KernelSet, OnnxLossGradient, default_folder};
 use impasto::picture::Picture;
-use impasto::runtime::{Choice, Engine, Provider, Runtime, Sought};
+use impasto::runtime::{Engine, LibraryQuery, Provider, ProviderChoice, Runtime};
 use impasto::tensor::to_tensor;
 use ndarray::Array4;
 
@@ -48,16 +48,16 @@ impl Demo {
         let options = Options {
             kernels: Some(kernels),
             threads: Some(threads),
-            provider: Some(Choice::Named(Provider::cpu())),
+            provider: Some(ProviderChoice::Named(Provider::cpu())),
             ..Options::default()
         };
         let settings = options.resolve()?;
         settings.kernels.check()?;
         let name = settings.graph_name();
         let graphs = Graphs::open(&default_folder(&name)?, &name, &settings.graph_options())?;
-        let runtime = Runtime::load(&Sought {
+        let runtime = Runtime::load(&LibraryQuery {
             provider: settings.provider.provider,
-            ..Sought::default()
+            ..LibraryQuery::default()
         })?;
         let engine = Engine::start(&runtime, &settings.provider, settings.threads)?;
         let targets = graphs

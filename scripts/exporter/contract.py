@@ -11,7 +11,7 @@ from .losses.loss import StyleLoss
 from .presets import GATYS, Preset
 from .vgg19 import Vgg19Weights, block_of, channels_of, minimum_size
 
-VERSION = "4"
+VERSION = "5"
 """Changes whenever a graph of the old kind could be misunderstood; the program refuses other versions."""
 
 FORWARD, TARGETS, HEAD, BACKWARD, LOSS_GRAD = "forward", "targets", "head", "backward", "loss_grad"

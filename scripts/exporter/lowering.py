@@ -45,8 +45,8 @@ class _Lowering:
             self.users[value.name].append(None)
         self.values = {value.name: self.made.input(value.name, value.shape) for value in g.inputs}
         """The lowered values by the names of the portable ones."""
-        self.gates: dict[str, tuple[Value, ...]] = {}
-        """By ReLU: its gate, and the size before its pool."""
+        self.masks: dict[str, tuple[Value, ...]] = {}
+        """By ReLU: its mask, and the size before its pool."""
 
     def lower(self, item: Item) -> None:
         if isinstance(item, Group):
@@ -81,14 +81,14 @@ class _Lowering:
         tensors, layer = self.tensors(convolution), {"layer": convolution.name, "name": relu.name}
         if pool:
             self.own("ConvReluPool", self.value(x), *tensors, pool=POOLS[pool.op_type], **layer)
-            y, *gate = self.made.nodes[-1].outputs
+            y, *mask = self.made.nodes[-1].outputs
             self.values[pool.output.name] = y
         else:
-            op_type = "ConvReluGate" if self.needs_gate(relu) else "ConvRelu"
+            op_type = "ConvReluMask" if self.needs_mask(relu) else "ConvRelu"
             self.own(op_type, self.value(x), self.value(padding), *tensors, **layer)
-            y, *gate = self.made.nodes[-1].outputs
+            y, *mask = self.made.nodes[-1].outputs
             self.values[relu.output.name] = y
-        self.gates[relu.name] = tuple(gate)
+        self.masks[relu.name] = tuple(mask)
 
     def lower_pool(self, pool: Node) -> None:
         if pool.output.name not in self.values:
@@ -127,10 +127,10 @@ class _Lowering:
             return self.own("ConvGradient", self.value(dy), None, self.value(padding), **options)
         if pool := self.fused_pool(relu):
             dy = self.maker[dy.name].inputs[0]
-            gate, options["pool"] = self.gates[relu.name], POOLS[pool.op_type]
-            return self.own("ConvReluPoolGradient", self.value(dy), *gate, **options)
-        (gate,) = self.gates[relu.name]
-        return self.own("ConvGradient", self.value(dy), gate, self.value(padding), **options)
+            mask, options["pool"] = self.masks[relu.name], POOLS[pool.op_type]
+            return self.own("ConvReluPoolGradient", self.value(dy), *mask, **options)
+        (mask,) = self.masks[relu.name]
+        return self.own("ConvGradient", self.value(dy), mask, self.value(padding), **options)
 
     def inject(self, group: Group, upstream: Value | None) -> Value:
         add = self.value(upstream)
@@ -152,7 +152,7 @@ class _Lowering:
         """Whether a term looks at a ReLU's output, or it is an output itself."""
         return any(user is None or user.op_type not in OF_THE_TRUNK for user in self.users[relu.output.name])
 
-    def needs_gate(self, relu: Node) -> bool:
+    def needs_mask(self, relu: Node) -> bool:
         """Whether its gradient is wanted, and no term brings it through the ReLU."""
         users = self.users[relu.output.name]
         return not self.is_kept(relu) and any(user.op_type == "ReluGradient" for user in users)

@@ -1,7 +1,7 @@
 """The program's own operators, for the processor: schemas by which ONNX checks the graphs that use them.
 
 They compute what several ONNX operators compute together, and keep nothing between them in memory. Tensors
-are float32 but for gates (uint8) and sizes (int64); pictures are [1, C, h, w].
+are float32 but for masks (uint8) and sizes (int64); pictures are [1, C, h, w].
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ Dim = int | str | None
 Infer = Callable[[InferenceContext], None]
 Option = defs.OpSchema.FormalParameterOption
 
-FLOAT, GATE, SIZE, WEIGHT = "tensor(float)", "tensor(uint8)", "tensor(int64)", "W"
+FLOAT, MASK, SIZE, WEIGHT = "tensor(float)", "tensor(uint8)", "tensor(int64)", "W"
 
 
 def _conv(ctx: InferenceContext) -> None:
-    """X, padding and B -> Y, and its gate if there is one."""
+    """X, padding and B -> Y, and its mask if there is one."""
     _set_types(ctx, [1, *_dims(ctx, 2), *_dims(ctx, 0)[2:]])
 
 
 def _conv_pool(ctx: InferenceContext) -> None:
-    """X and B -> the pool, its gate and the size before."""
+    """X and B -> the pool, its mask and the size before."""
     _set_types(ctx, [1, *_dims(ctx, 1), *map(_halved, _dims(ctx, 0)[2:])])
     ctx.set_output_type(2, _tensor(TensorProto.INT64, [2]))
 
 
 def _set_types(ctx: InferenceContext, shape: Sequence[Dim]) -> None:
-    """Of a tensor, and of its gate if there is one."""
+    """Of a tensor, and of its mask if there is one."""
     for index, kind in enumerate([TensorProto.FLOAT, TensorProto.UINT8][: ctx.get_num_outputs()]):
         ctx.set_output_type(index, _tensor(kind, shape))
 
@@ -111,7 +111,7 @@ def _register(
         VERSION,
         inputs=_parameters(inputs),
         outputs=_parameters(outputs or {"Y": FLOAT}),
-        type_constraints=[(WEIGHT, [FLOAT, GATE], "weights")] if "W" in inputs else [],
+        type_constraints=[(WEIGHT, [FLOAT, MASK], "weights")] if "W" in inputs else [],
         attributes=[
             defs.OpSchema.Attribute(attribute, defs.OpSchema.AttrType.STRING, "") for attribute in attributes
         ],
@@ -123,14 +123,14 @@ def _register(
 
 _WEIGHTS = {"B": FLOAT, "W": WEIGHT}
 _PADDING = {"padding?": FLOAT}
-_GATED = {"Y": FLOAT, "gate": GATE}
-_POOLED = {"P": FLOAT, "gate": GATE, "size": SIZE}
+_MASKED = {"Y": FLOAT, "mask": MASK}
+_POOLED = {"P": FLOAT, "mask": MASK, "size": SIZE}
 
 OPERATORS = frozenset({
     _register("ConvRelu", _conv, {"X": FLOAT} | _PADDING | _WEIGHTS, ["layer"]),
-    _register("ConvReluGate", _conv, {"X": FLOAT} | _PADDING | _WEIGHTS, ["layer"], _GATED),
+    _register("ConvReluMask", _conv, {"X": FLOAT} | _PADDING | _WEIGHTS, ["layer"], _MASKED),
     _register("ConvReluPool", _conv_pool, {"X": FLOAT} | _WEIGHTS, ["layer", "pool"], _POOLED),
-    _register("ConvGradient", _conv_gradient, {"dY": FLOAT, "gate?": GATE} | _PADDING, ["layer"]),
+    _register("ConvGradient", _conv_gradient, {"dY": FLOAT, "mask?": MASK} | _PADDING, ["layer"]),
     _register("ConvReluPoolGradient", _conv_pool_gradient, {"dP": FLOAT} | dict(list(_POOLED.items())[1:]),
               ["layer", "pool"]),
     _register("Pool", _pool, {"X": FLOAT}, ["pool"]),

@@ -5,17 +5,16 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
+use impasto::config::Options;
+use impasto::evaluate::Sheet;
 use impasto::files::escaped;
-use impasto::judge::Sheet;
 use impasto::picture::{Picture, check_output};
 use impasto::stylize::Stylizer;
 
-use super::args::Objective;
-use super::engine::Engine;
 use super::outputs::{check_inputs_stay, print};
 use super::providers::announce_if_unusual;
 use super::quiet::quietly;
-use super::report::{Report, json, judge, table};
+use super::report::{Report, evaluator, json, table};
 use super::sources::{self, Config};
 use super::{Ended, check_standard_input, file_name, load, load_all, load_styles, style_files};
 
@@ -60,10 +59,7 @@ pub struct Compare {
     pub config: Config,
 
     #[command(flatten)]
-    pub objective: Objective,
-
-    #[command(flatten)]
-    pub engine: Engine,
+    pub options: Options,
 }
 
 /// The whole comparison, as JSON has it.
@@ -84,8 +80,7 @@ struct Entry {
 
 /// Prints the figures of all pictures and draws the contact sheet.
 pub fn run(args: &Compare) -> anyhow::Result<Ended> {
-    let flags = args.objective.options().or(args.engine.options());
-    let (options, _) = sources::resolve_to_judge(flags, &args.config)?;
+    let (options, _) = sources::resolve_to_judge(args.options.clone(), &args.config)?;
     let style_files = style_files(&args.style)?;
     let named = args.pictures.iter().chain([&args.content]).chain(&style_files);
     let mut inputs: Vec<PathBuf> = named.cloned().collect();
@@ -100,7 +95,7 @@ pub fn run(args: &Compare) -> anyhow::Result<Ended> {
     inputs.extend(sources::read_beside(&args.config, &stylizer));
     check_inputs_stay(args.sheet.as_deref(), &inputs)?;
     announce_if_unusual(&stylizer);
-    let judge = judge(&stylizer, &content, &styles)?;
+    let evaluator = evaluator(&stylizer, &content, &styles)?;
     let mut entries = Vec::new();
     for (path, picture) in args.pictures.iter().zip(&pictures) {
         let judged = stylizer.evaluate(picture, &content, &styles)?;
@@ -108,7 +103,7 @@ pub fn run(args: &Compare) -> anyhow::Result<Ended> {
             picture: path.display().to_string(),
             width: picture.width(),
             height: picture.height(),
-            report: Report::new(&judged, judge.judge(picture)?),
+            report: Report::new(&judged, evaluator.evaluate(picture)?),
         });
     }
     if let Some(path) = &args.sheet {

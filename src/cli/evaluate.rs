@@ -14,13 +14,13 @@ use super::outputs::{check_distinct, check_file, check_inputs_stay, print};
 use super::progress::warn_of_placement;
 use super::providers::announce_if_unusual;
 use super::quiet::quietly;
-use super::report::{Report, json, judge, table};
+use super::report::{Report, evaluator, json, table};
 use super::sources::read_beside;
 use super::{Ended, check_standard_input, load, load_styles, sources, style_files};
 
 /// Prints the loss and its terms, and how far the picture is from its targets.
 pub fn run(args: &Evaluate) -> anyhow::Result<Ended> {
-    let (options, _) = sources::resolve_to_judge(args.options(), &args.config)?;
+    let (options, _) = sources::resolve_to_judge(args.options.clone(), &args.config)?;
     let style_files = style_files(&args.style)?;
     check_standard_input([&args.image, &args.content].into_iter().chain(&style_files))?;
     if let Some(path) = &args.gradient {
@@ -43,8 +43,8 @@ pub fn run(args: &Evaluate) -> anyhow::Result<Ended> {
     if let Some(path) = &args.gradient {
         write_gradient(path, args.force, &judged)?;
     }
-    let judgement = judge(&stylizer, &content, &styles)?.judge(&image)?;
-    let report = Report::new(&judged, judgement);
+    let metrics = evaluator(&stylizer, &content, &styles)?.evaluate(&image)?;
+    let report = Report::new(&judged, metrics);
     let text = if args.json {
         json(&report)?
     } else {

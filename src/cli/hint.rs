@@ -1,9 +1,20 @@
-//! What was probably meant by a command line that cannot be understood.
+//! What to do about an error, by the names of flags, and what was probably meant by a command line that cannot be
+//! understood.
 
+use std::error::Error as StdError;
 use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::bail;
+use impasto::Error;
+use impasto::files::OutputError;
+use impasto::model::{Enlarge, ModelError};
+use impasto::picture::PictureError;
+use impasto::runtime::{EngineError, Remedy, RequestError, RuntimeError};
+
+/// What to do where memory does not suffice.
+pub const LESS_MEMORY: &str =
+    "use a smaller --size, smaller pictures, --optimizer adam or a smaller --history";
 
 /// The first argument that is a file's name and looks like flags, and how to write it.
 pub fn of_a_name_with_a_dash(mut arguments: impl Iterator<Item = OsString>) -> Option<String> {
@@ -28,4 +39,110 @@ pub fn one_picture(path: &Path) -> anyhow::Result<&Path> {
         );
     }
     Ok(path)
+}
+
+/// The flags that may help against an error of the library.
+pub fn of(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(of_cause)
+}
+
+fn of_cause(cause: &(dyn StdError + 'static)) -> Option<String> {
+    match cause.downcast_ref::<Error>() {
+        Some(Error::Picture(error)) => of_picture(error),
+        Some(Error::Runtime(error)) => of_runtime(error),
+        Some(Error::Request(error)) => of_request(error),
+        Some(Error::Engine(error)) => of_engine(error),
+        Some(Error::Model(error)) => of_model(error),
+        Some(_) => None,
+        None => (cause.downcast_ref().and_then(of_picture))
+            .or_else(|| cause.downcast_ref().and_then(of_output))
+            .or_else(|| cause.downcast_ref().and_then(of_model)),
+    }
+}
+
+fn of_picture(error: &PictureError) -> Option<String> {
+    match error {
+        PictureError::NoExtension => Some("add --format png, jpeg, webp or tiff".to_owned()),
+        PictureError::UnknownExtension { .. } => Some("or add --format".to_owned()),
+        PictureError::Output(error) => of_output(error),
+        _ => None,
+    }
+}
+
+fn of_output(error: &OutputError) -> Option<String> {
+    let exists = matches!(error, OutputError::Exists { .. });
+    exists.then(|| "use --force to overwrite it, or another name".to_owned())
+}
+
+fn of_runtime(error: &RuntimeError) -> Option<String> {
+    let not_found = matches!(error, RuntimeError::NotFound { .. });
+    not_found.then(|| "or name the library with --onnxruntime FILE".to_owned())
+}
+
+fn of_request(error: &RequestError) -> Option<String> {
+    Some(match error {
+        RequestError::NoProvider { option } => format!("--{option} goes with --provider"),
+        RequestError::TwoProviders { provider } => format!("leave out --provider {provider}"),
+        RequestError::NoDevices { .. } => "leave out --device-id".to_owned(),
+        _ => return None,
+    })
+}
+
+fn of_engine(error: &EngineError) -> Option<String> {
+    Some(match error {
+        EngineError::NotBuiltIn { remedy, .. } => match remedy {
+            Remedy::Ready(runtime) => format!("take it with --runtime {runtime}"),
+            Remedy::Build(_) => "name another ONNX Runtime with --onnxruntime".to_owned(),
+        },
+        EngineError::Cache { option, switch, .. } => {
+            format!("write --provider-option {option}=DIR, or --provider-option {switch}=0")
+        }
+        EngineError::NoCache { option } => format!("write --provider-option {option}=DIR"),
+        _ => return None,
+    })
+}
+
+fn of_model(error: &ModelError) -> Option<String> {
+    let flags = match error {
+        ModelError::NoGraphs { .. } => "or name their folder with --graphs DIR",
+        ModelError::TooLarge { .. } => "ask for less by --size, --fit long, --style-size or --style-scale",
+        ModelError::OutOfMemory { .. } => LESS_MEMORY,
+        ModelError::TooSmall { remedy, .. } => match remedy {
+            Enlarge::Size => "use a larger --size, or --fit short",
+            Enlarge::StyleSize => "use a larger --style-size",
+            Enlarge::SizeOrScales => "use a larger --size, or fewer --scales",
+            Enlarge::StyleSizeOrScales => "use a larger --style-size, or fewer --scales",
+            Enlarge::Picture => "use a larger picture",
+        },
+        ModelError::Engine(error) => return of_engine(error),
+        _ => return None,
+    };
+    Some(flags.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_library_gets_the_flags_that_help() {
+        let hint = |error: Error| of(&error.into()).unwrap();
+        let refused = ModelError::OutOfMemory {
+            path: "a.onnx".into(),
+        };
+        assert!(hint(refused.into()).contains("--optimizer adam"));
+        let small = ModelError::TooSmall {
+            what: "style image",
+            width: 3,
+            height: 4,
+            graph: "gatys".into(),
+            min_size: 16,
+            remedy: Enlarge::StyleSize,
+        };
+        assert!(hint(small.into()).contains("--style-size"));
+        let exists = OutputError::Exists { path: "a.png".into() };
+        assert!(hint(PictureError::Output(exists).into()).contains("--force"));
+        let context = anyhow::Error::from(OutputError::Exists { path: "a".into() }).context("--trace");
+        assert!(of(&context).unwrap().contains("--force"));
+    }
 }

@@ -4,13 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 use clap_complete::Shell;
 
 use impasto::files::{self, shown};
 
-use super::Ended;
-use super::args::Cli;
+use super::{Ended, args};
 
 /// Write man pages and shell completions into a `share` folder
 #[derive(Debug, Args)]
@@ -40,7 +39,7 @@ fn write(share: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(&folder)?;
     // By way of a folder of its own: no page that is there is ever half written.
     let pages = tempfile::tempdir_in(share)?;
-    clap_mangen::generate_to(Cli::command(), &pages)?;
+    clap_mangen::generate_to(args::command(), &pages)?;
     for page in fs::read_dir(&pages)? {
         let page = page?;
         files::write(&folder.join(page.file_name()), true, &fs::read(page.path())?)?;
@@ -49,7 +48,7 @@ fn write(share: &Path) -> anyhow::Result<()> {
         let folder = share.join(folder);
         fs::create_dir_all(&folder)?;
         let mut completions = Vec::new();
-        clap_complete::generate(shell, &mut Cli::command(), "impasto", &mut completions);
+        clap_complete::generate(shell, &mut args::command(), "impasto", &mut completions);
         files::write(&folder.join(name), true, &completions)?;
     }
     Ok(())

@@ -5,8 +5,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{self, IsTerminal as _, Write as _};
 
-use impasto::LESS_MEMORY;
-
+use super::hint::LESS_MEMORY;
 use super::quiet::Silence;
 
 /// The system's allocator, but for its refusals.

@@ -2,7 +2,6 @@
 
 mod args;
 mod compare;
-mod engine;
 mod evaluate;
 mod hint;
 mod interrupt;
@@ -18,7 +17,6 @@ mod quiet;
 mod report;
 mod sources;
 mod stylize;
-mod values;
 mod version;
 mod watch;
 
@@ -28,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::FromArgMatches as _;
 
 use clap::error::ErrorKind;
 use impasto::files::{self, Input, STANDARD, escaped, shown};
@@ -50,14 +48,14 @@ const USAGE: u8 = 2;
 /// Runs the program.
 pub fn run() -> ExitCode {
     files::tell_of_waiting(|what| say(&format!("note: {what}")));
-    let matches = match Cli::command().try_get_matches() {
+    let matches = match args::command().try_get_matches() {
         Ok(matches) if presets::are_asked_for(&matches) => return presets::print(),
         Ok(matches) => matches,
         Err(error) => return usage(&error),
     };
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error.format(&mut Cli::command())),
+        Err(error) => return usage(&error.format(&mut args::command())),
     };
     let ended = match &cli.command {
         Command::Stylize(args) => stylize::run(args),
@@ -70,7 +68,8 @@ pub fn run() -> ExitCode {
         Ok(Ended::Done) => ExitCode::SUCCESS,
         Ok(Ended::Interrupted) => ExitCode::from(INTERRUPTED),
         Err(error) => {
-            say(&format!("error: {}", one_line(&format!("{error:#}"))));
+            let hint = hint::of(&error).map_or(String::new(), |hint| format!("; {hint}"));
+            say(&format!("error: {}{hint}", one_line(&format!("{error:#}"))));
             ExitCode::FAILURE
         }
     }

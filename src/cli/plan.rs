@@ -52,7 +52,7 @@ impl Plan {
             Some(trace) => Plan::repeating(Recorded::read(trace)?, args),
             None => {
                 let (options, settings) =
-                    sources::resolve(args.options(), &args.config, |_| Options::default())?;
+                    sources::resolve(args.options.clone(), &args.config, |_| Options::default())?;
                 let content = args.content.clone().context("CONTENT is missing")?;
                 let styles = style_files(&args.style)?;
                 check_standard_input([&content].into_iter().chain(&styles))?;
@@ -66,8 +66,9 @@ impl Plan {
     }
 
     fn repeating(run: Recorded, args: &Stylize) -> anyhow::Result<Plan> {
-        let (options, settings) =
-            sources::resolve(args.options(), &args.config, |upper| run.options_below(upper))?;
+        let (options, settings) = sources::resolve(args.options.clone(), &args.config, |upper| {
+            run.options_below(upper)
+        })?;
         let varied = run.varied(&settings)?;
         Ok(Plan {
             options,

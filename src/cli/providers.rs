@@ -11,7 +11,7 @@ use impasto::config::{Options, Settings};
 use impasto::files::shown;
 use impasto::model::{GraphFile, default_folder, list_graphs};
 use impasto::picture::Picture;
-use impasto::runtime::{self, Choice, Runtime, Sought, State, Survey};
+use impasto::runtime::{self, LibraryQuery, ProviderChoice, Remedy, Runtime, State, Survey};
 use impasto::stylize::{Judged, Stylizer};
 
 use super::outputs::print;
@@ -29,17 +29,8 @@ pub struct Providers {
     #[arg(long = "try")]
     pub evaluate: bool,
 
-    /// The ONNX Runtime library, 1.24 or later
-    #[arg(long, value_name = "FILE")]
-    pub onnxruntime: Option<PathBuf>,
-
-    /// The ONNX Runtime that `make setup RUNTIME=NAME` brought: cpu, cuda or openvino
-    #[arg(long, value_name = "NAME", conflicts_with = "onnxruntime")]
-    pub runtime: Option<String>,
-
-    /// The folder with the graphs
-    #[arg(long, value_name = "DIR")]
-    pub graphs: Option<PathBuf>,
+    #[command(flatten)]
+    pub options: Options,
 }
 
 /// What `impasto providers` tells.
@@ -86,10 +77,10 @@ enum Outcome {
 
 /// Prints what there is.
 pub fn run(args: &Providers) -> anyhow::Result<Ended> {
-    let sought = Sought {
-        file: args.onnxruntime.clone(),
-        name: args.runtime.clone(),
-        provider: Choice::Auto,
+    let sought = LibraryQuery {
+        file: args.options.onnxruntime.clone(),
+        name: args.options.runtime.clone(),
+        provider: ProviderChoice::Auto,
     };
     let threads = Options::default().resolve()?.threads;
     let (runtime, survey) = quietly(|| {
@@ -97,7 +88,11 @@ pub fn run(args: &Providers) -> anyhow::Result<Ended> {
         let survey = runtime::find(&runtime, threads);
         anyhow::Ok((runtime, survey))
     })?;
-    let folder = args.graphs.clone().map_or_else(|| default_folder("gatys"), Ok);
+    let folder = args
+        .options
+        .graphs
+        .clone()
+        .map_or_else(|| default_folder("gatys"), Ok);
     let report = Report {
         onnxruntime: Library {
             path: runtime.path().to_path_buf(),
@@ -127,11 +122,8 @@ pub fn run(args: &Providers) -> anyhow::Result<Ended> {
 fn compare(args: &Providers, survey: &Survey) -> anyhow::Result<Vec<Comparison>> {
     let evaluate = |name: &str| -> anyhow::Result<Judged> {
         let options = Options {
-            onnxruntime: args.onnxruntime.clone(),
-            runtime: args.runtime.clone(),
-            graphs: args.graphs.clone(),
             provider: Some(name.parse()?),
-            ..Options::default()
+            ..args.options.clone()
         };
         let (image, content, style) = (waves(96, 64, 1), waves(96, 64, 2), waves(64, 80, 5));
         quietly(|| Stylizer::new(&options)?.evaluate(&image, &content, std::slice::from_ref(&style)))
@@ -197,6 +189,11 @@ fn table(report: &Report) -> String {
         let state = match &found.state {
             State::Usable => "usable".to_owned(),
             State::Unusable { reason } => format!("built in, but not usable: {reason}"),
+            State::Absent {
+                remedy: Remedy::Ready(runtime),
+            } => {
+                format!("not built in; get it with --runtime {runtime}")
+            }
             State::Absent { remedy } => format!("not built in; get it with {remedy}"),
         };
         let _ = writeln!(text, "{:<13} {:<50} {state}", found.name, found.runs_on);
@@ -280,7 +277,7 @@ pub fn announce_engine(stylizer: &Stylizer) {
         engine.provider(),
         engine.threads()
     ));
-    if let Some(patience) = engine.patience() {
-        say(&patience);
+    if let Some(notice) = engine.first_run_notice() {
+        say(&notice);
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use impasto::judge::{Distance, Judge, Judgement};
+use impasto::evaluate::{Distance, Evaluator, Metrics};
 use impasto::picture::Picture;
 use impasto::stylize::{Judged, Stylizer};
 
@@ -15,7 +15,7 @@ pub struct Report {
     #[serde(serialize_with = "named")]
     terms: Vec<(String, f64)>,
     #[serde(flatten)]
-    judgement: Judgement,
+    metrics: Metrics,
 }
 
 /// One figure of a picture.
@@ -36,13 +36,13 @@ enum Best {
 }
 
 impl Report {
-    /// What the loss and the judge say of a picture.
-    pub fn new(judged: &Judged, judgement: Judgement) -> Report {
+    /// What the loss and the evaluator say of a picture.
+    pub fn new(judged: &Judged, metrics: Metrics) -> Report {
         let terms = judged.term_names.iter().cloned();
         Report {
             total: judged.evaluation.loss,
             terms: terms.zip(judged.evaluation.terms.iter().copied()).collect(),
-            judgement,
+            metrics,
         }
     }
 
@@ -59,25 +59,22 @@ impl Report {
                 .collect()
         };
         let terms = self.terms.iter();
-        let judgement = &self.judgement;
-        let held_out = judgement.held_out_style_distance.as_deref().unwrap_or_default();
+        let metrics = &self.metrics;
+        let held_out = metrics.held_out_style_distance.as_deref().unwrap_or_default();
         let mut figures: Vec<Figure> = terms
             .map(|(name, value)| figure("loss", name, Some(*value), Best::Least))
             .collect();
         figures.push(figure("loss", "total", Some(self.total), Best::Least));
-        figures.extend(distances("distance from the style", &judgement.style_distance));
+        figures.extend(distances("distance from the style", &metrics.style_distance));
         figures.extend(distances("distance from the style, held-out layers", held_out));
-        figures.extend(distances(
-            "distance from the content",
-            &judgement.content_distance,
-        ));
+        figures.extend(distances("distance from the content", &metrics.content_distance));
         figures.push(figure(
             "picture",
             "total variation",
-            Some(judgement.total_variation),
+            Some(metrics.total_variation),
             Best::Neither,
         ));
-        figures.push(figure("picture", "SSIM", judgement.ssim, Best::Most));
+        figures.push(figure("picture", "SSIM", metrics.ssim, Best::Most));
         figures
     }
 }
@@ -155,15 +152,15 @@ fn cell(value: Option<f64>, best: Option<f64>) -> String {
     }
 }
 
-/// A judge of pictures of `content` in the style of `styles`; says so when it cannot see the held-out layers.
-pub fn judge<'a>(
+/// An evaluator of pictures of `content` in the style of `styles`; says so when it cannot see the held-out layers.
+pub fn evaluator<'a>(
     stylizer: &'a Stylizer,
     content: &'a Picture,
     styles: &[Picture],
-) -> anyhow::Result<Judge<'a>> {
-    let judge = stylizer.judge(content, styles)?;
-    if let Some(reason) = judge.blind_to_held_out_layers() {
+) -> anyhow::Result<Evaluator<'a>> {
+    let evaluator = stylizer.evaluator(content, styles)?;
+    if let Some(reason) = evaluator.blind_to_held_out_layers() {
         say(&format!("note: held-out layers are left out: {reason}"));
     }
-    Ok(judge)
+    Ok(evaluator)
 }

@@ -122,7 +122,7 @@ fn check_outputs(args: &Stylize, encoding: &Encoding) -> anyhow::Result<()> {
     if let Some(trace) = &args.trace {
         check_file(trace, args.force, "--trace")?;
     }
-    Watch::check(args)?;
+    Watch::check(&args.watching, args.force)?;
     check_distinct(outputs_of(args))
 }
 
@@ -255,7 +255,7 @@ fn write_trace(
 ) -> anyhow::Result<()> {
     let trace = Trace {
         manifest,
-        graph: stylizer.contract(),
+        graph: stylizer.metadata(),
         size: painted.picture.size(),
         stop: painted.outcome.stop.to_string(),
         iterations: painted.outcome.iterations,

@@ -1,14 +1,14 @@
 //! `impasto --version`.
 
 use impasto::files::shown;
-use impasto::model::contract::CONTRACT_VERSION;
-use impasto::runtime::{Located, Sought, locate_library};
+use impasto::model::metadata::CONTRACT_VERSION;
+use impasto::runtime::{LibraryQuery, Located, locate_library};
 
 use super::quiet::quietly;
 
 /// The program, the graph contract that it understands, and the ONNX Runtime that it would load.
 pub fn describe() -> String {
-    let library = match quietly(|| locate_library(&Sought::default())) {
+    let library = match quietly(|| locate_library(&LibraryQuery::default())) {
         Ok(Located {
             path,
             found_by,

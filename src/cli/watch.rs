@@ -2,16 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use indicatif::ProgressBar;
 
 use impasto::observe::{Animation, Observer, Plot};
 use impasto::picture::Picture;
 
-use super::args::Stylize;
 use super::outputs::check_file;
-use super::preview::Preview;
-use super::values::whole;
+use super::preview::{Preview, PreviewArg};
 
 /// Ways to watch the run; none of them changes the picture.
 #[derive(Debug, Args)]
@@ -31,7 +29,7 @@ pub struct Watching {
     pub animation: Option<PathBuf>,
 
     /// The animation's longer side in pixels, 16 to 4096, never more than the picture's [default: 360]
-    #[arg(long, value_name = "PIXELS", value_parser = whole::<u32>(16..=4096), requires = "animation", help_heading = "Watching", hide_short_help = true)]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(16..=4096), requires = "animation", help_heading = "Watching", hide_short_help = true)]
     pub animation_size: Option<u32>,
 
     /// Show the picture in the terminal while it is painted
@@ -41,20 +39,6 @@ pub struct Watching {
     /// without a terminal there is no preview, and a note says so.
     #[arg(long, value_name = "PROTOCOL", num_args = 0..=1, require_equals = true, default_missing_value = "auto", conflicts_with = "quiet", hide_possible_values = true, help_heading = "Watching")]
     pub preview: Option<PreviewArg>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum PreviewArg {
-    /// What the terminal is known for
-    Auto,
-    /// kitty, Ghostty and others
-    Kitty,
-    /// iTerm2, WezTerm, mintty and others
-    Iterm2,
-    /// foot, mlterm, Konsole, xterm -ti vt340 and others
-    Sixel,
-    /// Any terminal with 24-bit colours
-    Blocks,
 }
 
 /// The animation's longer side in pixels, unless another is asked for.
@@ -69,14 +53,14 @@ pub struct Watch {
 
 impl Watch {
     /// Checks that what is asked for can be written at the end of the run.
-    pub fn check(args: &Stylize) -> anyhow::Result<()> {
-        if let Some(path) = &args.watching.plot {
+    pub fn check(args: &Watching, overwrite: bool) -> anyhow::Result<()> {
+        if let Some(path) = &args.plot {
             Plot::check(path)?;
-            check_file(path, args.force, "--plot")?;
+            check_file(path, overwrite, "--plot")?;
         }
-        if let Some(path) = &args.watching.animation {
+        if let Some(path) = &args.animation {
             Animation::check(path)?;
-            check_file(path, args.force, "--animation")?;
+            check_file(path, overwrite, "--animation")?;
         }
         Ok(())
     }

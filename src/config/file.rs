@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-use super::{ConfigError, Options, range};
+use super::options::unusable;
+use super::{ConfigError, Options};
 use crate::files::{self, InputError, shown};
 
 /// The most bytes of a settings file.
@@ -85,7 +86,7 @@ impl ConfigFile {
             .iter()
             .find(|(_, key, value)| (key.start..value.end).contains(&start));
         let message = match key {
-            Some((key, _, value)) => range::unusable(key, &self.text[value.clone()], error.message()),
+            Some((key, _, value)) => unusable(key, &self.text[value.clone()], error.message()),
             None => error.message().to_owned(),
         };
         self.wrong(start, message)

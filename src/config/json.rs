@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{Options, range};
+use super::Options;
+use super::options::unusable;
 
 impl Options {
     /// Reads options that [`Settings`](super::Settings) were written as.
@@ -15,7 +16,7 @@ impl Options {
             // One at a time, so that the error can name it.
             let alone = Value::Object(Map::from_iter([(name.clone(), value.clone())]));
             serde_json::from_value::<Options>(alone)
-                .map_err(|error| range::unusable(name, &value.to_string(), &error.to_string()))?;
+                .map_err(|error| unusable(name, &value.to_string(), &error.to_string()))?;
         }
         let options: Options =
             serde_json::from_value(Value::Object(settings.clone())).map_err(|error| error.to_string())?;

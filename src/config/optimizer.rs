@@ -1,36 +1,24 @@
 //! The optimiser and the options that only one of them has.
 
 use std::fmt::Display;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::range::whole;
-use super::{ConfigError, Options, within};
+use super::options::{whole, within};
+use super::{ConfigError, Options};
 use crate::optimize::{AdamOptions, Method};
 use crate::tensor::DISPLAYABLE;
 
 /// Which optimiser paints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Optimizer {
     /// L-BFGS: the lower loss after as many evaluations.
     #[default]
     Lbfgs,
     /// Adam: less memory, and every pixel stays displayable all the way.
     Adam,
-}
-
-impl FromStr for Optimizer {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "lbfgs" => Ok(Self::Lbfgs),
-            "adam" => Ok(Self::Adam),
-            _ => Err(format!("unknown optimiser \"{text}\"; use lbfgs or adam")),
-        }
-    }
 }
 
 /// What is expected of an option that only Adam has.
@@ -46,11 +34,7 @@ fn left_out<T: Display>(
 ) -> Result<(), ConfigError> {
     match value {
         None => Ok(()),
-        Some(value) => Err(ConfigError {
-            option,
-            value: value.to_string(),
-            expected: expected.into(),
-        }),
+        Some(value) => Err(ConfigError::new(option, value, expected)),
     }
 }
 

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use super::descriptor::{duplicate, number};
-use super::patience::patiently;
+use super::waiting::patiently;
 use super::{STANDARD, hexadecimal, sha256, shown};
 
 /// The number of standard input.

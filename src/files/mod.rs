@@ -9,8 +9,8 @@ mod identity;
 mod input;
 mod leftovers;
 mod output;
-mod patience;
 mod shown;
+mod waiting;
 
 use sha2::{Digest as _, Sha256};
 
@@ -18,8 +18,8 @@ pub use identity::{Identity, of_input, of_neighbours, of_output};
 pub use input::{Input, InputError, Source, digest_file, read, read_file};
 pub(crate) use output::extension;
 pub use output::{OutputError, check, is_stream, is_taken, rescue, write};
-pub use patience::tell_of_waiting;
 pub use shown::{Shown, escaped, shown};
+pub use waiting::tell_of_waiting;
 
 /// The name that stands for standard input and standard output.
 pub const STANDARD: &str = "-";
@@ -29,6 +29,7 @@ pub fn sha256(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+/// Bytes in hexadecimal.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

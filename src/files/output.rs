@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::descriptor::{duplicate, number};
 use super::input::Kind;
 use super::leftovers::{begin, sweep};
-use super::patience::patiently;
+use super::waiting::patiently;
 use super::{STANDARD, shown};
 
 /// The number of standard output.
@@ -49,10 +49,7 @@ pub enum OutputError {
         folder: PathBuf,
     },
     /// The output exists, and overwriting was not asked for.
-    #[error(
-        "{}: the file exists; use --force to overwrite it, or another name",
-        named(path)
-    )]
+    #[error("{}: the file exists", named(path))]
     Exists {
         /// The output.
         path: PathBuf,

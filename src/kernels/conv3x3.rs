@@ -1,13 +1,13 @@
 //! The 3 x 3 convolution, stride 1, padding 1, with frozen weights, and its gradient.
 
+use super::epilogue::{Epilogue, Pooled, Rectified, Stored};
 use super::filter::Filter;
+use super::gemm::{AnyGemm, Gemm as _, Orientation};
+use super::input::{Framed, Gradient, InputReader, Masked, Replicated, Spread, Whole};
 use super::parallel::Exec;
-use super::pass::Pass;
-use super::product::Orientation;
 use super::scratch::Output;
 use super::simd::Isa;
-use super::sink::{Pooled, Rectified, Sink, Stored};
-use super::source::{Framed, Gated, Gradient, Replicated, Source, Spread, Whole};
+use super::winograd_pass::WinogradPass;
 use super::{Pool, Size};
 
 /// A convolution with frozen weights: transformed once, used in both directions.
@@ -35,14 +35,18 @@ impl Conv3x3 {
         }
     }
 
+    fn gemm(&self, orientation: Orientation) -> AnyGemm<'_> {
+        self.filter.gemm(orientation, self.isa)
+    }
+
     /// Input channels.
     pub fn inputs(&self) -> usize {
-        self.filter.outputs(Orientation::Transposed)
+        self.gemm(Orientation::Transposed).rows()
     }
 
     /// Output channels.
     pub fn outputs(&self) -> usize {
-        self.filter.outputs(Orientation::Plain)
+        self.gemm(Orientation::Plain).rows()
     }
 
     /// Bytes of the transformed weights.
@@ -50,7 +54,7 @@ impl Conv3x3 {
         self.filter.bytes()
     }
 
-    /// `y = relu(conv(x) + bias)`, `f32[outputs, height, width]`, and, if asked, `gate`, u8 of the same size: 1 where the
+    /// `y = relu(conv(x) + bias)`, `f32[outputs, height, width]`, and, if asked, `mask`, u8 of the same size: 1 where the
     /// gradient of `y` goes on, else 0.
     ///
     /// `x`: `f32[inputs, height, width]`.
@@ -58,8 +62,8 @@ impl Conv3x3 {
     /// # Panics
     ///
     /// When a length does not fit.
-    pub fn forward(&self, x: &[f32], size: Size, y: &mut [f32], gate: Option<&mut [u8]>, exec: Exec<'_>) {
-        self.forward_to(x, size, self.rectified(size, y, gate), exec);
+    pub fn forward(&self, x: &[f32], size: Size, y: &mut [f32], mask: Option<&mut [u8]>, exec: Exec<'_>) {
+        self.forward_to(x, size, self.rectified(size, y, mask), exec);
     }
 
     /// As [`Conv3x3::forward`], where the convolution sees the picture's edge around it, not zeros.
@@ -68,34 +72,34 @@ impl Conv3x3 {
         x: &[f32],
         size: Size,
         y: &mut [f32],
-        gate: Option<&mut [u8]>,
+        mask: Option<&mut [u8]>,
         exec: Exec<'_>,
     ) {
         assert_eq!(x.len(), self.inputs() * size.area(), "x does not fit");
-        let sink = self.rectified(size, y, gate);
-        let source = Replicated(Whole { data: x, size });
-        self.pass(Orientation::Plain, source, sink, size, exec);
+        let epilogue = self.rectified(size, y, mask);
+        let input = Replicated(Whole { data: x, size });
+        self.pass(Orientation::Plain, input, epilogue, size, exec);
     }
 
-    fn rectified<'a>(&'a self, size: Size, y: &'a mut [f32], gate: Option<&'a mut [u8]>) -> Rectified<'a> {
+    fn rectified<'a>(&'a self, size: Size, y: &'a mut [f32], mask: Option<&'a mut [u8]>) -> Rectified<'a> {
         let len = self.outputs() * size.area();
         assert_eq!(y.len(), len, "y does not fit");
         assert!(
-            gate.as_ref().is_none_or(|gate| gate.len() == len),
-            "gate does not fit"
+            mask.as_ref().is_none_or(|mask| mask.len() == len),
+            "mask does not fit"
         );
         Rectified {
             stored: Stored {
                 y: Output::new(y),
                 size,
             },
-            gate: gate.map(Output::new),
+            mask: mask.map(Output::new),
             bias: &self.bias,
         }
     }
 
     /// `y = pool(relu(conv(x) + bias))`, `f32[outputs, height / 2, width / 2]`, an odd last row or
-    /// column left out, and `gate`, u8 of the same size: the values of the window that get the
+    /// column left out, and `mask`, u8 of the same size: the values of the window that get the
     /// gradient of `y`, a bit for each in row-major order.
     ///
     /// `x`: `f32[inputs, height, width]`.
@@ -109,25 +113,25 @@ impl Conv3x3 {
         size: Size,
         pool: Pool,
         y: &mut [f32],
-        gate: &mut [u8],
+        mask: &mut [u8],
         exec: Exec<'_>,
     ) {
         let len = self.outputs() * size.pooled().area();
-        assert!(y.len() == len && gate.len() == len, "y or gate does not fit");
-        let (y, gate) = (Output::new(y), Output::new(gate));
-        let sink = Pooled {
+        assert!(y.len() == len && mask.len() == len, "y or mask does not fit");
+        let (y, mask) = (Output::new(y), Output::new(mask));
+        let epilogue = Pooled {
             y,
-            gate,
+            mask,
             size: size.pooled(),
             bias: &self.bias,
             pool,
         };
-        self.forward_to(x, size, sink, exec);
+        self.forward_to(x, size, epilogue, exec);
     }
 
-    fn forward_to(&self, x: &[f32], size: Size, sink: impl Sink, exec: Exec<'_>) {
+    fn forward_to(&self, x: &[f32], size: Size, epilogue: impl Epilogue, exec: Exec<'_>) {
         assert_eq!(x.len(), self.inputs() * size.area(), "x does not fit");
-        self.pass(Orientation::Plain, Whole { data: x, size }, sink, size, exec);
+        self.pass(Orientation::Plain, Whole { data: x, size }, epilogue, size, exec);
     }
 
     /// The gradient of the input, `f32[inputs, height, width]`; `size` is the input's.
@@ -138,7 +142,7 @@ impl Conv3x3 {
     pub fn backward(&self, dy: Gradient<'_>, size: Size, dx: &mut [f32], exec: Exec<'_>) {
         assert_eq!(dx.len(), self.inputs() * size.area(), "dx does not fit");
         let fits = |len: usize, size: Size| assert_eq!(len, self.outputs() * size.area(), "dy does not fit");
-        let sink = Stored {
+        let epilogue = Stored {
             y: Output::new(dx),
             size,
         };
@@ -146,28 +150,28 @@ impl Conv3x3 {
         match dy {
             Gradient::Whole(dy) => {
                 fits(dy.len(), size);
-                self.pass(orientation, Whole { data: dy, size }, sink, size, exec);
+                self.pass(orientation, Whole { data: dy, size }, epilogue, size, exec);
             }
-            Gradient::Gated { dy, gate } => {
+            Gradient::Masked { dy, mask } => {
                 fits(dy.len(), size);
-                fits(gate.len(), size);
-                let source = Gated { data: dy, gate, size };
-                self.pass(orientation, source, sink, size, exec);
+                fits(mask.len(), size);
+                let input = Masked { data: dy, mask, size };
+                self.pass(orientation, input, epilogue, size, exec);
             }
-            Gradient::Pooled { dy, gate, pool } => {
+            Gradient::Pooled { dy, mask, pool } => {
                 fits(dy.len(), size.pooled());
-                fits(gate.len(), size.pooled());
+                fits(mask.len(), size.pooled());
                 let scale = match pool {
                     Pool::Max => 1.0,
                     Pool::Average => 0.25,
                 };
-                let source = Spread {
+                let input = Spread {
                     data: dy,
-                    gate,
+                    mask,
                     size: size.pooled(),
                     scale,
                 };
-                self.pass(orientation, source, sink, size, exec);
+                self.pass(orientation, input, epilogue, size, exec);
             }
         }
     }
@@ -188,7 +192,7 @@ impl Conv3x3 {
         };
         let len = self.inputs() * framed.area();
         let mut buffer = exec.workspace.take(len);
-        let sink = Stored {
+        let epilogue = Stored {
             y: Output::new(&mut buffer[..len]),
             size: framed,
         };
@@ -196,14 +200,14 @@ impl Conv3x3 {
         match dy {
             Gradient::Whole(dy) => {
                 fits(dy.len());
-                let source = Framed(Whole { data: dy, size });
-                self.pass(orientation, source, sink, framed, exec);
+                let input = Framed(Whole { data: dy, size });
+                self.pass(orientation, input, epilogue, framed, exec);
             }
-            Gradient::Gated { dy, gate } => {
+            Gradient::Masked { dy, mask } => {
                 fits(dy.len());
-                fits(gate.len());
-                let source = Framed(Gated { data: dy, gate, size });
-                self.pass(orientation, source, sink, framed, exec);
+                fits(mask.len());
+                let input = Framed(Masked { data: dy, mask, size });
+                self.pass(orientation, input, epilogue, framed, exec);
             }
             Gradient::Pooled { .. } => panic!("a pooled layer sees no frame"),
         }
@@ -216,16 +220,15 @@ impl Conv3x3 {
     fn pass(
         &self,
         orientation: Orientation,
-        source: impl Source,
-        sink: impl Sink,
+        input: impl InputReader,
+        epilogue: impl Epilogue,
         size: Size,
         exec: Exec<'_>,
     ) {
-        Pass {
-            filter: &self.filter,
-            orientation,
-            source,
-            sink,
+        WinogradPass {
+            gemm: self.gemm(orientation),
+            input,
+            epilogue,
             isa: self.isa,
         }
         .run(size, exec);

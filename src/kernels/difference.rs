@@ -1,7 +1,7 @@
 //! The content term: the difference of two tensors.
 
 use super::parallel::Exec;
-use super::simd::{Isa, Job, Simd};
+use super::simd::{Isa, Simd, SimdOp};
 
 /// Values that are summed in f32; such sums are added in f64.
 const PIECE: usize = 4096;
@@ -35,9 +35,9 @@ struct SquareDifference<'a> {
     sum: &'a mut f32,
 }
 
-impl Job for SquareDifference<'_> {
+impl SimdOp for SquareDifference<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self) {
+    fn run<S: Simd>(self, _: S) {
         const LANES: usize = 64;
         let mut sums = [0.0; LANES];
         let (a, rest_a) = self.a.as_chunks::<LANES>();
@@ -105,9 +105,9 @@ struct ContentGradient<'a> {
     df: &'a mut [f32],
 }
 
-impl Job for ContentGradient<'_> {
+impl SimdOp for ContentGradient<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self) {
+    fn run<S: Simd>(self, _: S) {
         let places = self.f.iter().zip(self.target).zip(self.guide);
         for (df, ((&f, &target), &weight)) in self.df.iter_mut().zip(places) {
             *df = weight * (self.coefficient * (f - target));

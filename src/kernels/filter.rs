@@ -1,7 +1,8 @@
 //! The transformed filters of a layer, laid out for the products of an instruction set.
 
-use super::amx::{DEPTH, Parts, SplitMatrices};
-use super::product::{BLOCK, BLOCK_LEN, Orientation, Packed};
+use super::gemm::amx::{AmxGemm, DEPTH, Parts, SplitMatrices};
+use super::gemm::vector::{BLOCK, BLOCK_LEN, Packed, VectorGemm};
+use super::gemm::{AnyGemm, Orientation};
 use super::simd::Isa;
 use super::winograd::{self, PLANES};
 
@@ -23,35 +24,24 @@ impl Filter {
     pub(super) fn new(weights: &[f32], outputs: usize, inputs: usize, isa: Isa) -> Self {
         match isa {
             // With fewer inputs, the unit would mostly multiply zeros.
-            Isa::Amx if inputs >= DEPTH => split(weights, outputs, inputs),
+            Isa::Amx | Isa::EmulatedAmx if inputs >= DEPTH => split(weights, outputs, inputs),
             _ => Self::Packed(packed(weights, outputs, inputs)),
         }
     }
 
-    /// Channels that a pass writes.
-    pub(super) fn outputs(&self, orientation: Orientation) -> usize {
+    /// The products of a pass, from the channels that it reads to those that it writes.
+    pub(super) fn gemm(&self, orientation: Orientation, isa: Isa) -> AnyGemm<'_> {
         match (self, orientation) {
-            (Self::Packed(packed), orientation) => packed.outputs(orientation),
-            (Self::Split { plain, .. }, Orientation::Plain) => plain.rows(),
-            (Self::Split { transposed, .. }, Orientation::Transposed) => transposed.rows(),
-        }
-    }
-
-    /// Channels that a pass reads.
-    pub(super) fn depth(&self, orientation: Orientation) -> usize {
-        match (self, orientation) {
-            (Self::Packed(packed), orientation) => packed.depth(orientation),
-            (Self::Split { plain, .. }, Orientation::Plain) => plain.cols(),
-            (Self::Split { transposed, .. }, Orientation::Transposed) => transposed.cols(),
-        }
-    }
-
-    /// In how many parts the matrix unit takes the values of a pass; none for vectors.
-    pub(super) fn parts(&self, orientation: Orientation) -> Option<Parts> {
-        match (self, orientation) {
-            (Self::Packed(_), _) => None,
-            (Self::Split { plain, .. }, Orientation::Plain) => Some(plain.parts()),
-            (Self::Split { transposed, .. }, Orientation::Transposed) => Some(transposed.parts()),
+            (Self::Packed(filter), Orientation::Plain) => {
+                AnyGemm::Vector(VectorGemm::new(filter, orientation, |plane| plane, isa))
+            }
+            (Self::Packed(filter), Orientation::Transposed) => {
+                AnyGemm::Vector(VectorGemm::new(filter, orientation, winograd::turned, isa))
+            }
+            (Self::Split { plain, .. }, Orientation::Plain) => AnyGemm::Amx(AmxGemm::new(plain, isa)),
+            (Self::Split { transposed, .. }, Orientation::Transposed) => {
+                AnyGemm::Amx(AmxGemm::new(transposed, isa))
+            }
         }
     }
 

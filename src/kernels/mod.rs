@@ -5,10 +5,9 @@
 //!
 //! - [`Isa`]: vectors of AVX-512, AVX2, NEON or plain Rust, with or without a matrix unit, chosen at run time;
 //! - [`Parallel`], [`Workspace`]: threads and scratch memory, lent by the caller;
-//! - `product`: the register-blocked matrix product that does the arithmetic of all layers;
-//! - `amx`: the same by a matrix unit, where there is one;
+//! - `gemm`: the matrix products that do the arithmetic of all layers, by vectors or by a matrix unit;
 //! - `filter`, `winograd`: the transforms of the 3 x 3 convolution;
-//! - `blocks`, `source`, `sink`, `pass`: how a layer is cut into blocks of tiles that stay in cache,
+//! - `blocks`, `input`, `epilogue`, `winograd_pass`: how a layer is cut into blocks of tiles that stay in cache,
 //!   where their input comes from and where their output goes;
 //! - [`Conv3x3`]: convolution with bias, ReLU and pooling fused, and its gradient;
 //! - [`moments()`], [`MomentsGradient`]: the sums over places that a style term is made of, and what it injects;
@@ -22,30 +21,30 @@
     reason = "loops over register blocks index several arrays, and must unroll"
 )]
 
-mod amx;
 mod blocks;
 mod conv3x3;
 mod difference;
+mod epilogue;
 mod filter;
+mod gemm;
 mod guide;
+mod input;
 mod moments;
 mod moments_gradient;
 mod parallel;
-mod pass;
 mod plan;
 mod pool;
-mod product;
 mod relu;
 mod scratch;
-mod simd;
-mod sink;
-mod source;
+pub(crate) mod simd;
 mod total_variation;
 mod winograd;
+mod winograd_pass;
 
 pub use conv3x3::Conv3x3;
 pub use difference::{content_gradient, square_difference};
 pub use guide::Guide;
+pub use input::Gradient;
 pub use moments::moments;
 pub use moments_gradient::{Addend, MomentsGradient};
 pub use parallel::{Exec, Parallel, Threads};
@@ -53,7 +52,6 @@ pub use pool::{pool, pool_gradient};
 pub use relu::relu_gradient;
 pub use scratch::Workspace;
 pub use simd::{Isa, Lanes};
-pub use source::Gradient;
 pub use total_variation::{total_variation, total_variation_gradient};
 
 /// Height and width of a layer.

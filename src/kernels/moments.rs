@@ -3,11 +3,11 @@
 //! Divided by the number of places, the former are the Gram matrix of Gatys, Ecker, Bethge, "Image Style Transfer Using
 //! Convolutional Neural Networks" (2016), the latter the means.
 
+use super::gemm::vector::BLOCK;
 use super::guide::Guide;
 use super::parallel::Exec;
-use super::product::BLOCK;
 use super::scratch::Output;
-use super::simd::{Isa, Job, Simd};
+use super::simd::{Isa, Simd, SimdOp};
 use std::ops::Range;
 
 /// Channels of a band, the rows of the products that a task computes.
@@ -76,9 +76,9 @@ struct FeatureSum<'a> {
     sum: &'a mut f32,
 }
 
-impl Job for FeatureSum<'_> {
+impl SimdOp for FeatureSum<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self) {
+    fn run<S: Simd>(self, _: S) {
         const LANES: usize = 64;
         let mut sums = [0.0; LANES];
         match self.guide {
@@ -231,9 +231,9 @@ struct BandSums<'a> {
     scratch: &'a mut [f32],
 }
 
-impl Job for BandSums<'_> {
+impl SimdOp for BandSums<'_> {
     #[inline(always)]
-    fn run<S: Simd>(mut self) {
+    fn run<S: Simd>(mut self, simd: S) {
         let scratch = std::mem::take(&mut self.scratch);
         let (rows, cols) = scratch.split_at_mut(ProductPlan::SCRATCH / 2);
         for pixels in self.plan.pieces(self.range) {
@@ -253,7 +253,7 @@ impl Job for BandSums<'_> {
                         &*cols
                     }
                 };
-                self.add::<S>(other, vectors, rows, cols);
+                self.add(simd, other, vectors, rows, cols);
             }
         }
     }
@@ -262,17 +262,18 @@ impl Job for BandSums<'_> {
 impl BandSums<'_> {
     /// Adds the products with a band; with the band itself, only the upper triangle.
     #[inline(always)]
-    fn add<S: Simd>(&mut self, other: usize, vectors: usize, rows: &[f32], cols: &[f32]) {
+    fn add<S: Simd>(&mut self, simd: S, other: usize, vectors: usize, rows: &[f32], cols: &[f32]) {
         if S::ROWS == BLOCK {
-            self.add_blocks::<S, 4>(other, vectors, rows, cols);
+            self.add_blocks::<_, 4>(simd, other, vectors, rows, cols);
         } else {
-            self.add_blocks::<S, 2>(other, vectors, rows, cols);
+            self.add_blocks::<_, 2>(simd, other, vectors, rows, cols);
         }
     }
 
     #[inline(always)]
     fn add_blocks<S: Simd, const WIDTH: usize>(
         &mut self,
+        simd: S,
         other: usize,
         vectors: usize,
         rows: &[f32],
@@ -284,7 +285,7 @@ impl BandSums<'_> {
             for j in (first..width).step_by(WIDTH) {
                 let at = |band: &[f32], row: usize| band[row * ProductPlan::STRIDE..].as_ptr();
                 // SAFETY: bands have room for whole register blocks of rows, and whole vectors.
-                let block = unsafe { dots::<S, WIDTH>(at(rows, i), at(cols, j), vectors) };
+                let block = unsafe { dots::<_, WIDTH>(simd, at(rows, i), at(cols, j), vectors) };
                 for r in 0..HEIGHT.min(height - i) {
                     let place = (i + r) * self.plan.channels + other * BAND + j;
                     let sums = &mut self.sums[place..place + WIDTH.min(width - j)];
@@ -324,15 +325,16 @@ fn weigh(band: &mut [f32], guide: Guide<'_>) {
 /// The products of `HEIGHT` rows with `WIDTH` rows.
 #[inline(always)]
 unsafe fn dots<S: Simd, const WIDTH: usize>(
+    simd: S,
     a: *const f32,
     b: *const f32,
     vectors: usize,
 ) -> [[f32; WIDTH]; HEIGHT] {
     // SAFETY: the caller's promise.
     unsafe {
-        let mut sums = [[S::splat(0.0); WIDTH]; HEIGHT];
+        let mut sums = [[simd.splat(0.0); WIDTH]; HEIGHT];
         for v in 0..vectors {
-            add_dots::<S, WIDTH>(&mut sums, a.add(v * S::LANES), b.add(v * S::LANES));
+            add_dots::<_, WIDTH>(simd, &mut sums, a.add(v * S::LANES), b.add(v * S::LANES));
         }
         // Read back from memory: summing lanes right away makes compilers shuffle registers in
         // the loop.
@@ -340,7 +342,7 @@ unsafe fn dots<S: Simd, const WIDTH: usize>(
         let mut dots = [[0.0; WIDTH]; HEIGHT];
         for i in 0..HEIGHT {
             for j in 0..WIDTH {
-                dots[i][j] = S::sum(sums[i][j]);
+                dots[i][j] = simd.sum(sums[i][j]);
             }
         }
         dots
@@ -350,20 +352,21 @@ unsafe fn dots<S: Simd, const WIDTH: usize>(
 /// Adds the products of a vector of each row.
 #[inline(always)]
 unsafe fn add_dots<S: Simd, const WIDTH: usize>(
+    simd: S,
     sums: &mut [[S::V; WIDTH]; HEIGHT],
     a: *const f32,
     b: *const f32,
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        let mut right = [S::splat(0.0); WIDTH];
+        let mut right = [simd.splat(0.0); WIDTH];
         for j in 0..WIDTH {
-            right[j] = S::load(b.add(j * ProductPlan::STRIDE));
+            right[j] = simd.load(b.add(j * ProductPlan::STRIDE));
         }
         for i in 0..HEIGHT {
-            let left = S::load(a.add(i * ProductPlan::STRIDE));
+            let left = simd.load(a.add(i * ProductPlan::STRIDE));
             for j in 0..WIDTH {
-                sums[i][j] = S::mul_add(left, right[j], sums[i][j]);
+                sums[i][j] = simd.mul_add(left, right[j], sums[i][j]);
             }
         }
     }

@@ -1,11 +1,12 @@
 //! What a style term injects at a layer: the gradient of its features by their sums over places.
 
-use super::amx::{self, DEPTH, EDGE, Operands, Pair, Parts, QUARTERS, SIDE, SplitMatrices, Unit};
+use super::gemm::amx::{AmxGemm, Parts, SplitMatrices};
+use super::gemm::vector::{Packed, VectorGemm};
+use super::gemm::{AnyGemm, Gemm as _, Orientation, Out, Rhs};
 use super::guide::Guide;
 use super::parallel::Exec;
-use super::product::{BLOCK, Orientation, Packed, Panel};
 use super::scratch::{Buffer, Output};
-use super::simd::{Isa, Job, Simd};
+use super::simd::{Isa, Simd, SimdOp};
 use std::ops::Range;
 
 /// Values of `f` that a task has in cache.
@@ -62,20 +63,20 @@ impl MomentsGradient<'_> {
             assert_eq!(add.len(), f.len(), "add does not fit");
         }
         let matrix = Matrix::new(channels, isa, exec, |place| matrix[place]);
+        let gemm = matrix.gemm(isa);
         let vectors = (CACHED / channels / isa.lanes()).clamp(1, MOST_VECTORS);
-        let part = vectors.next_multiple_of(matrix.vectors(isa)) * isa.lanes();
+        let part = vectors.next_multiple_of(gemm.blocks().vectors) * isa.lanes();
         let df = Output::new(df);
         exec.parallel.par_for(pixels.div_ceil(part), &|task| {
             let range = task * part..((task + 1) * part).min(pixels);
-            let mut scratch = exec.workspace.take(matrix.scratch(part));
+            let mut scratch = exec.workspace.take(Times::scratch(gemm, part, isa));
             isa.run(Times {
                 gradient: self,
-                matrix: &matrix,
+                gemm,
                 df,
                 pixels,
                 range,
                 part,
-                panel: isa.panel(),
                 scratch: &mut scratch,
             });
         });
@@ -89,7 +90,7 @@ enum Matrix {
     Split(SplitMatrices),
 }
 
-/// Values after each row of the matrix unit's products, so that rows do not fall on the same places in the cache.
+/// Values after each row of the products, so that rows do not fall on the same places in the cache.
 const GAP: usize = 16;
 
 impl Matrix {
@@ -98,24 +99,19 @@ impl Matrix {
         let buffer = exec.workspace.take_buffer(side * side);
         let value = |row, col| value(row * side + col);
         match isa {
-            Isa::Amx => Self::Split(SplitMatrices::one(buffer, side, side, Parts::Two, exec, value)),
+            Isa::Amx | Isa::EmulatedAmx => {
+                Self::Split(SplitMatrices::one(buffer, side, side, Parts::Two, exec, value))
+            }
             _ => Self::Packed(Packed::one(buffer, side, side, exec, value)),
         }
     }
 
-    /// Vectors of pixels that are multiplied at a time.
-    fn vectors(&self, isa: Isa) -> usize {
+    fn gemm(&self, isa: Isa) -> AnyGemm<'_> {
         match self {
-            Self::Packed(_) => isa.panel(),
-            Self::Split(_) => EDGE / isa.lanes(),
-        }
-    }
-
-    /// Values of the scratch memory for so many pixels: what is multiplied, the products, two rows of the features.
-    fn scratch(&self, part: usize) -> usize {
-        match self {
-            Self::Packed(matrix) => (matrix.depth(Orientation::Plain) + BLOCK) * part,
-            Self::Split(matrix) => part / EDGE * matrix.panel_len() + EDGE * (part + GAP) + 2 * part,
+            Self::Packed(matrix) => {
+                AnyGemm::Vector(VectorGemm::new(matrix, Orientation::Plain, |plane| plane, isa))
+            }
+            Self::Split(matrix) => AnyGemm::Amx(AmxGemm::new(matrix, isa)),
         }
     }
 
@@ -130,153 +126,103 @@ impl Matrix {
 /// The gradient of a range of pixels.
 struct Times<'a> {
     gradient: MomentsGradient<'a>,
-    matrix: &'a Matrix,
+    gemm: AnyGemm<'a>,
     df: Output<'a, f32>,
     pixels: usize,
     range: Range<usize>,
     /// Room for the pixels.
     part: usize,
-    /// Most vectors of a panel.
-    panel: usize,
     scratch: &'a mut [f32],
 }
 
-impl Job for Times<'_> {
+impl SimdOp for Times<'_> {
     #[inline(always)]
-    fn run<S: Simd>(mut self) {
+    fn run<S: Simd>(mut self, simd: S) {
         let scratch = std::mem::take(&mut self.scratch);
-        match self.matrix {
-            _ if self.gradient.guide.part(&self.range).is_zero() => self.by_none::<S>(scratch),
-            Matrix::Packed(matrix) => self.by_vectors::<S>(matrix, scratch),
-            Matrix::Split(matrix) => self.by_unit::<S>(matrix, scratch),
+        if self.gradient.guide.part(&self.range).is_zero() {
+            self.add_nothing(simd, scratch);
+        } else {
+            self.multiply(simd, scratch);
         }
-        // SAFETY: always allowed.
-        unsafe { S::fence() }
+        simd.fence();
     }
 }
 
 impl Times<'_> {
+    /// Values of the scratch memory for so many pixels: what is multiplied, and the products.
+    fn scratch(gemm: AnyGemm<'_>, part: usize, isa: Isa) -> usize {
+        let vectors = part / isa.lanes();
+        gemm.stage_len(vectors) + gemm.packed_len(vectors) + gemm.blocks().rows * (part + GAP)
+    }
+
     /// Where no place counts.
     #[inline(always)]
-    fn by_none<S: Simd>(&self, scratch: &mut [f32]) {
+    fn add_nothing<S: Simd>(&self, simd: S, scratch: &mut [f32]) {
         let products = &mut scratch[..self.range.len()];
         products.fill(0.0);
         for channel in 0..self.gradient.f.len() / self.pixels {
-            self.finish::<S>(channel, products);
+            self.finish(simd, channel, products);
         }
     }
 
     #[inline(always)]
-    fn by_vectors<S: Simd>(&self, matrix: &Packed, scratch: &mut [f32]) {
-        let channels = matrix.depth(Orientation::Plain);
-        let rows = channels.div_ceil(BLOCK);
-        let (vectors, products) = scratch.split_at_mut(channels * self.part);
-        self.pack::<S>(channels, vectors);
-        for row in 0..rows {
-            let now = matrix.block_row(Orientation::Plain, 0, row);
-            let next = matrix.block_row(Orientation::Plain, 0, (row + 1) % rows);
-            for start in (0..self.range.len()).step_by(self.panel * S::LANES) {
-                let v = vectors[start * channels..].as_ptr();
-                let out = products[start..].as_mut_ptr();
-                let (row_stride, vector_stride) = (self.part, S::LANES);
-                let panel = Panel {
-                    v,
-                    count: self.panel,
-                    out,
-                    row_stride,
-                    vector_stride,
-                    ahead: v,
-                };
-                // SAFETY: both parts of the scratch memory have room for all panels.
-                unsafe { now.multiply::<S>(panel, next) }
-            }
-            for channel in row * BLOCK..((row + 1) * BLOCK).min(channels) {
-                self.finish::<S>(channel, &products[channel % BLOCK * self.part..]);
+    fn multiply<S: Simd>(&self, simd: S, scratch: &mut [f32]) {
+        let gemm = self.gemm;
+        let rows = gemm.blocks().rows;
+        let vectors = self.range.len().div_ceil(S::LANES);
+        let vectors = vectors.next_multiple_of(gemm.blocks().vectors);
+        let (stage, rest) = scratch.split_at_mut(gemm.stage_len(vectors));
+        let (packed, products) = rest.split_at_mut(gemm.packed_len(vectors));
+        let rhs = Rhs {
+            vectors,
+            planes: 1,
+            stage: stage.as_mut_ptr(),
+            stage_stride: stage.len(),
+            packed: packed.as_mut_ptr(),
+            packed_stride: 0,
+        };
+        self.stage::<S>(&rhs);
+        let row_stride = self.part + GAP;
+        for first in (0..gemm.rows()).step_by(rows) {
+            let out = Out {
+                start: products.as_mut_ptr(),
+                plane_stride: 0,
+                row_stride,
+                vector_stride: S::LANES,
+            };
+            // SAFETY: the scratch memory has room for whole blocks of rows and vectors.
+            unsafe { gemm.multiply(simd, &rhs, first..first + rows, out) }
+            for channel in first..(first + rows).min(gemm.rows()) {
+                self.finish(simd, channel, &products[(channel - first) * row_stride..]);
             }
         }
     }
 
-    /// As above, by the matrix unit.
+    /// Stages the features, with zeros after the last pixel, and packs them.
     #[inline(always)]
-    fn by_unit<S: Simd>(&self, matrix: &SplitMatrices, scratch: &mut [f32]) {
-        let edges = self.range.len().div_ceil(EDGE);
-        let (right, rest) = scratch.split_at_mut(self.part / EDGE * matrix.panel_len());
-        let (products, staged) = rest.split_at_mut(EDGE * (self.part + GAP));
-        self.cut(matrix, staged, right);
-        // SAFETY: a matrix is in parts only where there is the unit.
-        let unit = unsafe { Unit::configure() };
-        for row in (0..matrix.rows()).step_by(EDGE) {
-            let left = matrix.panel(0, row);
-            for edge in 0..edges {
-                let right = right[edge * matrix.panel_len()..].as_ptr();
-                let operands = Operands {
-                    left,
-                    right,
-                    steps: matrix.steps(),
-                    out: products[edge * EDGE..].as_mut_ptr(),
-                    row_stride: self.part + GAP,
-                    square_stride: SIDE,
-                    ahead: [left, right],
-                    shares: QUARTERS,
-                };
-                // SAFETY: the scratch memory has room for whole squares.
-                unsafe { unit.multiply(matrix.parts(), operands) }
-            }
-            for channel in row..(row + EDGE).min(matrix.rows()) {
-                self.finish::<S>(channel, &products[(channel - row) * (self.part + GAP)..]);
-            }
-        }
-    }
-
-    /// Cuts the features into parts, as in [`Operands::right`].
-    fn cut(&self, matrix: &SplitMatrices, staged: &mut [f32], right: &mut [f32]) {
-        let (channels, step) = (matrix.cols(), matrix.parts().step());
-        let edges = self.range.len().div_ceil(EDGE);
-        let (first, second) = staged.split_at_mut(self.part);
-        let mut rows = [first, second];
-        for pair in 0..channels.next_multiple_of(DEPTH) / 2 {
-            let mut from = [None; 2];
-            for (i, row) in rows.iter_mut().enumerate() {
-                if 2 * pair + i < channels {
-                    let start = (2 * pair + i) * self.pixels + self.range.start;
-                    let len = self.range.len();
-                    row[..len].copy_from_slice(&self.gradient.f[start..start + len]);
-                    row[len..edges * EDGE].fill(0.0);
-                    from[i] = Some(row.as_ptr());
-                }
-            }
-            let place = pair / SIDE * step + pair % SIDE * SIDE;
-            // SAFETY: the rows and `right` have room for whole squares; a matrix is in parts where there is the unit.
-            unsafe {
-                amx::split(Pair {
-                    from,
-                    from_stride: 0,
-                    to: right[place..].as_mut_ptr(),
-                    to_stride: 0,
-                    edge_stride: matrix.panel_len(),
-                    planes: 1,
-                    squares: 2 * edges,
-                    parts: matrix.parts(),
-                });
-            }
-        }
-    }
-
-    /// Copies the features to `[panel][channel][vector]`.
-    #[inline(always)]
-    fn pack<S: Simd>(&self, channels: usize, vectors: &mut [f32]) {
-        let wide = self.panel * S::LANES;
+    fn stage<S: Simd>(&self, rhs: &Rhs) {
+        let mut places = [(0, 0); MOST_VECTORS];
+        let places = &mut places[..rhs.vectors];
+        self.gemm.places(places);
         for (channel, row) in self.gradient.f.chunks_exact(self.pixels).enumerate() {
-            for (panel, values) in row[self.range.clone()].chunks(wide).enumerate() {
-                let place = (panel * channels + channel) * wide;
-                vectors[place..place + values.len()].copy_from_slice(values);
+            let values = &row[self.range.clone()];
+            for (vector, (base, step)) in places.iter().enumerate() {
+                let start = (vector * S::LANES).min(values.len());
+                let values = &values[start..(start + S::LANES).min(values.len())];
+                let place = base + channel % self.gemm.staged_rows() * step;
+                // SAFETY: the stage has room for the vectors of its rows.
+                let vector = unsafe { std::slice::from_raw_parts_mut(rhs.stage.add(place), S::LANES) };
+                vector[..values.len()].copy_from_slice(values);
+                vector[values.len()..].fill(0.0);
             }
+            // SAFETY: the scratch memory has room for what is packed.
+            unsafe { self.gemm.pack(rhs, channel, channel + 1 == self.gemm.depth()) }
         }
     }
 
     /// From the products of a channel to its gradient.
     #[inline(always)]
-    fn finish<S: Simd>(&self, channel: usize, products: &[f32]) {
+    fn finish<S: Simd>(&self, simd: S, channel: usize, products: &[f32]) {
         let MomentsGradient { f, vector, add, .. } = self.gradient;
         let (start, len) = (channel * self.pixels + self.range.start, self.range.len());
         let (f, whole) = (&f[start..start + len], len / S::LANES * S::LANES);
@@ -298,22 +244,22 @@ impl Times<'_> {
             let apart = !matches!(self.gradient.add, Addend::Output);
             let stream = apart && self.df.is_large() && (to as usize).is_multiple_of(size_of::<S::V>());
             for i in (0..whole).step_by(S::LANES) {
-                let mut sum = S::load(products[i..].as_ptr());
+                let mut sum = simd.load(products[i..].as_ptr());
                 if vector.is_some() {
-                    sum = S::add(sum, S::splat(shift));
+                    sum = simd.add(sum, simd.splat(shift));
                 }
                 if let Some(weights) = weights {
-                    sum = S::mul(sum, S::load(weights[i..].as_ptr()));
+                    sum = simd.mul(sum, simd.load(weights[i..].as_ptr()));
                 }
                 if let Some(add) = add {
-                    sum = S::add(sum, S::load(add.add(i)));
+                    sum = simd.add(sum, simd.load(add.add(i)));
                 }
-                let f = S::load(f[i..].as_ptr());
-                sum = S::select_gt(f, S::splat(0.0), sum, S::splat(0.0));
+                let f = simd.load(f[i..].as_ptr());
+                sum = simd.select_gt(f, simd.splat(0.0), sum, simd.splat(0.0));
                 if stream {
-                    S::stream(to.add(i), sum)
+                    simd.stream(to.add(i), sum)
                 } else {
-                    S::store(to.add(i), sum)
+                    simd.store(to.add(i), sum)
                 }
             }
             for i in whole..len {

@@ -1,10 +1,8 @@
 //! How the work of a pass is cut.
 
 use super::Size;
-use super::amx::{DEPTH, EDGE, Parts};
-use super::blocks::{Grid, Strip, even_parts, panels};
-use super::filter::Filter;
-use super::product::{BLOCK, Orientation};
+use super::blocks::{Grid, Strip, even_parts};
+use super::gemm::{Blocks, Gemm};
 use super::simd::Isa;
 use super::winograd::{PLANES, POINTS, TILE};
 use std::ops::Range;
@@ -16,12 +14,12 @@ use std::ops::Range;
 pub(super) struct Plan {
     grid: Grid,
     pub lanes: usize,
-    /// Most vectors of a panel.
-    pub panel: usize,
     pub depth: usize,
     outputs: usize,
     /// Vectors of tiles in a block.
     pub vectors: usize,
+    /// What they are a multiple of.
+    pub edge: usize,
     /// Blocks of a strip, and of a task.
     strip_blocks: usize,
     task_blocks: usize,
@@ -31,12 +29,12 @@ pub(super) struct Plan {
     pub chunk: usize,
     /// Distance of rows in the staged input.
     pub stage_stride: usize,
-    /// For the matrix unit: two channels at a time are transformed and cut into so many parts.
-    pub parts: Option<Parts>,
     /// Distance of planes in the transformed input.
     pub plane_stride: usize,
-    /// Distance of planes in what was cut into parts.
-    pub cut_stride: usize,
+    /// Distance of planes in what of it is packed; 0 if nothing is.
+    pub packed_stride: usize,
+    /// Channels that are packed apart from others.
+    packed_rows: usize,
 }
 
 /// Most vectors of tiles in a block.
@@ -47,30 +45,15 @@ const MOST_SHARED: usize = 8 << 20;
 const TASKS: usize = 32;
 
 impl Plan {
-    pub(super) fn new(
-        size: Size,
-        filter: &Filter,
-        orientation: Orientation,
-        isa: Isa,
-        threads: usize,
-    ) -> Self {
-        let (depth, outputs) = (filter.depth(orientation), filter.outputs(orientation));
-        let parts = filter.parts(orientation);
-        let lanes = isa.lanes();
-        // With 16 lanes, the transformed input and the products of a vector of tiles take 147 KB each for
-        // 64 channels: in a block, as many channels of products as leave the rest of a cache of 2 MB to the
-        // input, or to one plane of it if it is too long.
-        let (most, chunk) = match (lanes, parts, depth) {
-            // With AMX, the caches are what products wait for; measured at 512 pixels.
-            (_, Some(_), 0..128) => (2, 64),
-            (_, Some(_), _) => (MOST_VECTORS, 128),
-            (16, None, 256..) => (4, 128),
-            (8 | 16, None, _) => (4, 64),
-            (_, None, _) => (6, 64),
-        };
+    pub(super) fn new(size: Size, gemm: impl Gemm, isa: Isa, threads: usize) -> Self {
+        let (depth, outputs, lanes) = (gemm.depth(), gemm.rows(), isa.lanes());
+        let Blocks {
+            rows,
+            vectors: edge,
+            cached: (most, chunk),
+        } = gemm.blocks();
         let grid = Grid::new(size, most * lanes, lanes);
         let strip = grid.strip(0).tiles();
-        let (edge, rows) = parts.map_or((1, BLOCK), |_| (2, EDGE));
         let vectors = even_parts(strip.div_ceil(lanes), most).next_multiple_of(edge);
         let strip_blocks = strip.div_ceil(vectors * lanes);
         let task_blocks = (strip_blocks * grid.strips() / TASKS).clamp(1, strip_blocks);
@@ -78,32 +61,23 @@ impl Plan {
         let part = outputs
             .div_ceil(even_tasks(tasks, outputs, threads))
             .next_multiple_of(rows);
-        let (plane_stride, cut_stride) = match parts {
-            None => (
-                (vectors * depth + panels(vectors, isa.panel()).count()) * lanes,
-                0,
-            ),
-            // A cache line more, so that planes do not fall on the same places in the cache.
-            Some(parts) => (
-                2 * (vectors + 1) * lanes,
-                vectors / 2 * depth.div_ceil(DEPTH) * parts.step() + lanes,
-            ),
-        };
+        let packed_len = gemm.packed_len(vectors);
         Self {
             grid,
             lanes,
-            panel: isa.panel(),
             depth,
             outputs,
             vectors,
+            edge,
             strip_blocks,
             task_blocks,
             part,
             chunk: part.min(chunk),
             stage_stride: (vectors + 2) * TILE * lanes,
-            parts,
-            plane_stride,
-            cut_stride,
+            plane_stride: gemm.stage_len(vectors),
+            // A cache line more, so that planes do not fall on the same places in the cache.
+            packed_stride: if packed_len > 0 { packed_len + lanes } else { 0 },
+            packed_rows: gemm.packed_rows(),
         }
     }
 
@@ -139,21 +113,26 @@ impl Plan {
         (strip, tiles)
     }
 
-    /// Whether tasks share the transformed input: several of them, each with its own output channels, need it, and
-    /// it stays in a cache. With vectors, neighbouring channels are not independent.
+    /// Whether tasks share the packed input: several of them, each with its own output channels, need it, and it stays
+    /// in a cache.
     pub(super) fn shares_input(&self) -> bool {
-        self.parts.is_some() && self.part < self.outputs && self.blocks() * self.cut_len() <= MOST_SHARED
+        self.packs() && self.part < self.outputs && self.blocks() * self.packed_len() <= MOST_SHARED
+    }
+
+    /// Whether the input is packed once it is transformed.
+    fn packs(&self) -> bool {
+        self.packed_stride > 0
     }
 
     /// Tasks that transform the input if it is shared.
     pub(super) fn input_tasks(&self) -> usize {
-        self.blocks() * self.depth.div_ceil(DEPTH)
+        self.blocks() * self.depth.div_ceil(self.packed_rows)
     }
 
     /// The block and the channels of such a task.
     pub(super) fn input_task(&self, task: usize) -> (usize, Range<usize>) {
         let (block, step) = (task % self.blocks(), task / self.blocks());
-        (block, cut(step, DEPTH, self.depth))
+        (block, cut(step, self.packed_rows, self.depth))
     }
 
     fn blocks(&self) -> usize {
@@ -170,18 +149,18 @@ impl Plan {
     }
 
     /// Values at the start of the scratch memory that are read before they are written, to no effect: the stages and,
-    /// for the matrix unit, the transformed pair of channels.
+    /// where they are packed, the transformed channels.
     pub(super) fn read_behind_runs(&self) -> usize {
-        self.stage_len() + self.parts.map_or(0, |_| self.transformed_len())
+        self.stage_len() + if self.packs() { self.transformed_len() } else { 0 }
     }
 
-    fn cut_len(&self) -> usize {
-        PLANES * self.cut_stride
+    fn packed_len(&self) -> usize {
+        PLANES * self.packed_stride
     }
 
     /// Values of a block that tasks share.
     pub(super) fn shared_len(&self) -> usize {
-        if self.shares_input() { self.cut_len() } else { 0 }
+        if self.shares_input() { self.packed_len() } else { 0 }
     }
 
     /// Values of all blocks that tasks share.
@@ -191,7 +170,7 @@ impl Plan {
 
     /// Values of the scratch memory in front of the products.
     pub(super) fn scratch_before_products(&self) -> usize {
-        self.stage_len() + self.transformed_len() + self.cut_len() - self.shared_len()
+        self.stage_len() + self.transformed_len() + self.packed_len() - self.shared_len()
     }
 
     pub(super) fn scratch(&self) -> usize {

@@ -1,7 +1,7 @@
 //! Pooling 2 x 2 with stride 2 by itself, for layers whose values before pooling are needed.
 
 use super::parallel::Exec;
-use super::simd::{Isa, Job, Simd};
+use super::simd::{Isa, Simd, SimdOp};
 use super::{Pool, Size};
 
 /// `y`: `f32[channels, height / 2, width / 2]`, an odd last row or column left out, of `x`:
@@ -70,9 +70,9 @@ struct Forward<'a> {
     y: &'a mut [f32],
 }
 
-impl Job for Forward<'_> {
+impl SimdOp for Forward<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self) {
+    fn run<S: Simd>(self, _: S) {
         let Size { height, width } = self.size.pooled();
         for row in 0..height {
             let (upper, lower) = windows(self.x, self.size.width, row);
@@ -103,9 +103,9 @@ struct Backward<'a> {
     dx: &'a mut [f32],
 }
 
-impl Job for Backward<'_> {
+impl SimdOp for Backward<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self) {
+    fn run<S: Simd>(self, _: S) {
         let width = self.size.width;
         for row in 0..self.size.pooled().height {
             let (upper, lower) = windows(self.x, width, row);

@@ -1,7 +1,7 @@
 //! The ReLU by itself, backward.
 
 use super::parallel::Exec;
-use super::simd::{Isa, Job, Simd};
+use super::simd::{Isa, Simd, SimdOp};
 
 /// Values of a task.
 const PIECE: usize = 4096;
@@ -24,16 +24,16 @@ struct Gate<'a> {
     dy: &'a mut [f32],
 }
 
-impl Job for Gate<'_> {
+impl SimdOp for Gate<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self) {
-        gate(self.dy, self.y);
+    fn run<S: Simd>(self, _: S) {
+        mask(self.dy, self.y);
     }
 }
 
 /// Keeps of `dy` what belongs to positive values of `y`.
 #[inline(always)]
-pub(super) fn gate(dy: &mut [f32], y: &[f32]) {
+pub(super) fn mask(dy: &mut [f32], y: &[f32]) {
     for (dy, &y) in dy.iter_mut().zip(y) {
         *dy = if y > 0.0 { *dy } else { 0.0 };
     }

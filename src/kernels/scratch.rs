@@ -6,14 +6,14 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::large_pages::{LARGE_PAGE, prefer_large_pages};
+use crate::huge_pages::{HUGE_PAGE, prefer_huge_pages};
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
 /// Bytes from which on outputs are written past the caches.
 const LARGE: usize = 16 << 20;
 
-/// A slice of `f32` that starts at a cache line, or a large page if it is long enough to fill some.
+/// A slice of `f32` that starts at a cache line, or a huge page if it is long enough to fill some.
 #[derive(Default)]
 pub(super) struct Buffer {
     values: Option<NonNull<f32>>,
@@ -32,14 +32,14 @@ impl Buffer {
             return Self::default();
         }
         let bytes = len * size_of::<f32>();
-        let align = if bytes < LARGE_PAGE { LINE } else { LARGE_PAGE };
+        let align = if bytes < HUGE_PAGE { LINE } else { HUGE_PAGE };
         let layout = Layout::from_size_align(bytes.next_multiple_of(align), align)
             .expect("a buffer's size is far from the address space's");
         // SAFETY: the layout is not empty; the values are set to zero before anyone sees them.
         unsafe {
             let start = std::alloc::alloc(layout);
             let values = NonNull::new(start.cast()).unwrap_or_else(|| handle_alloc_error(layout));
-            prefer_large_pages(std::slice::from_raw_parts_mut(
+            prefer_huge_pages(std::slice::from_raw_parts_mut(
                 start.cast::<MaybeUninit<u8>>(),
                 layout.size(),
             ));
@@ -189,7 +189,7 @@ unsafe impl<T: Send> Send for Output<'_, T> {}
 
 impl<'a, T> Output<'a, T> {
     pub(super) fn new(slice: &'a mut [T]) -> Self {
-        prefer_large_pages(slice);
+        prefer_huge_pages(slice);
         Self {
             start: slice.as_mut_ptr(),
             len: slice.len(),

@@ -6,7 +6,7 @@
 
 use super::Size;
 use super::parallel::Exec;
-use super::simd::{Isa, Job, Simd};
+use super::simd::{Isa, Simd, SimdOp};
 
 /// The total variation of `x`, `f32[channels, height, width]`, under `guide`, `f32[height, width]`, accurate to some
 /// 1e-7; 0 for a single row or column.
@@ -100,9 +100,9 @@ struct Squares<'a> {
     sum: &'a mut f32,
 }
 
-impl Job for Squares<'_> {
+impl SimdOp for Squares<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self) {
+    fn run<S: Simd>(self, _: S) {
         const LANES: usize = 64;
         let Lines {
             row, below, weights, ..
@@ -129,9 +129,9 @@ struct Slopes<'a> {
     dx: &'a mut [f32],
 }
 
-impl Job for Slopes<'_> {
+impl SimdOp for Slopes<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self) {
+    fn run<S: Simd>(self, _: S) {
         let Self { lines, weight, dx } = self;
         let Lines {
             above,

@@ -54,59 +54,45 @@ pub(super) fn filter(g: &[f32]) -> [f32; PLANES] {
 }
 
 /// One dimension of the input transform, `transpose(B) d`.
-///
-/// # Safety
-///
-/// Inside a [`super::simd::Job`] only.
 #[inline(always)]
-unsafe fn input_1d<S: Simd>(d: [S::V; POINTS]) -> [S::V; POINTS] {
+fn input_1d<S: Simd>(simd: S, d: [S::V; POINTS]) -> [S::V; POINTS] {
     const A2: f32 = (A * A) as f32;
     const B2: f32 = (B * B) as f32;
     const SUM: f32 = (A * A + B * B) as f32;
-    // SAFETY: the caller's promise.
-    unsafe {
-        let even_a = S::mul_add(S::splat(-B2), d[2], d[4]);
-        let odd_a = S::mul_add(S::splat(-B2), d[1], d[3]);
-        let even_b = S::mul_add(S::splat(-A2), d[2], d[4]);
-        let odd_b = S::mul_add(S::splat(-A2), d[1], d[3]);
-        [
-            S::mul_add(S::splat(-SUM), d[2], S::add(d[0], d[4])),
-            S::mul_add(S::splat(B as f32), even_a, odd_a),
-            S::mul_sub(S::splat(B as f32), even_a, odd_a),
-            S::mul_add(S::splat(A as f32), even_b, odd_b),
-            S::mul_sub(S::splat(A as f32), even_b, odd_b),
-            S::mul_add(S::splat(-SUM), d[3], S::add(d[1], d[5])),
-        ]
-    }
+    let even_a = simd.mul_add(simd.splat(-B2), d[2], d[4]);
+    let odd_a = simd.mul_add(simd.splat(-B2), d[1], d[3]);
+    let even_b = simd.mul_add(simd.splat(-A2), d[2], d[4]);
+    let odd_b = simd.mul_add(simd.splat(-A2), d[1], d[3]);
+    [
+        simd.mul_add(simd.splat(-SUM), d[2], simd.add(d[0], d[4])),
+        simd.mul_add(simd.splat(B as f32), even_a, odd_a),
+        simd.mul_sub(simd.splat(B as f32), even_a, odd_a),
+        simd.mul_add(simd.splat(A as f32), even_b, odd_b),
+        simd.mul_sub(simd.splat(A as f32), even_b, odd_b),
+        simd.mul_add(simd.splat(-SUM), d[3], simd.add(d[1], d[5])),
+    ]
 }
 
 /// One dimension of the output transform, `transpose(A) m`.
-///
-/// # Safety
-///
-/// Inside a [`super::simd::Job`] only.
 #[inline(always)]
-unsafe fn output_1d<S: Simd>(m: [S::V; POINTS]) -> [S::V; TILE] {
+fn output_1d<S: Simd>(simd: S, m: [S::V; POINTS]) -> [S::V; TILE] {
     const A2: f32 = (A * A) as f32;
     const A3: f32 = (A * A * A) as f32;
     const B2: f32 = (B * B) as f32;
     const B3: f32 = (B * B * B) as f32;
-    // SAFETY: the caller's promise.
-    unsafe {
-        let (sum_a, difference_a) = (S::add(m[1], m[2]), S::sub(m[1], m[2]));
-        let (sum_b, difference_b) = (S::add(m[3], m[4]), S::sub(m[3], m[4]));
-        let last = S::mul_add(S::splat(-B3), difference_b, m[5]);
-        [
-            S::add(m[0], S::sub(sum_a, sum_b)),
-            S::mul_sub(
-                S::splat(A as f32),
-                difference_a,
-                S::mul(S::splat(B as f32), difference_b),
-            ),
-            S::mul_sub(S::splat(A2), sum_a, S::mul(S::splat(B2), sum_b)),
-            S::mul_add(S::splat(A3), difference_a, last),
-        ]
-    }
+    let (sum_a, difference_a) = (simd.add(m[1], m[2]), simd.sub(m[1], m[2]));
+    let (sum_b, difference_b) = (simd.add(m[3], m[4]), simd.sub(m[3], m[4]));
+    let last = simd.mul_add(simd.splat(-B3), difference_b, m[5]);
+    [
+        simd.add(m[0], simd.sub(sum_a, sum_b)),
+        simd.mul_sub(
+            simd.splat(A as f32),
+            difference_a,
+            simd.mul(simd.splat(B as f32), difference_b),
+        ),
+        simd.mul_sub(simd.splat(A2), sum_a, simd.mul(simd.splat(B2), sum_b)),
+        simd.mul_add(simd.splat(A3), difference_a, last),
+    ]
 }
 
 /// Transforms [`Simd::LANES`] input tiles that follow one another in a row of tiles.
@@ -116,23 +102,26 @@ unsafe fn output_1d<S: Simd>(m: [S::V; POINTS]) -> [S::V; TILE] {
 ///
 /// # Safety
 ///
-/// Inside a [`super::simd::Job`] only; `d` must be good for `4 LANES + 4` values in each row.
+/// `d` must be good for `4 LANES + 4` values in each row.
 #[inline(always)]
-pub(super) unsafe fn input<S: Simd>(d: *const f32, stride: usize, v: *mut f32, plane_stride: usize) {
+pub(super) unsafe fn input<S: Simd>(simd: S, d: *const f32, stride: usize, v: *mut f32, plane_stride: usize) {
     // SAFETY: the caller's promise.
     unsafe {
-        let mut rows = [[S::splat(0.0); POINTS]; POINTS];
+        let mut rows = [[simd.splat(0.0); POINTS]; POINTS];
         for i in 0..POINTS {
-            let [d0, d1, d2, d3] = columns::<S>(d.add(i * stride));
-            let [d4, d5, _, _] = columns::<S>(d.add(i * stride + TILE));
-            rows[i] = input_1d::<S>([d0, d1, d2, d3, d4, d5]);
+            let [d0, d1, d2, d3] = columns(simd, d.add(i * stride));
+            let [d4, d5, _, _] = columns(simd, d.add(i * stride + TILE));
+            rows[i] = input_1d(simd, [d0, d1, d2, d3, d4, d5]);
         }
         for j in 0..POINTS {
-            let column = input_1d::<S>([
-                rows[0][j], rows[1][j], rows[2][j], rows[3][j], rows[4][j], rows[5][j],
-            ]);
+            let column = input_1d(
+                simd,
+                [
+                    rows[0][j], rows[1][j], rows[2][j], rows[3][j], rows[4][j], rows[5][j],
+                ],
+            );
             for i in 0..POINTS {
-                S::store(v.add((i * POINTS + j) * plane_stride), column[i]);
+                simd.store(v.add((i * POINTS + j) * plane_stride), column[i]);
             }
         }
     }
@@ -140,12 +129,12 @@ pub(super) unsafe fn input<S: Simd>(d: *const f32, stride: usize, v: *mut f32, p
 
 /// Reads 4 columns of `LANES` tiles.
 #[inline(always)]
-unsafe fn columns<S: Simd>(d: *const f32) -> [S::V; TILE] {
+unsafe fn columns<S: Simd>(simd: S, d: *const f32) -> [S::V; TILE] {
     // SAFETY: the caller's promise.
     unsafe {
-        let (a, b) = (S::load(d), S::load(d.add(S::LANES)));
-        let (c, d) = (S::load(d.add(2 * S::LANES)), S::load(d.add(3 * S::LANES)));
-        S::deinterleave([a, b, c, d])
+        let (a, b) = (simd.load(d), simd.load(d.add(S::LANES)));
+        let (c, d) = (simd.load(d.add(2 * S::LANES)), simd.load(d.add(3 * S::LANES)));
+        simd.deinterleave([a, b, c, d])
     }
 }
 
@@ -153,25 +142,28 @@ unsafe fn columns<S: Simd>(d: *const f32) -> [S::V; TILE] {
 ///
 /// # Safety
 ///
-/// Inside a [`super::simd::Job`] only; `m` must be good for `36 LANES` values.
+/// `m` must be good for `36 LANES` values.
 #[inline(always)]
-pub(super) unsafe fn output<S: Simd>(m: *const f32) -> [[S::V; TILE]; TILE] {
+pub(super) unsafe fn output<S: Simd>(simd: S, m: *const f32) -> [[S::V; TILE]; TILE] {
     // SAFETY: the caller's promise.
     unsafe {
-        let zero = S::splat(0.0);
+        let zero = simd.splat(0.0);
         let mut rows = [[zero; TILE]; POINTS];
         for i in 0..POINTS {
             let mut row = [zero; POINTS];
             for j in 0..POINTS {
-                row[j] = S::load(m.add((i * POINTS + j) * S::LANES));
+                row[j] = simd.load(m.add((i * POINTS + j) * S::LANES));
             }
-            rows[i] = output_1d::<S>(row);
+            rows[i] = output_1d(simd, row);
         }
         let mut y = [[zero; TILE]; TILE];
         for j in 0..TILE {
-            let column = output_1d::<S>([
-                rows[0][j], rows[1][j], rows[2][j], rows[3][j], rows[4][j], rows[5][j],
-            ]);
+            let column = output_1d(
+                simd,
+                [
+                    rows[0][j], rows[1][j], rows[2][j], rows[3][j], rows[4][j], rows[5][j],
+                ],
+            );
             for i in 0..TILE {
                 y[i][j] = column[i];
             }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use ndarray::{Array2, Array4, ArrayView4};
 use ort::value::DynValue;
 
-use super::contract::{Kind, Operators};
 use super::forward::{Means, see, wrong};
+use super::metadata::{Kind, Operators};
 use super::operators::{KernelSet, Kernels};
-use super::{Contract, ModelError, Padding, session};
+use super::{GraphMetadata, ModelError, Padding, session};
 use crate::runtime::Engine;
 
 /// The name of the graph with the held-out layers, `judge.forward.onnx`.
@@ -18,9 +18,9 @@ pub const JUDGE: &str = "judge";
 /// A graph `forward` without a loss graph, its contract checked: `judge`, or that of any preset.
 #[derive(Debug)]
 pub struct FeatureGraph {
-    portable: Contract,
+    portable: GraphMetadata,
     /// The same for the processor, if it is there and wanted.
-    cpu: Option<(Contract, Arc<Kernels>)>,
+    cpu: Option<(GraphMetadata, Arc<Kernels>)>,
 }
 
 /// What the network sees in a picture: one entry a layer, in network order, by the layer's name.
@@ -39,7 +39,7 @@ impl FeatureGraph {
     /// The graph or its weights are missing, cut, changed, or of another contract.
     pub fn open(folder: &Path, name: &str, kernels: KernelSet) -> Result<FeatureGraph, ModelError> {
         let file = |operators: Operators| operators.file(folder, name, Kind::Forward);
-        let portable = Contract::read(&file(Operators::Portable), Kind::Forward)?;
+        let portable = GraphMetadata::read(&file(Operators::Portable), Kind::Forward)?;
         let own = file(Operators::Cpu);
         let cpu = match Kernels::choose(kernels).filter(|_| own.exists()) {
             Some(kernels) => Some((portable.read_other(&own, Kind::Forward, Operators::Cpu)?, kernels)),
@@ -49,7 +49,7 @@ impl FeatureGraph {
     }
 
     /// What the graph says of itself: its layers and the smallest picture.
-    pub fn contract(&self) -> &Contract {
+    pub fn metadata(&self) -> &GraphMetadata {
         &self.portable
     }
 
@@ -59,18 +59,18 @@ impl FeatureGraph {
     /// # Errors
     /// The session cannot be built or fails.
     pub fn run(&self, engine: &Engine, image: ArrayView4<'_, f32>) -> Result<Features, ModelError> {
-        let (contract, kernels) = match self.cpu.as_ref().filter(|_| engine.is_cpu()) {
-            Some((contract, kernels)) => (contract, Some(kernels)),
+        let (metadata, kernels) = match self.cpu.as_ref().filter(|_| engine.is_cpu()) {
+            Some((metadata, kernels)) => (metadata, Some(kernels)),
             None => (&self.portable, None),
         };
-        let mut session = session::build(engine, (contract, kernels), None)?;
-        let seen = see(&mut session, contract, image, Padding::Zero)?;
+        let mut session = session::build(engine, (metadata, kernels), None)?;
+        let seen = see(&mut session, metadata, image, Padding::Zero)?;
         let gram = |means: Means| (means.layer, means.gram.mapv(|value| value as f32));
-        let contents = contract.content_layers.iter().zip(&seen.contents);
+        let contents = metadata.content_layers.iter().zip(&seen.contents);
         let activation = |(layer, (name, value)): (&String, &(String, DynValue))| {
             let array = value.try_extract_array::<f32>().ok();
             let array = array.and_then(|array| array.into_dimensionality().ok());
-            let array = array.ok_or_else(|| wrong(contract, name, Some(value)))?;
+            let array = array.ok_or_else(|| wrong(metadata, name, Some(value)))?;
             Ok((layer.clone(), array.into_owned()))
         };
         let contents = contents.map(activation).collect::<Result<_, ModelError>>()?;
@@ -86,14 +86,14 @@ mod tests {
     use ndarray::{Array, Dimension};
 
     use super::*;
-    use crate::runtime::{Request, Runtime, Sought};
+    use crate::runtime::{LibraryQuery, Request, Runtime};
 
     fn features(kernels: KernelSet, height: usize, width: usize) -> Result<Features, ModelError> {
-        let runtime = Runtime::load(&Sought::default()).unwrap();
+        let runtime = Runtime::load(&LibraryQuery::default()).unwrap();
         let engine = Engine::start(&runtime, &Request::default(), 1).unwrap();
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
         let graph = FeatureGraph::open(&folder, "judge", kernels).unwrap();
-        assert_eq!(graph.contract().min_size, 16);
+        assert_eq!(graph.metadata().min_size, 16);
         let image = Array4::from_shape_fn((1, 3, height, width), |(_, channel, y, x)| {
             ((x * 37 + y * 101 + channel * 53) % 251) as f32 - 120.0
         });

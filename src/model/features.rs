@@ -4,9 +4,9 @@ use ndarray::{ArrayView4, Axis};
 use ort::session::{Session, SessionInputValue};
 use ort::value::{DynValue, Tensor};
 
-use super::contract::Kind;
 use super::forward::{Means, see};
-use super::{Contract, Graphs, ModelError, Padding, session};
+use super::metadata::Kind;
+use super::{GraphMetadata, Graphs, ModelError, Padding, session};
 use crate::runtime::Engine;
 
 /// What the painted image is compared with: inputs of the loss graph by name.
@@ -24,8 +24,8 @@ pub struct Targets {
 
 /// The sessions that compute targets; they take pictures of any size.
 pub struct FeatureSession<'a> {
-    forward: (&'a Contract, Session),
-    targets: (&'a Contract, Session),
+    forward: (&'a GraphMetadata, Session),
+    targets: (&'a GraphMetadata, Session),
     padding: Padding,
 }
 
@@ -36,9 +36,9 @@ impl Graphs {
     /// A session cannot be built.
     pub fn features(&self, engine: &Engine) -> Result<FeatureSession<'_>, ModelError> {
         let build = |kind: Kind| {
-            let (contract, kernels) = self.choose(engine, kind);
-            let session = session::build(engine, (contract, kernels), None)?;
-            Ok::<_, ModelError>((contract, session))
+            let (metadata, kernels) = self.choose(engine, kind);
+            let session = session::build(engine, (metadata, kernels), None)?;
+            Ok::<_, ModelError>((metadata, session))
         };
         Ok(FeatureSession {
             forward: build(Kind::Forward)?,
@@ -107,8 +107,8 @@ impl FeatureSession<'_> {
 
     /// What the style loss makes of a style of these means.
     fn style_targets(&mut self, means: &[Means]) -> Result<Vec<(String, DynValue)>, ModelError> {
-        let (contract, session) = &mut self.targets;
-        let failed = |cause| ModelError::run(&contract.path, cause);
+        let (metadata, session) = &mut self.targets;
+        let failed = |cause| ModelError::run(&metadata.path, cause);
         let inputs = sums_of_one(means).map_err(failed)?;
         let outputs = session.run(inputs).map_err(failed)?;
         Ok(outputs

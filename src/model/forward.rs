@@ -4,8 +4,8 @@ use ndarray::{Array1, Array2, Array4, ArrayView4};
 use ort::session::{Session, SessionInputValue, SessionOutputs};
 use ort::value::{DynValue, Tensor, TensorRef};
 
-use super::contract::layer_size;
-use super::{Contract, ModelError, Padding};
+use super::metadata::layer_size;
+use super::{GraphMetadata, ModelError, Padding};
 
 /// The mean over the places of a layer, by the layer's name.
 #[derive(Clone, Debug)]
@@ -40,15 +40,15 @@ impl Means {
     }
 
     /// From the sums over the places.
-    fn of(outputs: &SessionOutputs<'_>, contract: &Contract, layer: &str) -> Result<Means, ModelError> {
+    fn of(outputs: &SessionOutputs<'_>, metadata: &GraphMetadata, layer: &str) -> Result<Means, ModelError> {
         let read = |name: &str| {
             let name = format!("{name}/{layer}");
-            let value = outputs.get(&name).ok_or_else(|| wrong(contract, &name, None))?;
+            let value = outputs.get(&name).ok_or_else(|| wrong(metadata, &name, None))?;
             let array = value.try_extract_array::<f32>();
-            let array = array.map_err(|_| wrong(contract, &name, Some(value)))?;
+            let array = array.map_err(|_| wrong(metadata, &name, Some(value)))?;
             Ok::<_, ModelError>(array.mapv(f64::from))
         };
-        let shapes = |name: &str| wrong(contract, &format!("{name}/{layer}"), None);
+        let shapes = |name: &str| wrong(metadata, &format!("{name}/{layer}"), None);
         let count: f64 = read("count")?.iter().sum();
         let (products, sums) = (read("products")?, read("sums")?);
         let channels = sums.len();
@@ -74,21 +74,21 @@ pub(super) struct Seen {
 /// Runs `forward` on the whole of `image`, f32 `[1, 3, height, width]`.
 pub(super) fn see(
     session: &mut Session,
-    contract: &Contract,
+    metadata: &GraphMetadata,
     image: ArrayView4<'_, f32>,
     padding: Padding,
 ) -> Result<Seen, ModelError> {
-    let failed = |cause| ModelError::run(&contract.path, cause);
-    let mut outputs = run(session, contract, image, padding).map_err(failed)?;
-    let means = contract.style_layers.iter();
+    let failed = |cause| ModelError::run(&metadata.path, cause);
+    let mut outputs = run(session, metadata, image, padding).map_err(failed)?;
+    let means = metadata.style_layers.iter();
     let means = means
-        .map(|layer| Means::of(&outputs, contract, layer))
+        .map(|layer| Means::of(&outputs, metadata, layer))
         .collect::<Result<_, _>>()?;
-    let contents = contract.content_layers.iter().map(|layer| {
+    let contents = metadata.content_layers.iter().map(|layer| {
         let name = format!("content/{layer}");
         let value = outputs
             .remove(&name)
-            .ok_or_else(|| wrong(contract, &name, None))?;
+            .ok_or_else(|| wrong(metadata, &name, None))?;
         Ok((name, value))
     });
     let contents = contents.collect::<Result<_, ModelError>>()?;
@@ -97,7 +97,7 @@ pub(super) fn see(
 
 fn run<'s>(
     session: &'s mut Session,
-    contract: &Contract,
+    metadata: &GraphMetadata,
     image: ArrayView4<'_, f32>,
     padding: Padding,
 ) -> ort::Result<SessionOutputs<'s>> {
@@ -107,7 +107,7 @@ fn run<'s>(
         ("image".to_owned(), TensorRef::from_array_view(&image)?.into()),
         ("padding".to_owned(), padding.tensor()?.into()),
     ];
-    for layer in &contract.style_layers {
+    for layer in &metadata.style_layers {
         let guide = whole(layer_size(layer, (width as u32, height as u32)))?;
         inputs.push((format!("guide/style/{layer}"), guide.into()));
     }
@@ -120,9 +120,9 @@ pub(super) fn whole((width, height): (u32, u32)) -> ort::Result<Tensor<f32>> {
 }
 
 /// That an output is not what the contract says.
-pub(super) fn wrong(contract: &Contract, output: &str, value: Option<&DynValue>) -> ModelError {
+pub(super) fn wrong(metadata: &GraphMetadata, output: &str, value: Option<&DynValue>) -> ModelError {
     ModelError::WrongOutput {
-        path: contract.path.clone(),
+        path: metadata.path.clone(),
         output: output.to_owned(),
         shape: value.map(|value| value.shape().to_vec()).unwrap_or_default(),
     }

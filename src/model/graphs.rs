@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::contract::{Contract, Kind, Operators, graph_digest};
+use super::metadata::{GraphMetadata, Kind, Operators, graph_digest};
 use super::operators::{KernelSet, Kernels};
-use super::{JUDGE, ModelError, Padding};
+use super::{Enlarge, JUDGE, ModelError, Padding};
 use crate::picture::MAX_PIXELS;
 use crate::runtime::Engine;
 use crate::runtime::locate::{in_repository, program_folder};
@@ -41,11 +41,11 @@ impl Default for GraphOptions {
 #[derive(Clone, Debug)]
 pub struct Graphs {
     /// `PRESET.forward.onnx`.
-    pub forward: Contract,
+    pub forward: GraphMetadata,
     /// `PRESET.targets.onnx`, or `PRESET-LOSS.targets.onnx`.
-    pub targets: Contract,
+    pub targets: GraphMetadata,
     /// `PRESET.loss_grad.onnx`, or `PRESET-LOSS.loss_grad.onnx`.
-    pub loss_gradient: Contract,
+    pub loss_gradient: GraphMetadata,
     /// What the first convolution sees around a picture.
     pub(super) padding: Padding,
     /// Those that look at pictures, for the processor, if they are there and wanted.
@@ -55,8 +55,8 @@ pub struct Graphs {
 /// The graphs of the program's own operators.
 #[derive(Clone, Debug)]
 struct CpuGraphs {
-    forward: Contract,
-    loss_gradient: Contract,
+    forward: GraphMetadata,
+    loss_gradient: GraphMetadata,
     kernels: Arc<Kernels>,
 }
 
@@ -79,11 +79,11 @@ impl Graphs {
                 available: available(folder).join(", "),
             });
         }
-        let forward = Contract::read(&forward, Kind::Forward)?;
+        let forward = GraphMetadata::read(&forward, Kind::Forward)?;
         let read = |kind: Kind| forward.read_other(&file(&of_loss, kind), kind, Operators::Portable);
         if of_loss != name {
-            let said = Contract::parse(&loss_gradient, Kind::LossGradient, Operators::Portable);
-            let is_another = |said: Contract| said.style_loss.as_ref() != Some(&options.style_loss);
+            let said = GraphMetadata::parse(&loss_gradient, Kind::LossGradient, Operators::Portable);
+            let is_another = |said: GraphMetadata| said.style_loss.as_ref() != Some(&options.style_loss);
             if !loss_gradient.exists() || said.is_ok_and(is_another) {
                 return Err(unknown_style_loss(folder, name, options));
             }
@@ -120,7 +120,7 @@ impl Graphs {
     }
 
     /// The graph that `engine` runs, and what its operators share if they are the program's own.
-    pub(super) fn choose(&self, engine: &Engine, kind: Kind) -> (&Contract, Option<&Arc<Kernels>>) {
+    pub(super) fn choose(&self, engine: &Engine, kind: Kind) -> (&GraphMetadata, Option<&Arc<Kernels>>) {
         let cpu = self.cpu.as_ref().filter(|_| engine.is_cpu());
         match (cpu, kind) {
             (_, Kind::Targets) => (&self.targets, None),
@@ -132,7 +132,7 @@ impl Graphs {
     }
 
     /// The graphs that `engine` runs.
-    pub fn chosen(&self, engine: &Engine) -> [(Kind, &Contract); 3] {
+    pub fn chosen(&self, engine: &Engine) -> [(Kind, &GraphMetadata); 3] {
         [Kind::Forward, Kind::Targets, Kind::LossGradient].map(|kind| (kind, self.choose(engine, kind).0))
     }
 
@@ -161,27 +161,35 @@ impl Graphs {
     /// [`ModelError::TooSmall`].
     pub fn check_size(
         &self,
-        (width, height): (u32, u32),
+        size: (u32, u32),
         what: &'static str,
-        option: &'static str,
+        remedy: Enlarge,
     ) -> Result<(), ModelError> {
-        if u64::from(width) * u64::from(height) > MAX_PIXELS {
-            return Err(ModelError::TooLarge { what, width, height });
-        }
-        let min_size = self.loss_gradient.min_size;
-        if width.min(height) >= min_size {
-            return Ok(());
-        }
-        let graph = self.loss_gradient.preset.clone();
-        Err(ModelError::TooSmall {
-            what,
-            width,
-            height,
-            graph,
-            min_size,
-            option,
-        })
+        check_size(&self.loss_gradient, size, what, remedy)
     }
+}
+
+/// Checks that a picture is large enough for a graph, and no larger than pictures may be.
+pub(crate) fn check_size(
+    graph: &GraphMetadata,
+    (width, height): (u32, u32),
+    what: &'static str,
+    remedy: Enlarge,
+) -> Result<(), ModelError> {
+    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+        return Err(ModelError::TooLarge { what, width, height });
+    }
+    if width.min(height) >= graph.min_size {
+        return Ok(());
+    }
+    Err(ModelError::TooSmall {
+        what,
+        width,
+        height,
+        graph: graph.preset.clone(),
+        min_size: graph.min_size,
+        remedy,
+    })
 }
 
 /// A graph file, as it lies there.
@@ -214,7 +222,7 @@ fn unknown_style_loss(folder: &Path, name: &str, options: &GraphOptions) -> Mode
     let others = names(folder, Kind::Targets).into_iter().filter_map(|stem| {
         let loss = stem.strip_prefix(&prefix)?;
         let file = Operators::Portable.file(folder, &stem, Kind::Targets);
-        let said = Contract::parse(&file, Kind::Targets, Operators::Portable).ok()?;
+        let said = GraphMetadata::parse(&file, Kind::Targets, Operators::Portable).ok()?;
         said.style_loss.filter(|said| said == loss)
     });
     let known: Vec<String> = [USUAL_STYLE_LOSS.to_owned()].into_iter().chain(others).collect();

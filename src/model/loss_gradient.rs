@@ -6,10 +6,10 @@ use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, Memory
 use ort::session::{IoBinding, Session};
 use ort::value::{DynValue, Tensor, TensorValueType};
 
-use super::contract::{Kind, Term, TermKind, layer_size};
 use super::forward::whole;
+use super::metadata::{Kind, Term, TermKind, layer_size};
 use super::{
-    Contract, Evaluation, Graphs, LossGradient, ModelError, ObjectiveError, Padding, Targets, Weights,
+    Evaluation, GraphMetadata, Graphs, LossGradient, ModelError, ObjectiveError, Padding, Targets, Weights,
     session,
 };
 use crate::runtime::{DeviceMemory, Engine, Placement};
@@ -23,7 +23,7 @@ pub struct OnnxLossGradient {
     image: Tensor<f32>,
     /// The image on the device, where runs are recorded and replayed: then it must stay where it is.
     resident: Option<Tensor<f32>>,
-    contract: Contract,
+    metadata: GraphMetadata,
     term_names: Vec<String>,
     placement: Option<Placement>,
     graph_time: Duration,
@@ -40,20 +40,20 @@ impl Graphs {
         targets: &Targets,
         weights: Weights,
     ) -> Result<OnnxLossGradient, ModelError> {
-        let (contract, kernels) = self.choose(engine, Kind::LossGradient);
-        let session = session::build(engine, (contract, kernels), Some(targets.size))?;
+        let (metadata, kernels) = self.choose(engine, Kind::LossGradient);
+        let session = session::build(engine, (metadata, kernels), Some(targets.size))?;
         let placement = engine.placement(&session);
-        let given = (&contract.terms[..], &weights, self.padding);
+        let given = (&metadata.terms[..], &weights, self.padding);
         let bound = bind(&session, targets, given, engine.memory());
-        let (binding, image, resident) = bound.map_err(|cause| ModelError::session(&contract.path, cause))?;
-        let names = contract.terms.iter().map(|term| term.name.clone());
-        let (contract, term_names) = (contract.clone(), names.collect());
+        let (binding, image, resident) = bound.map_err(|cause| ModelError::session(&metadata.path, cause))?;
+        let names = metadata.terms.iter().map(|term| term.name.clone());
+        let (metadata, term_names) = (metadata.clone(), names.collect());
         Ok(OnnxLossGradient {
             session,
             binding,
             image,
             resident,
-            contract,
+            metadata,
             term_names,
             placement,
             graph_time: Duration::ZERO,
@@ -195,8 +195,8 @@ impl OnnxLossGradient {
         let outputs = self.session.run_binding(&self.binding)?;
         self.graph_time = start.elapsed();
         let on_device = self.resident.is_some();
-        let mut terms = Vec::with_capacity(self.contract.terms.len());
-        for of_output in self.contract.terms.chunk_by(|one, next| one.loss == next.loss) {
+        let mut terms = Vec::with_capacity(self.metadata.terms.len());
+        for of_output in self.metadata.terms.chunk_by(|one, next| one.loss == next.loss) {
             let values = read(&outputs[of_output[0].loss.as_str()], on_device)?;
             terms.extend(of_output.iter().map(|term| values[term.index]));
         }
@@ -229,7 +229,7 @@ impl LossGradient for OnnxLossGradient {
     fn evaluate(&mut self, image: &[f32], gradient: &mut [f32]) -> Result<Evaluation, ObjectiveError> {
         let terms = self
             .run(image, gradient)
-            .map_err(|cause| ModelError::run(&self.contract.path, cause))?;
+            .map_err(|cause| ModelError::run(&self.metadata.path, cause))?;
         // Summed here in double precision: the optimiser compares losses that differ in their last digits.
         Ok(Evaluation {
             loss: terms.iter().sum(),
@@ -246,7 +246,7 @@ mod tests {
 
     use super::*;
     use crate::model::{GraphOptions, KernelSet};
-    use crate::runtime::{Request, Runtime, Sought};
+    use crate::runtime::{LibraryQuery, Request, Runtime};
 
     /// The processor's own memory in the part of a card's.
     fn stand_in() -> DeviceMemory {
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn an_image_that_stays_on_the_device_gives_the_same_loss_and_gradient() {
-        let runtime = Runtime::load(&Sought::default()).unwrap();
+        let runtime = Runtime::load(&LibraryQuery::default()).unwrap();
         let engine = Engine::start(&runtime, &Request::default(), 1).unwrap();
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
         let options = GraphOptions {

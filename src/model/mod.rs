@@ -1,16 +1,16 @@
-//! The graph contract, and the one trait through which the rest of the program evaluates it.
+//! The graph metadata, and the one trait through which the rest of the program evaluates it.
 //!
 //! [`Graphs`] finds a preset's graphs and checks them; [`FeatureSession::targets`] runs `forward` on the style and content
 //! images, and `targets` on what the style is; [`Graphs::loss_gradient`] binds those targets to the loss graph once, after which
 //! every evaluation is one run. [`FeatureGraph`] looks at pictures without a loss. Nothing outside this module runs a
 //! session.
 
-pub mod contract;
 mod feature_graph;
 mod features;
 mod forward;
 mod graphs;
 mod loss_gradient;
+pub mod metadata;
 mod operators;
 mod session;
 mod weights;
@@ -18,15 +18,15 @@ mod weights;
 use std::error::Error as StdError;
 use std::path::{Path, PathBuf};
 
-pub use contract::Contract;
 pub use feature_graph::{FeatureGraph, Features, JUDGE};
 pub use features::{FeatureSession, Targets};
+pub(crate) use graphs::check_size;
 pub use graphs::{GraphFile, GraphOptions, Graphs, USUAL_STYLE_LOSS, default_folder, list_graphs};
 pub use loss_gradient::OnnxLossGradient;
+pub use metadata::GraphMetadata;
 pub use operators::{KernelSet, UnusableKernels};
 pub use weights::{LayerFactors, NoLayerFactors, Weights};
 
-use crate::LESS_MEMORY;
 use crate::picture::MAX_PIXELS;
 use ort::value::Tensor;
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,7 @@ use crate::runtime::EngineError;
 /// What the first convolution sees around a picture; the others see zeros.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Padding {
     /// Zeros, which are the mean colour, as the network was trained.
     #[default]
@@ -89,9 +90,7 @@ pub trait LossGradient {
 #[non_exhaustive]
 pub enum ModelError {
     /// No folder with graphs.
-    #[error(
-        "no graphs found (looked for {preset}.loss_grad.onnx {searched}); run `make setup`, or name their folder with --graphs DIR"
-    )]
+    #[error("no graphs found (looked for {preset}.loss_grad.onnx {searched}); run `make setup`")]
     NoGraphs {
         /// The graph that was looked for.
         preset: String,
@@ -195,7 +194,7 @@ pub enum ModelError {
     },
     /// A picture is smaller than the deepest layer allows.
     #[error(
-        "the {what} is {width}x{height} pixels, but the graph {graph} needs at least {min_size} on each side; use a larger {option}"
+        "the {what} is {width}x{height} pixels, but the graph {graph} needs at least {min_size} on each side"
     )]
     TooSmall {
         /// `content image`, `style image`, …
@@ -208,12 +207,12 @@ pub enum ModelError {
         graph: String,
         /// The smallest side.
         min_size: u32,
-        /// The flag that changes it.
-        option: &'static str,
+        /// What makes it larger.
+        remedy: Enlarge,
     },
     /// A picture would have more pixels than are read from a file.
     #[error(
-        "the {what} would be {width}x{height} pixels, more than {} million; ask for less by --size, --fit long, --style-size or --style-scale",
+        "the {what} would be {width}x{height} pixels, more than {} million",
         MAX_PIXELS / 1_000_000
     )]
     TooLarge {
@@ -261,7 +260,7 @@ pub enum ModelError {
         cause: ort::Error,
     },
     /// ONNX Runtime has no memory left, of the machine or of the provider's device.
-    #[error("there is not enough memory for {path}; {LESS_MEMORY}")]
+    #[error("there is not enough memory for {path}")]
     OutOfMemory {
         /// The graph.
         path: PathBuf,
@@ -279,6 +278,21 @@ pub enum ModelError {
         /// The shape found.
         shape: Vec<i64>,
     },
+}
+
+/// What makes a picture as large as a graph needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enlarge {
+    /// The size of the painted picture.
+    Size,
+    /// That of the style image.
+    StyleSize,
+    /// That of the painted picture, or fewer scales.
+    SizeOrScales,
+    /// That of the style image, or fewer scales.
+    StyleSizeOrScales,
+    /// A larger picture.
+    Picture,
 }
 
 impl ModelError {
@@ -320,12 +334,12 @@ fn speaks_of_memory(message: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::{Runtime, Sought};
+    use crate::runtime::{LibraryQuery, Runtime};
 
     #[test]
-    fn memory_that_is_refused_is_told_with_the_remedy() {
+    fn memory_that_is_refused_is_told_as_such() {
         // ONNX Runtime makes its errors itself.
-        Runtime::load(&Sought::default()).unwrap();
+        Runtime::load(&LibraryQuery::default()).unwrap();
         for message in [
             "bfc_arena.cc:371 void* onnxruntime::BFCArena::AllocateRawInternal(size_t, Stream*): Failed to allocate memory for requested buffer of size 15728640000",
             "std::bad_alloc",
@@ -335,7 +349,10 @@ mod tests {
             "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED",
         ] {
             let error = ModelError::run(Path::new("a.onnx"), ort::Error::new(message)).to_string();
-            assert!(error.contains("--size") && !error.contains("arena"), "{error}");
+            assert!(
+                error.contains("not enough memory") && !error.contains("arena"),
+                "{error}"
+            );
         }
         let other = ModelError::session(Path::new("a.onnx"), ort::Error::new("no such operator"));
         assert!(other.to_string().contains("no such operator"));

@@ -7,7 +7,7 @@ use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 
 use super::operators::Kernels;
-use super::{Contract, ModelError};
+use super::{GraphMetadata, ModelError};
 use crate::runtime::{Engine, Purpose};
 
 /// Builds a session of a graph for one region, which may be of the program's own operators.
@@ -16,15 +16,15 @@ use crate::runtime::{Engine, Purpose};
 /// shapes, and the session is made for many runs; without, it takes any size and is made for a few.
 pub(super) fn build(
     engine: &Engine,
-    (contract, kernels): (&Contract, Option<&Arc<Kernels>>),
+    (metadata, kernels): (&GraphMetadata, Option<&Arc<Kernels>>),
     size: Option<(u32, u32)>,
 ) -> Result<Session, ModelError> {
-    let key = size.map(|(width, height)| format!("{}|{width}x{height}", contract.sha256));
+    let key = size.map(|(width, height)| format!("{}|{width}x{height}", metadata.sha256));
     let builder = engine.builder(key.as_deref().map_or(Purpose::FewRuns, Purpose::ManyRuns))?;
     let threads = engine.threads();
     let committed =
-        with_operators(builder, kernels, threads).and_then(|builder| commit(builder, contract, size));
-    committed.map_err(|cause| ModelError::session(&contract.path, cause))
+        with_operators(builder, kernels, threads).and_then(|builder| commit(builder, metadata, size));
+    committed.map_err(|cause| ModelError::session(&metadata.path, cause))
 }
 
 fn with_operators(
@@ -40,7 +40,7 @@ fn with_operators(
 
 fn commit(
     mut builder: SessionBuilder,
-    contract: &Contract,
+    metadata: &GraphMetadata,
     size: Option<(u32, u32)>,
 ) -> ort::Result<Session> {
     builder = builder.with_dimension_override("regions", 1)?;
@@ -49,19 +49,19 @@ fn commit(
             .with_dimension_override("width", width.into())?
             .with_dimension_override("height", height.into())?;
     }
-    if !reads_weights_itself(contract) {
-        let weights = contract.read_weights();
+    if !reads_weights_itself(metadata) {
+        let weights = metadata.read_weights();
         let weights = weights.map_err(|error| ort::Error::new(error.to_string()))?;
         builder =
-            builder.with_external_initializer_file_in_memory(contract.weights_name(), weights.into())?;
+            builder.with_external_initializer_file_in_memory(metadata.weights_name(), weights.into())?;
     }
-    builder.commit_from_file(&contract.path)
+    builder.commit_from_file(&metadata.path)
 }
 
 /// Whether ONNX Runtime finds the weights by itself: it follows no link out of the graph's folder, and on Linux it looks
 /// at `/proc` for where a file is that it has opened.
-fn reads_weights_itself(contract: &Contract) -> bool {
+fn reads_weights_itself(metadata: &GraphMetadata) -> bool {
     let folder = |path: &Path| path.canonicalize().ok()?.parent().map(Path::to_path_buf);
-    let beside = folder(&contract.weights_file()) == folder(&contract.path);
+    let beside = folder(&metadata.weights_file()) == folder(&metadata.path);
     beside && (cfg!(not(target_os = "linux")) || Path::new("/proc/self/fd").exists())
 }

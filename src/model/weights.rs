@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Contract, ModelError};
+use super::{GraphMetadata, ModelError};
 
 /// The weights of the terms of a graph's loss.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,10 +24,10 @@ pub struct Weights {
 
 impl Weights {
     /// The same weight for all style layers, and for all content layers.
-    pub fn uniform(contract: &Contract, style: f64, content: f64, tv: f64) -> Weights {
+    pub fn uniform(metadata: &GraphMetadata, style: f64, content: f64, tv: f64) -> Weights {
         Weights {
-            style: vec![style; contract.style_layers.len()],
-            content: vec![content; contract.content_layers.len()],
+            style: vec![style; metadata.style_layers.len()],
+            content: vec![content; metadata.content_layers.len()],
             tv,
         }
     }
@@ -43,21 +43,21 @@ impl Weights {
     /// The graph's loss does not look at a layer that is named, or no layer has a weight left.
     pub fn with_factors(
         mut self,
-        contract: &Contract,
+        metadata: &GraphMetadata,
         style: &LayerFactors,
         content: &LayerFactors,
     ) -> Result<Weights, ModelError> {
         multiply(
             &mut self.style,
             style,
-            contract,
-            ("style", &contract.style_layers),
+            metadata,
+            ("style", &metadata.style_layers),
         )?;
         multiply(
             &mut self.content,
             content,
-            contract,
-            ("content", &contract.content_layers),
+            metadata,
+            ("content", &metadata.content_layers),
         )?;
         if self
             .style
@@ -101,7 +101,7 @@ impl Weights {
 fn multiply(
     weights: &mut [f64],
     factors: &LayerFactors,
-    contract: &Contract,
+    metadata: &GraphMetadata,
     (kind, layers): (&'static str, &[String]),
 ) -> Result<(), ModelError> {
     for (layer, factor) in &factors.0 {
@@ -109,7 +109,7 @@ fn multiply(
         let place = place.ok_or_else(|| ModelError::UnknownLayer {
             kind,
             layer: layer.clone(),
-            graph: contract.preset.clone(),
+            graph: metadata.preset.clone(),
             layers: layers.join(", "),
         })?;
         weights[place] *= factor;
@@ -193,11 +193,11 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::model::contract::Kind;
+    use crate::model::metadata::Kind;
 
-    fn contract() -> Contract {
+    fn metadata() -> GraphMetadata {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-        Contract::read(&folder.join("gatys.forward.onnx"), Kind::Forward).unwrap()
+        GraphMetadata::read(&folder.join("gatys.forward.onnx"), Kind::Forward).unwrap()
     }
 
     fn factors(text: &str) -> LayerFactors {
@@ -206,11 +206,11 @@ mod tests {
 
     #[test]
     fn factors_multiply_the_weights_of_the_layers_that_are_named() {
-        let contract = contract();
-        let weights = Weights::uniform(&contract, 100.0, 5.0, 1e-3);
+        let metadata = metadata();
+        let weights = Weights::uniform(&metadata, 100.0, 5.0, 1e-3);
         let weighted = weights
             .with_factors(
-                &contract,
+                &metadata,
                 &factors("relu5_1=0.5, relu1_1 = 2"),
                 &factors("relu4_2=3"),
             )
@@ -228,10 +228,10 @@ mod tests {
 
     #[test]
     fn a_layer_that_the_graph_does_not_look_at_is_refused_with_those_it_does() {
-        let contract = contract();
+        let metadata = metadata();
         let refused = |style: &str, content: &str| {
-            let weights = Weights::uniform(&contract, 1.0, 1.0, 0.0);
-            let result = weights.with_factors(&contract, &factors(style), &factors(content));
+            let weights = Weights::uniform(&metadata, 1.0, 1.0, 0.0);
+            let result = weights.with_factors(&metadata, &factors(style), &factors(content));
             result.unwrap_err().to_string()
         };
         let error = refused("relu4_2=2", "");

@@ -15,9 +15,9 @@ pub use preview::{Previews, When};
 pub use trace::Recorder;
 
 pub use crate::files::OutputError;
-use crate::finish::Finish;
 use crate::model::Evaluation;
 use crate::picture::Picture;
+use crate::postprocess::Postprocess;
 use crate::runtime::Placement;
 
 /// What an observer is told.
@@ -48,7 +48,7 @@ pub struct Started<'a> {
     /// The names of the loss terms, in the order of [`Evaluation::terms`].
     pub term_names: &'a [String],
     /// Makes pictures of the points, as the result will be one.
-    pub finish: &'a Finish,
+    pub postprocess: &'a Postprocess,
 }
 
 /// A scale of the run.

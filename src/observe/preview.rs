@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::{Event, Iterated, Observer, Planned};
-use crate::finish::Finish;
 use crate::picture::{Encoding, Picture, PictureError};
+use crate::postprocess::Postprocess;
 
 /// Saves the picture beside the output while it is painted.
 pub struct Previews {
@@ -14,7 +14,7 @@ pub struct Previews {
     when: When,
     overwrite: bool,
     encoding: Encoding,
-    finish: Option<Finish>,
+    postprocess: Option<Postprocess>,
     failure: Option<PictureError>,
 }
 
@@ -54,16 +54,16 @@ impl Previews {
             when,
             overwrite,
             encoding,
-            finish: None,
+            postprocess: None,
             failure: None,
         }
     }
 
     fn iterated(&self, step: &Iterated<'_>) -> Result<(), PictureError> {
         let due = self.when.every.is_some_and(|every| step.iteration % every == 0);
-        match &self.finish {
-            Some(finish) if due => self.save(
-                &finish.picture(step.image),
+        match &self.postprocess {
+            Some(postprocess) if due => self.save(
+                &postprocess.picture(step.image),
                 &iteration_path(&self.output, step.iteration),
             ),
             _ => Ok(()),
@@ -94,7 +94,7 @@ impl Observer for Previews {
     fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
         let saved = match event {
             Event::Started(started) => {
-                self.finish = Some(started.finish.clone());
+                self.postprocess = Some(started.postprocess.clone());
                 Ok(())
             }
             Event::Iterated(step) => self.iterated(step),

@@ -98,11 +98,11 @@ pub enum PictureError {
         reason: String,
     },
     /// Standard output has no extension.
-    #[error("standard output has no extension that names a format; add --format png, jpeg, webp or tiff")]
+    #[error("standard output has no extension that names a format: png, jpeg, webp or tiff")]
     NoExtension,
     /// The output's name does not say which format to write.
     #[error(
-        "{}: the extension does not name a format; use one of {}, or --format",
+        "{}: the extension does not name a format; use one of {}",
         shown(path),
         OutputFormat::EXTENSIONS.join(", ")
     )]

@@ -10,14 +10,18 @@ use crate::files::STANDARD;
 /// A format that pictures are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum OutputFormat {
     /// PNG, lossless, with alpha.
     Png,
     /// JPEG, without alpha. Colour is not subsampled.
+    #[cfg_attr(feature = "cli", value(alias = "jpg"))]
     Jpeg,
     /// WebP, lossless, with alpha.
+    #[cfg_attr(feature = "cli", value(name = "webp"))]
     WebP,
     /// TIFF, uncompressed, with alpha.
+    #[cfg_attr(feature = "cli", value(alias = "tif"))]
     Tiff,
 }
 

@@ -11,7 +11,7 @@ use jxl::{
 use rayon::prelude::*;
 
 use super::{
-    decode::{Decoded, check_size},
+    decoded::{Decoded, check_size},
     fault::Fault,
     raster::{ANIMATED, from_16, split_alpha},
 };

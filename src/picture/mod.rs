@@ -5,6 +5,7 @@
 
 mod alpha;
 mod decode;
+mod decoded;
 mod error;
 mod fault;
 mod foreign;

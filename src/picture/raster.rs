@@ -11,11 +11,11 @@ use rayon::prelude::*;
 
 use super::{
     MAX_FILE_BYTES,
-    decode::{Decoded, check_size},
+    decoded::{Decoded, check_size},
     fault::Fault,
     held::{check_held, first_frame_of_webp, frames_of_gif, pixels_of_runs},
 };
-use crate::large_pages::prefer_large_pages;
+use crate::huge_pages::prefer_huge_pages;
 
 pub(super) const ANIMATED: &str = "it is animated; only the first frame is used";
 
@@ -138,7 +138,7 @@ pub(super) fn from_16(values: &[u16]) -> Vec<f32> {
 
 fn floats<T: Copy + Sync>(values: &[T], convert: impl Fn(T) -> f32 + Sync) -> Vec<f32> {
     let mut floats = Vec::with_capacity(values.len());
-    prefer_large_pages(floats.spare_capacity_mut());
+    prefer_huge_pages(floats.spare_capacity_mut());
     values
         .par_iter()
         .map(|&value| convert(value))

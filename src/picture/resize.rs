@@ -1,7 +1,5 @@
 //! Resizing, and the size that a picture is to have.
 
-use std::{fmt, str::FromStr};
-
 use fast_image_resize::{
     FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
     images::{Image, ImageRef},
@@ -18,33 +16,13 @@ use super::{
 /// Which side of a picture a wanted length is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Fit {
     /// The longer side gets the length: the picture fits into a square.
     #[default]
     Long,
     /// The shorter side gets the length: the picture covers a square (torchvision's `Resize(length)`).
     Short,
-}
-
-impl FromStr for Fit {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "long" => Ok(Self::Long),
-            "short" => Ok(Self::Short),
-            _ => Err(format!("unknown side \"{text}\"; use long or short")),
-        }
-    }
-}
-
-impl fmt::Display for Fit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Long => "long",
-            Self::Short => "short",
-        })
-    }
 }
 
 /// The width and height that bring one side of `size` to `target` pixels and keep the aspect.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Settings;
 use crate::files::{self, OutputError, STANDARD};
-use crate::model::Contract;
+use crate::model::GraphMetadata;
 use crate::observe::Recorder;
 use crate::picture::OutputFormat;
 
@@ -76,7 +76,7 @@ pub struct Trace<'a> {
     #[serde(flatten)]
     pub manifest: &'a Manifest<Settings>,
     /// What the loss graph says of itself.
-    pub graph: &'a Contract,
+    pub graph: &'a GraphMetadata,
     /// The painted picture's width and height in pixels.
     pub size: (u32, u32),
     /// Why the optimisation stopped.

@@ -17,7 +17,7 @@ use ort::environment::Environment;
 use ort::logging::LogLevel;
 
 use super::locate::{in_repository, program_folder};
-use super::provider::{CPU, Choice, PROVIDERS, Provider};
+use super::provider::{CPU, PROVIDERS, Provider, ProviderChoice};
 use super::{RuntimeError, arena, binary, preload, telemetry};
 
 /// The oldest ONNX Runtime that has the interface (`api-24` of `ort`) that the program was built for.
@@ -44,8 +44,8 @@ pub enum FoundBy {
 impl fmt::Display for FoundBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            FoundBy::Option => "named by --onnxruntime",
-            FoundBy::Name => "named by --runtime",
+            FoundBy::Option => "the one asked for",
+            FoundBy::Name => "the runtime asked for",
             FoundBy::Environment => "named by ORT_DYLIB_PATH",
             FoundBy::Program => "found beside the program",
             FoundBy::Repository => "found in the repository's runtime folder",
@@ -56,13 +56,13 @@ impl fmt::Display for FoundBy {
 
 /// Which ONNX Runtime to load. With nothing set, the best of those that are found.
 #[derive(Clone, Debug, Default)]
-pub struct Sought {
+pub struct LibraryQuery {
     /// This file.
     pub file: Option<PathBuf>,
     /// The one that `make setup RUNTIME=NAME` brought.
     pub name: Option<String>,
     /// One that has this provider, if there is one; with `auto` one whose device's driver is there.
-    pub provider: Choice,
+    pub provider: ProviderChoice,
 }
 
 /// A library that may be loaded.
@@ -73,7 +73,7 @@ pub(super) struct Candidate {
 }
 
 /// The libraries that may be loaded, best first; see [`Runtime::load`](super::Runtime::load) for the order.
-pub(super) fn candidates(sought: &Sought) -> Result<Vec<Candidate>, RuntimeError> {
+pub(super) fn candidates(sought: &LibraryQuery) -> Result<Vec<Candidate>, RuntimeError> {
     if let Some(path) = &sought.file {
         return Ok(vec![existing(path, FoundBy::Option)?]);
     }
@@ -160,10 +160,10 @@ fn runtimes() -> impl Iterator<Item = (String, Candidate)> {
 }
 
 /// Whether the runtime brings the provider that is asked for; with `auto`, an accelerator whose driver is there.
-fn suits(candidate: &Candidate, choice: Choice) -> bool {
+fn suits(candidate: &Candidate, choice: ProviderChoice) -> bool {
     match choice {
-        Choice::Named(provider) => brings(candidate, provider),
-        Choice::Auto => PROVIDERS.iter().any(|provider| {
+        ProviderChoice::Named(provider) => brings(candidate, provider),
+        ProviderChoice::Auto => PROVIDERS.iter().any(|provider| {
             provider.automatic
                 && provider.driver.is_some()
                 && brings(candidate, provider)
@@ -360,7 +360,7 @@ pub struct Located {
 ///
 /// # Errors
 /// None is found, or the first one found is no ONNX Runtime.
-pub fn locate(sought: &Sought) -> Result<Located, RuntimeError> {
+pub fn locate(sought: &LibraryQuery) -> Result<Located, RuntimeError> {
     let mut errors = Vec::new();
     for Candidate { path, found_by } in candidates(sought)? {
         match open(&path, found_by) {

@@ -13,6 +13,7 @@ pub mod locate;
 mod placement;
 mod preload;
 mod provider;
+mod remedy;
 mod request;
 mod survey;
 mod telemetry;
@@ -28,9 +29,12 @@ use crate::files::shown;
 
 pub(crate) use engine::{DeviceMemory, Purpose};
 pub use engine::{Engine, EngineError, Refusal};
-pub use library::{FoundBy, Located, MINIMUM_VERSION, Sought, locate as locate_library};
+pub use library::{FoundBy, LibraryQuery, Located, MINIMUM_VERSION, locate as locate_library};
 pub use placement::Placement;
-pub use provider::{Choice, DeviceOption, PROVIDERS, Precision, Provider, UnknownProvider, Values};
+pub use provider::{
+    DeviceOption, OptionPairs, PROVIDERS, Precision, Provider, ProviderChoice, UnknownProvider,
+};
+pub use remedy::Remedy;
 pub use request::{Request, RequestError};
 pub use survey::{Device, Found, State, Survey, find};
 
@@ -40,7 +44,7 @@ pub use survey::{Device, Found, State, Survey, find};
 pub enum RuntimeError {
     /// No library in any of the places that were searched.
     #[error(
-        "ONNX Runtime was not found (looked {searched}); run `make setup`, or name the library with --onnxruntime FILE or ORT_DYLIB_PATH"
+        "ONNX Runtime was not found (looked {searched}); run `make setup`, or name the library in ORT_DYLIB_PATH"
     )]
     NotFound {
         /// The places, in words.
@@ -158,7 +162,7 @@ impl Runtime {
     ///
     /// # Errors
     /// [`RuntimeError`]: not found, not a library, not ONNX Runtime, too old, or another one is already loaded.
-    pub fn load(sought: &Sought) -> Result<Runtime, RuntimeError> {
+    pub fn load(sought: &LibraryQuery) -> Result<Runtime, RuntimeError> {
         let candidates = library::candidates(sought)?;
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(runtime) = loaded.as_ref() {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 
-use super::provider::{Choice, Precision, Provider, Values};
+use super::provider::{OptionPairs, Precision, Provider, ProviderChoice};
 use crate::files::shown;
 
 /// A provider and its options.
@@ -13,13 +13,13 @@ use crate::files::shown;
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Request {
     /// The provider (default auto).
-    pub provider: Choice,
+    pub provider: ProviderChoice,
     /// The number of the provider's device (default its first).
     #[serde(rename = "device-id")]
     pub device: Option<u32>,
     /// Options of the provider, keys and values; they win over what the program sets by itself.
     #[serde(rename = "provider-option", serialize_with = "map")]
-    pub options: Values,
+    pub options: OptionPairs,
     /// The library of a provider that comes as a plugin; it is the one that runs.
     #[serde(rename = "provider-library")]
     pub library: Option<PathBuf>,
@@ -32,19 +32,19 @@ pub struct Request {
 #[non_exhaustive]
 pub enum RequestError {
     /// Something that only makes sense for a provider that is named.
-    #[error("{option} belongs to one provider: name it with --provider")]
+    #[error("{option} belongs to one provider, and none is named")]
     NoProvider {
-        /// The flag.
+        /// The option.
         option: &'static str,
     },
     /// A plugin and a provider at once.
-    #[error("--provider-library brings its own provider: leave out --provider {provider}")]
+    #[error("a provider library brings its own provider, and {provider} is named too")]
     TwoProviders {
         /// The provider named.
         provider: &'static str,
     },
     /// The provider has only one device.
-    #[error("provider {provider} has no devices to choose from; leave out --device-id")]
+    #[error("provider {provider} has no devices to choose from")]
     NoDevices {
         /// The provider.
         provider: &'static str,
@@ -92,22 +92,22 @@ impl Request {
     /// The first thing that the provider does not know.
     pub fn check(&self) -> Result<(), RequestError> {
         match (&self.library, self.provider) {
-            (Some(path), Choice::Auto) if path.is_file() => Ok(()),
-            (Some(path), Choice::Auto) => Err(RequestError::NoLibrary { path: path.clone() }),
-            (Some(_), Choice::Named(provider)) => Err(RequestError::TwoProviders {
+            (Some(path), ProviderChoice::Auto) if path.is_file() => Ok(()),
+            (Some(path), ProviderChoice::Auto) => Err(RequestError::NoLibrary { path: path.clone() }),
+            (Some(_), ProviderChoice::Named(provider)) => Err(RequestError::TwoProviders {
                 provider: provider.name,
             }),
-            (None, Choice::Named(provider)) => self.check_against(provider),
-            (None, Choice::Auto) => self.check_without(),
+            (None, ProviderChoice::Named(provider)) => self.check_against(provider),
+            (None, ProviderChoice::Auto) => self.check_without(),
         }
     }
 
     fn check_without(&self) -> Result<(), RequestError> {
         let set = [
-            ("--device-id", self.device.is_some()),
-            ("--provider-option", !self.options.is_empty()),
+            ("device-id", self.device.is_some()),
+            ("provider-option", !self.options.is_empty()),
             (
-                "--precision",
+                "precision",
                 self.precision
                     .is_some_and(|precision| precision != Precision::F32),
             ),
@@ -156,7 +156,7 @@ impl Request {
     }
 }
 
-fn map<S: Serializer>(values: &Values, serializer: S) -> Result<S::Ok, S::Error> {
+fn map<S: Serializer>(values: &OptionPairs, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(values.iter().map(|(key, value)| (key, value)))
 }
 
@@ -198,7 +198,7 @@ mod tests {
 
         request = of("cpu");
         request.device = Some(1);
-        assert!(refused(&request).contains("--device-id"));
+        assert!(refused(&request).contains("no devices"));
 
         request = of("cuda");
         request.precision = Some(Precision::F16);
@@ -211,12 +211,12 @@ mod tests {
             device: Some(0),
             ..Request::default()
         };
-        assert!(refused(&device).contains("--provider"));
+        assert!(refused(&device).contains("device-id belongs to one provider"));
         let options = Request {
             options: vec![("a".into(), "b".into())],
             ..Request::default()
         };
-        assert!(refused(&options).contains("--provider"));
+        assert!(refused(&options).contains("provider-option belongs to one provider"));
         assert!(Request::default().check().is_ok());
     }
 
@@ -227,7 +227,7 @@ mod tests {
             library: library.clone(),
             ..of("cuda")
         };
-        assert!(refused(&both).contains("leave out --provider cuda"));
+        assert!(refused(&both).contains("cuda is named too"));
         let gone = Request {
             library,
             ..Request::default()

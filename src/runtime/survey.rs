@@ -4,9 +4,8 @@ use ort::memory::DeviceType;
 use serde::Serialize;
 
 use super::engine::attempt;
-use super::library;
 use super::provider::{PROVIDERS, Provider};
-use super::{Request, Runtime};
+use super::{Remedy, Request, Runtime};
 
 /// The providers and devices that the loaded library offers.
 #[derive(Clone, Debug, Serialize)]
@@ -45,7 +44,7 @@ pub enum State {
     /// The library was built without it.
     Absent {
         /// How to get it.
-        remedy: String,
+        remedy: Remedy,
     },
 }
 
@@ -76,9 +75,8 @@ pub fn find(runtime: &Runtime, threads: usize) -> Survey {
 fn found(runtime: &Runtime, provider: &'static Provider, threads: usize) -> Found {
     let built_in = provider.is_built_in();
     let state = if !built_in {
-        let ready = library::runtime_with(provider);
         State::Absent {
-            remedy: ready.map_or(provider.remedy.to_owned(), |name| format!("--runtime {name}")),
+            remedy: Remedy::of(provider),
         }
     } else {
         match attempt(runtime, provider, &Request::default(), threads) {

@@ -1,6 +1,7 @@
 //! The pipeline.
 
-mod judging;
+mod error;
+mod evaluation;
 mod painting;
 mod stages;
 
@@ -11,23 +12,21 @@ use std::time::Instant;
 
 use ndarray::Array4;
 
-use crate::color::ColorMode;
-use crate::config::{Optimizer, Options, Pooling, Settings};
-use crate::error::Error;
+use crate::config::{Options, Settings};
 use crate::grey::Grey;
 use crate::init::Init;
-use crate::model::contract::{CONTRACT_VERSION, Kind};
+use crate::model::metadata::{CONTRACT_VERSION, Kind};
 use crate::model::{
-    Contract, Evaluation, Graphs, KernelSet, LayerFactors, LossGradient, OnnxLossGradient, Padding, Targets,
-    Weights, default_folder,
+    Enlarge, Evaluation, GraphMetadata, Graphs, LossGradient, OnnxLossGradient, Targets, Weights,
+    default_folder,
 };
 use crate::observe::{Event, Observer, Planned, Started};
 use crate::optimize::{self, OptimizeError, Outcome, StopReason};
-use crate::picture::{Bits, Fit, Picture, fit};
+use crate::picture::{Fit, Picture, fit};
 use crate::record::{FileRecord, machine};
-use crate::runtime::{Choice, Engine, Placement, Precision, Runtime, Sought};
-use crate::scales::Scales;
+use crate::runtime::{Engine, LibraryQuery, Placement, Runtime};
 use crate::tensor::to_tensor;
+pub use error::Error;
 use painting::Painting;
 use stages::Stage;
 
@@ -37,12 +36,17 @@ use stages::Stage;
 /// use std::ops::ControlFlow;
 /// use std::path::Path;
 ///
+/// use impasto::config::Options;
 /// use impasto::observe::Event;
 /// use impasto::picture::Picture;
 /// use impasto::stylize::Stylizer;
 ///
 /// # fn main() -> Result<(), impasto::Error> {
-/// let stylizer = Stylizer::builder().size(384).iterations(200).build()?;
+/// let stylizer = Stylizer::new(&Options {
+///     size: Some(384),
+///     iterations: Some(200),
+///     ..Options::default()
+/// })?;
 /// let content = Picture::load(Path::new("photo.jpg"))?;
 /// let style = Picture::load(Path::new("painting.jpg"))?;
 /// let mut quiet = |_: &Event<'_>| ControlFlow::Continue(());
@@ -82,11 +86,6 @@ pub struct Judged {
 }
 
 impl Stylizer {
-    /// A builder with every option left to its default.
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
     /// Resolves `options`, loads ONNX Runtime and checks the graphs.
     ///
     /// # Errors
@@ -99,7 +98,7 @@ impl Stylizer {
         let folder = options.graphs.clone().map_or_else(|| default_folder(&name), Ok)?;
         let graphs = Graphs::open(&folder, &name, &settings.graph_options())?;
         let weights = settings.weights(&graphs.loss_gradient)?;
-        let runtime = Runtime::load(&Sought {
+        let runtime = Runtime::load(&LibraryQuery {
             file: options.onnxruntime.clone(),
             name: options.runtime.clone(),
             provider: settings.provider.provider,
@@ -124,14 +123,14 @@ impl Stylizer {
     }
 
     /// What the loss graph says of itself.
-    pub fn contract(&self) -> &Contract {
+    pub fn metadata(&self) -> &GraphMetadata {
         &self.graphs.loss_gradient
     }
 
     /// The graphs that run, and their weights.
     pub fn files(&self) -> Vec<FileRecord> {
         let graphs = self.graphs.chosen(&self.engine);
-        let record = |(kind, graph): (Kind, &Contract)| {
+        let record = |(kind, graph): (Kind, &GraphMetadata)| {
             FileRecord::new(kind.name(), &graph.path, graph.sha256.clone())
         };
         let loss = &self.graphs.loss_gradient;
@@ -199,7 +198,7 @@ impl Stylizer {
         let mut painting = self.start(start, &stages[0], &styles[0])?;
         drop((content, styles));
         let painted = self.paint(&mut painting, &stages, &schedule, begin, observer);
-        let finest = &stages[stages.len() - 1].finish;
+        let finest = &stages[stages.len() - 1].postprocess;
         match painted {
             Ok(()) => Ok(painting.finished(finest)),
             Err(error) if painting.is_begun() => {
@@ -224,7 +223,7 @@ impl Stylizer {
     ) -> Result<(), Error> {
         for (scale, stage) in stages.iter().enumerate() {
             let loss = self.loss(stage, observer)?;
-            let mut loss: Box<dyn LossGradient> = match stage.finish.is_grey() {
+            let mut loss: Box<dyn LossGradient> = match stage.postprocess.is_grey() {
                 true => Box::new(Grey::new(loss)),
                 false => Box::new(loss),
             };
@@ -232,12 +231,12 @@ impl Stylizer {
                 scale,
                 schedule,
                 term_names: loss.term_names(),
-                finish: &stage.finish,
+                postprocess: &stage.postprocess,
             }));
             let options = self.optimizer(stage, begin);
             painting.optimize(
                 &mut *loss,
-                stage.finish.content(),
+                stage.postprocess.content(),
                 &options,
                 self.weights.unit(),
                 observer,
@@ -246,7 +245,7 @@ impl Stylizer {
             if scale + 1 == stages.len() || painting.stop().is_from_outside() {
                 break;
             }
-            if told_to_stop(observer, &painting.picture(&stage.finish)) {
+            if told_to_stop(observer, &painting.picture(&stage.postprocess)) {
                 painting.stop_for(StopReason::Interrupted);
                 break;
             }
@@ -264,7 +263,7 @@ impl Stylizer {
     pub fn evaluate(&self, image: &Picture, content: &Picture, styles: &[Picture]) -> Result<Judged, Error> {
         self.check_blend(styles)?;
         let (width, height) = image.size();
-        self.check_judged(image)?;
+        self.graphs.check_size(image.size(), "image", Enlarge::Picture)?;
         let styles = styles
             .iter()
             .map(|style| self.style_at_own_size(style))
@@ -311,7 +310,7 @@ impl Stylizer {
 
     /// The image to start from, at the size of the first stage.
     fn start(&self, given: Option<Picture>, first: &Stage, style: &Picture) -> Result<Painting, Error> {
-        let (content, init) = (first.finish.content(), &self.settings.init);
+        let (content, init) = (first.postprocess.content(), &self.settings.init);
         let is_file = given.is_some() || matches!(init, Init::File(_));
         let style = match init {
             Init::StyleStats => self.colored(style, content),
@@ -331,7 +330,7 @@ impl Stylizer {
 
     /// What a content weight of 1 stands for with these targets, where the preset lets it follow them.
     fn content_unit(&self, targets: &Targets) -> Option<f64> {
-        let balance = self.settings.balance(self.contract());
+        let balance = self.settings.balance(self.metadata());
         balance.map(|balance| balance * targets.balance())
     }
 
@@ -356,7 +355,7 @@ impl Stylizer {
         let side = self.style_side(style.size(), u32::MAX);
         let (width, height) = fit(style.size(), side, Fit::Long);
         self.graphs
-            .check_size((width, height), "style image", "--style-size")?;
+            .check_size((width, height), "style image", Enlarge::StyleSize)?;
         Ok(style.resize(width, height))
     }
 
@@ -378,74 +377,4 @@ impl Stylizer {
 /// Shows the observer what a scale has come to; true when it wants no more.
 fn told_to_stop(observer: &mut dyn Observer, picture: &Picture) -> bool {
     observer.observe(&Event::ScaleDone(picture)).is_break()
-}
-
-/// Builds a [`Stylizer`] option by option; see [`Options`] for ranges and defaults.
-#[derive(Clone, Debug, Default)]
-pub struct Builder {
-    options: Options,
-}
-
-/// One method an option: sets it and returns the builder.
-macro_rules! setters {
-    ($($name:ident: $type:ty,)*) => {
-        $(
-            #[doc = concat!("Sets [`Options::", stringify!($name), "`](field@Options::", stringify!($name), ").")]
-            pub fn $name(mut self, $name: $type) -> Builder {
-                self.options.$name = Some($name.into());
-                self
-            }
-        )*
-    };
-}
-
-impl Builder {
-    setters! {
-        preset: impl Into<String>,
-        pooling: Pooling,
-        size: u32,
-        fit: Fit,
-        style_size: u32,
-        style_scale: f64,
-        style_blend: Vec<f64>,
-        style_weight: f64,
-        content_weight: f64,
-        tv_weight: f64,
-        style_layer_weights: LayerFactors,
-        content_layer_weights: LayerFactors,
-        style_loss: impl Into<String>,
-        padding: Padding,
-        color: ColorMode,
-        init: Init,
-        seed: u64,
-        optimizer: Optimizer,
-        iterations: u64,
-        scales: Scales,
-        history: usize,
-        learning_rate: f64,
-        beta1: f64,
-        beta2: f64,
-        tolerance: f64,
-        max_seconds: f64,
-        bits: Bits,
-        jpeg_quality: u8,
-        threads: usize,
-        kernels: KernelSet,
-        provider: Choice,
-        device_id: u32,
-        provider_option: BTreeMap<String, String>,
-        provider_library: impl Into<PathBuf>,
-        precision: Precision,
-        graphs: impl Into<PathBuf>,
-        onnxruntime: impl Into<PathBuf>,
-        runtime: impl Into<String>,
-    }
-
-    /// See [`Stylizer::new`].
-    ///
-    /// # Errors
-    /// Those of [`Stylizer::new`].
-    pub fn build(&self) -> Result<Stylizer, Error> {
-        Stylizer::new(&self.options)
-    }
 }

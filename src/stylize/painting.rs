@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use super::Stylized;
-use crate::finish::Finish;
 use crate::model::LossGradient;
 use crate::observe::{Observer, Relayed};
 use crate::optimize::{
     Method, OptimizeError, Options, Outcome, StopReason, minimize, minimize_preconditioned,
 };
 use crate::picture::Picture;
+use crate::postprocess::Postprocess;
 use crate::tensor::{from_values, to_tensor};
 
 /// An image and the account of the run that has led to it.
@@ -138,14 +138,14 @@ impl Painting {
         self.outcome.stop = reason;
     }
 
-    /// The picture that the image shows, in the size of the content that `finish` has.
-    pub(super) fn picture(&self, finish: &Finish) -> Picture {
-        finish.picture(&self.image_at(finish.content().size()))
+    /// The picture that the image shows, in the size of the content that `postprocess` has.
+    pub(super) fn picture(&self, postprocess: &Postprocess) -> Picture {
+        postprocess.picture(&self.image_at(postprocess.content().size()))
     }
 
     /// The picture and the account.
-    pub(super) fn finished(mut self, finish: &Finish) -> Stylized {
-        let picture = self.picture(finish);
+    pub(super) fn finished(mut self, postprocess: &Postprocess) -> Stylized {
+        let picture = self.picture(postprocess);
         self.outcome.image = Vec::new();
         Stylized {
             picture,

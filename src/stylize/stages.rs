@@ -4,14 +4,13 @@ use std::borrow::Cow;
 
 use ndarray::Array4;
 
-use super::Stylizer;
+use super::{Error, Stylizer};
 use crate::color::{ColorMode, match_colors};
 use crate::config::{ConfigError, Settings};
-use crate::error::Error;
-use crate::finish::Finish;
 use crate::grey::is_grey;
-use crate::model::{FeatureSession, ModelError, Targets};
+use crate::model::{Enlarge, FeatureSession, ModelError, Targets};
 use crate::picture::{Fit, Picture, fit};
+use crate::postprocess::Postprocess;
 use crate::scales::Scale;
 use crate::tensor::to_tensor;
 
@@ -22,14 +21,14 @@ pub(super) struct Stage {
     /// How many times as many pixels the finest scale has.
     pub(super) coarseness: f64,
     /// Has the content image at the painted size.
-    pub(super) finish: Finish,
+    pub(super) postprocess: Postprocess,
 }
 
 type Size = (u32, u32);
 
 impl Stage {
     pub(super) fn size(&self) -> Size {
-        self.finish.content().size()
+        self.postprocess.content().size()
     }
 }
 
@@ -61,7 +60,7 @@ impl Stylizer {
             targets: self.targets(features, &content, &styles)?,
             iterations: scale.iterations,
             coarseness: area(finest) / area(painted),
-            finish: Finish::new(content, self.settings.color, is_grey),
+            postprocess: Postprocess::new(content, self.settings.color, is_grey),
         })
     }
 
@@ -139,8 +138,8 @@ impl Stylizer {
     fn check_sizes(&self, content: &Picture, styles: &[Picture], size: u32) -> Result<(), ModelError> {
         let is_finest = size == self.settings.size;
         let (for_content, for_style) = match is_finest {
-            true => ("--size, or --fit short", "--style-size"),
-            false => ("--size, or fewer --scales", "--style-size, or fewer --scales"),
+            true => (Enlarge::Size, Enlarge::StyleSize),
+            false => (Enlarge::SizeOrScales, Enlarge::StyleSizeOrScales),
         };
         let (painted, styles) = self.sizes(content, styles, size);
         self.graphs.check_size(painted, "content image", for_content)?;

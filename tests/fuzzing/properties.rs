@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use impasto::config::{ConfigFile, Options, Settings};
 use impasto::init::Init;
-use impasto::model::contract::{Contract, Kind, Operators};
+use impasto::model::metadata::{GraphMetadata, Kind, Operators};
 use impasto::model::{KernelSet, LayerFactors, Weights};
 use impasto::picture::{self, Loaded, MAX_SIDE, PictureError};
 use impasto::record::Recorded;
@@ -88,14 +88,14 @@ pub fn graph(bytes: &[u8]) {
     let input = Input::new(bytes);
     fs::write(input.path.with_file_name("empty.weights"), b"").expect("the folder can be written");
     for kind in [Kind::Forward, Kind::Targets, Kind::LossGradient] {
-        let Ok(contract) = Contract::read(&input.path, kind) else {
+        let Ok(metadata) = GraphMetadata::read(&input.path, kind) else {
             continue;
         };
-        let factors = LayerFactors(vec![(contract.style_layers[0].clone(), 2.0)]);
-        let weights = Weights::uniform(&contract, 1.0, 1.0, 0.0);
-        let weighted = weights.with_factors(&contract, &factors, &LayerFactors::default());
+        let factors = LayerFactors(vec![(metadata.style_layers[0].clone(), 2.0)]);
+        let weights = Weights::uniform(&metadata, 1.0, 1.0, 0.0);
+        let weighted = weights.with_factors(&metadata, &factors, &LayerFactors::default());
         assert_eq!(weighted.expect("the layer is there").unit(), 2.0);
-        assert!(contract.read_other(&input.path, kind, Operators::Cpu).is_err());
+        assert!(metadata.read_other(&input.path, kind, Operators::Cpu).is_err());
     }
 }
 

@@ -97,20 +97,20 @@ impl Case {
         y
     }
 
-    fn forward_gated(&self, exec: Exec<'_>) -> (Vec<f32>, Vec<u8>) {
+    fn forward_masked(&self, exec: Exec<'_>) -> (Vec<f32>, Vec<u8>) {
         let len = self.outputs * self.size.area();
-        let (mut y, mut gate) = (vec![f32::NAN; len], vec![255; len]);
+        let (mut y, mut mask) = (vec![f32::NAN; len], vec![255; len]);
         self.conv
-            .forward(&self.x, self.size, &mut y, Some(&mut gate), exec);
-        (y, gate)
+            .forward(&self.x, self.size, &mut y, Some(&mut mask), exec);
+        (y, mask)
     }
 
     fn forward_pooled(&self, pool: Pool, exec: Exec<'_>) -> (Vec<f32>, Vec<u8>) {
         let len = self.outputs * self.size.pooled().area();
-        let (mut y, mut gate) = (vec![f32::NAN; len], vec![255; len]);
+        let (mut y, mut mask) = (vec![f32::NAN; len], vec![255; len]);
         self.conv
-            .forward_pooled(&self.x, self.size, pool, &mut y, &mut gate, exec);
-        (y, gate)
+            .forward_pooled(&self.x, self.size, pool, &mut y, &mut mask, exec);
+        (y, mask)
     }
 
     fn backward(&self, dy: Gradient<'_>, exec: Exec<'_>) -> Vec<f32> {
@@ -120,34 +120,29 @@ impl Case {
     }
 }
 
-fn cases() -> impl Iterator<Item = Case> {
-    let isas = Isa::available();
-    isas.into_iter()
-        .flat_map(|isa| SHAPES.into_iter().map(move |shape| Case::new(shape, isa)))
+fn cases(isa: Isa) -> impl Iterator<Item = Case> {
+    SHAPES.into_iter().map(move |shape| Case::new(shape, isa))
 }
 
-#[test]
-fn forward_agrees_with_f64() {
-    for case in cases() {
+fn forward_agrees_with_f64(isa: Isa) {
+    for case in cases(isa) {
         let want = case.expected();
         let e = with(2, |exec| error(&case.forward(exec), &want));
         assert!(e < case.bound(), "{e:e} {}", case.name());
     }
 }
 
-#[test]
-fn a_gate_is_open_where_the_output_is_positive() {
-    for case in cases() {
-        let (y, gate) = with(2, |exec| case.forward_gated(exec));
+fn a_mask_is_set_where_the_output_is_positive(isa: Isa) {
+    for case in cases(isa) {
+        let (y, mask) = with(2, |exec| case.forward_masked(exec));
         assert!(y == with(1, |exec| case.forward(exec)), "{}", case.name());
         let want: Vec<u8> = y.iter().map(|&y| u8::from(y > 0.0)).collect();
-        assert!(gate == want, "{}", case.name());
+        assert!(mask == want, "{}", case.name());
     }
 }
 
-#[test]
-fn backward_agrees_with_f64() {
-    for case in cases() {
+fn backward_agrees_with_f64(isa: Isa) {
+    for case in cases(isa) {
         let want = case.expected_gradient(&wide(&case.dy));
         let e = with(2, |exec| {
             error(&case.backward(Gradient::Whole(&case.dy), exec), &want)
@@ -156,31 +151,29 @@ fn backward_agrees_with_f64() {
     }
 }
 
-#[test]
-fn backward_through_a_relu_counts_positive_outputs_only() {
-    for case in cases() {
-        let (y, gate) = with(1, |exec| case.forward_gated(exec));
-        let gated = case
+fn backward_through_a_relu_counts_positive_outputs_only(isa: Isa) {
+    for case in cases(isa) {
+        let (y, mask) = with(1, |exec| case.forward_masked(exec));
+        let masked = case
             .dy
             .iter()
             .zip(&y)
             .map(|(&dy, &y)| if y > 0.0 { dy.into() } else { 0.0 });
-        let want = case.expected_gradient(&gated.collect::<Vec<f64>>());
-        let dy = Gradient::Gated {
+        let want = case.expected_gradient(&masked.collect::<Vec<f64>>());
+        let dy = Gradient::Masked {
             dy: &case.dy,
-            gate: &gate,
+            mask: &mask,
         };
         let e = with(2, |exec| error(&case.backward(dy, exec), &want));
         assert!(e < gradient_bound(case.isa), "{e:e} {}", case.name());
     }
 }
 
-#[test]
-fn fused_pooling_is_the_pooled_relu_of_the_convolution() {
-    for case in cases() {
+fn fused_pooling_is_the_pooled_relu_of_the_convolution(isa: Isa) {
+    for case in cases(isa) {
         let full = with(1, |exec| case.forward(exec));
         for pool in [Pool::Max, Pool::Average] {
-            let (y, gate) = with(2, |exec| case.forward_pooled(pool, exec));
+            let (y, mask) = with(2, |exec| case.forward_pooled(pool, exec));
             for (i, window) in windows(case.outputs, case.size).into_iter().enumerate() {
                 let values = window.map(|place| f64::from(full[place]));
                 let first = first_largest(values);
@@ -191,23 +184,22 @@ fn fused_pooling_is_the_pooled_relu_of_the_convolution() {
                         (0..4).map(|i| u8::from(values[i] > 0.0) << i).sum(),
                     ),
                 };
-                assert_eq!(gate[i], bits, "{} {values:?}", case.name());
+                assert_eq!(mask[i], bits, "{} {values:?}", case.name());
                 assert!((f64::from(y[i]) - value).abs() <= 1e-6 * value, "{}", case.name());
             }
         }
     }
 }
 
-#[test]
-fn backward_through_a_pooling_goes_where_the_gate_says() {
-    for case in cases() {
+fn backward_through_a_pooling_goes_where_the_mask_says(isa: Isa) {
+    for case in cases(isa) {
         for (pool, share) in [(Pool::Max, 1.0), (Pool::Average, 0.25)] {
-            let (y, gate) = with(1, |exec| case.forward_pooled(pool, exec));
+            let (y, mask) = with(1, |exec| case.forward_pooled(pool, exec));
             let dy = noise(y.len(), 5);
             let mut spread = vec![0.0; case.outputs * case.size.area()];
             for (i, window) in windows(case.outputs, case.size).into_iter().enumerate() {
                 for (bit, place) in window.into_iter().enumerate() {
-                    if gate[i] >> bit & 1 == 1 {
+                    if mask[i] >> bit & 1 == 1 {
                         spread[place] = share * f64::from(dy[i]);
                     }
                 }
@@ -215,7 +207,7 @@ fn backward_through_a_pooling_goes_where_the_gate_says() {
             let want = case.expected_gradient(&spread);
             let dy = Gradient::Pooled {
                 dy: &dy,
-                gate: &gate,
+                mask: &mask,
                 pool,
             };
             let e = with(2, |exec| error(&case.backward(dy, exec), &want));
@@ -224,25 +216,21 @@ fn backward_through_a_pooling_goes_where_the_gate_says() {
     }
 }
 
-#[test]
-fn a_tie_in_fused_pooling_goes_to_the_first_value_and_zeros_to_none() {
+fn a_tie_in_fused_pooling_goes_to_the_first_value_and_zeros_to_none(isa: Isa) {
     let size = Size { height: 7, width: 10 };
-    for isa in Isa::available() {
-        let conv = Conv3x3::new(&[0.0; 2 * 9], &[1.0, -1.0], 1, isa);
-        let len = size.pooled().area();
-        let (mut y, mut gate) = (vec![f32::NAN; 2 * len], vec![255; 2 * len]);
-        let x = noise(size.area(), 6);
-        with(1, |exec| {
-            conv.forward_pooled(&x, size, Pool::Max, &mut y, &mut gate, exec)
-        });
-        assert!(y[..len].iter().all(|&y| y == 1.0) && gate[..len].iter().all(|&gate| gate == 1));
-        assert!(y[len..].iter().all(|&y| y == 0.0) && gate[len..].iter().all(|&gate| gate == 0));
-    }
+    let conv = Conv3x3::new(&[0.0; 2 * 9], &[1.0, -1.0], 1, isa);
+    let len = size.pooled().area();
+    let (mut y, mut mask) = (vec![f32::NAN; 2 * len], vec![255; 2 * len]);
+    let x = noise(size.area(), 6);
+    with(1, |exec| {
+        conv.forward_pooled(&x, size, Pool::Max, &mut y, &mut mask, exec)
+    });
+    assert!(y[..len].iter().all(|&y| y == 1.0) && mask[..len].iter().all(|&mask| mask == 1));
+    assert!(y[len..].iter().all(|&y| y == 0.0) && mask[len..].iter().all(|&mask| mask == 0));
 }
 
-#[test]
-fn backward_is_the_adjoint_of_forward() {
-    for case in cases() {
+fn backward_is_the_adjoint_of_forward(isa: Isa) {
+    for case in cases(isa) {
         let dot = |a: &[f32], b: &[f32]| -> f64 {
             a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
         };
@@ -273,24 +261,23 @@ fn backward_is_the_adjoint_of_forward() {
     }
 }
 
-#[test]
-fn bytes_do_not_depend_on_threads_or_on_what_is_left_in_the_workspace() {
+fn bytes_do_not_depend_on_threads_or_on_what_is_left_in_the_workspace(isa: Isa) {
     let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-    for case in cases() {
+    for case in cases(isa) {
         let workspace = Workspace::new();
         let all = |threads: usize| {
             let exec = Exec {
                 parallel: &Threads(threads),
                 workspace: &workspace,
             };
-            let (y, open) = case.forward_gated(exec);
-            let (pooled, gate) = case.forward_pooled(Pool::Max, exec);
-            let dy = Gradient::Gated {
+            let (y, open) = case.forward_masked(exec);
+            let (pooled, mask) = case.forward_pooled(Pool::Max, exec);
+            let dy = Gradient::Masked {
                 dy: &case.dy,
-                gate: &open,
+                mask: &open,
             };
             let dx = case.backward(dy, exec);
-            (bits(&y), open, bits(&pooled), gate, bits(&dx))
+            (bits(&y), open, bits(&pooled), mask, bits(&dx))
         };
         let one = all(1);
         for threads in [2, 3, 16] {
@@ -299,14 +286,24 @@ fn bytes_do_not_depend_on_threads_or_on_what_is_left_in_the_workspace() {
     }
 }
 
-#[test]
-fn instruction_sets_agree() {
+fn instruction_sets_agree(isa: Isa) {
     for shape in SHAPES {
         let want = wide(&with(1, |exec| Case::new(shape, Isa::portable()).forward(exec)));
-        for isa in Isa::available() {
-            let case = Case::new(shape, isa);
-            let e = with(1, |exec| error(&case.forward(exec), &want));
-            assert!(e < case.bound(), "{e:e} {}", case.name());
-        }
+        let case = Case::new(shape, isa);
+        let e = with(1, |exec| error(&case.forward(exec), &want));
+        assert!(e < case.bound(), "{e:e} {}", case.name());
     }
+}
+
+crate::on_every_instruction_set! {
+    forward_agrees_with_f64
+    a_mask_is_set_where_the_output_is_positive
+    backward_agrees_with_f64
+    backward_through_a_relu_counts_positive_outputs_only
+    fused_pooling_is_the_pooled_relu_of_the_convolution
+    backward_through_a_pooling_goes_where_the_mask_says
+    a_tie_in_fused_pooling_goes_to_the_first_value_and_zeros_to_none
+    backward_is_the_adjoint_of_forward
+    bytes_do_not_depend_on_threads_or_on_what_is_left_in_the_workspace
+    instruction_sets_agree
 }

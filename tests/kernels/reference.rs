@@ -7,7 +7,10 @@ pub const BOUND: f64 = 5e-6;
 
 /// The same for its gradient, of which [`Isa::Amx`] has 16 bits; the transforms make their error larger.
 pub fn gradient_bound(isa: Isa) -> f64 {
-    if isa == Isa::Amx { 5e-5 } else { BOUND }
+    match isa {
+        Isa::Amx | Isa::EmulatedAmx => 5e-5,
+        _ => BOUND,
+    }
 }
 
 /// Values between -1 and 1, always the same for a seed.

@@ -48,67 +48,61 @@ fn inner(x: &[f64], size: Size) -> Vec<f64> {
         .collect()
 }
 
-#[test]
-fn forward_is_the_convolution_of_the_picture_in_a_frame_of_its_edge() {
-    for isa in Isa::available() {
-        for (inputs, outputs, height, width) in SHAPES {
-            let size = Size { height, width };
-            let (weights, bias) = (noise(outputs * inputs * 9, 1), noise(outputs, 2));
-            let conv = Conv3x3::new(&weights, &bias, inputs, isa);
-            let x = noise(inputs * size.area(), 3);
-            let wide_x = replicated(&wide(&x), size);
-            let y = convolve(&wide_x, &wide(&weights), inputs, outputs, framed(size));
-            let mut want = inner(&y, size);
-            for (want, &bias) in want.chunks_exact_mut(size.area()).zip(&bias) {
-                want.iter_mut().for_each(|y| *y = (*y + f64::from(bias)).max(0.0));
-            }
-            let (mut y, mut gate) = (vec![f32::NAN; want.len()], vec![255; want.len()]);
-            with(2, |exec| {
-                conv.forward_replicated(&x, size, &mut y, Some(&mut gate), exec)
-            });
-            assert!(gate.iter().zip(&y).all(|(&gate, &y)| gate == u8::from(y > 0.0)));
-            let e = error(&y, &want);
-            assert!(e < BOUND, "{e:e} {isa:?} {inputs} {outputs} {size:?}");
+fn forward_is_the_convolution_of_the_picture_in_a_frame_of_its_edge(isa: Isa) {
+    for (inputs, outputs, height, width) in SHAPES {
+        let size = Size { height, width };
+        let (weights, bias) = (noise(outputs * inputs * 9, 1), noise(outputs, 2));
+        let conv = Conv3x3::new(&weights, &bias, inputs, isa);
+        let x = noise(inputs * size.area(), 3);
+        let wide_x = replicated(&wide(&x), size);
+        let y = convolve(&wide_x, &wide(&weights), inputs, outputs, framed(size));
+        let mut want = inner(&y, size);
+        for (want, &bias) in want.chunks_exact_mut(size.area()).zip(&bias) {
+            want.iter_mut().for_each(|y| *y = (*y + f64::from(bias)).max(0.0));
         }
+        let (mut y, mut mask) = (vec![f32::NAN; want.len()], vec![255; want.len()]);
+        with(2, |exec| {
+            conv.forward_replicated(&x, size, &mut y, Some(&mut mask), exec)
+        });
+        assert!(mask.iter().zip(&y).all(|(&mask, &y)| mask == u8::from(y > 0.0)));
+        let e = error(&y, &want);
+        assert!(e < BOUND, "{e:e} {isa:?} {inputs} {outputs} {size:?}");
     }
 }
 
-#[test]
-fn backward_gives_the_edge_what_its_repetitions_get() {
-    for isa in Isa::available() {
-        for (inputs, outputs, height, width) in SHAPES {
-            let size = Size { height, width };
-            let weights = noise(outputs * inputs * 9, 1);
-            let conv = Conv3x3::new(&weights, &vec![0.1; outputs], inputs, isa);
-            let dy = noise(outputs * size.area(), 4);
-            let gate: Vec<u8> = noise(dy.len(), 5).iter().map(|&y| u8::from(y > 0.0)).collect();
-            let large = framed(size);
-            let mut gated = vec![0.0; outputs * large.area()];
-            for (i, (&dy, &gate)) in dy.iter().zip(&gate).enumerate() {
-                let (channel, row, col) = (i / size.area(), i % size.area() / width, i % width);
-                let place = (channel * large.height + row + 1) * large.width + col + 1;
-                gated[place] = f64::from(dy) * f64::from(gate);
-            }
-            let turned = turned(&wide(&weights), inputs, outputs);
-            let spread = convolve(&gated, &turned, outputs, inputs, large);
-            let mut want = vec![0.0; inputs * size.area()];
-            let planes = want.chunks_exact_mut(size.area());
-            for (want, spread) in planes.zip(spread.chunks_exact(large.area())) {
-                sources(size)
-                    .zip(spread)
-                    .for_each(|(source, value)| want[source] += value);
-            }
-            let mut dx = vec![f32::NAN; want.len()];
-            let (dy, gate) = (&dy[..], &gate[..]);
-            with(2, |exec| {
-                conv.backward_replicated(Gradient::Gated { dy, gate }, size, &mut dx, exec)
-            });
-            let e = error(&dx, &want);
-            assert!(
-                e < gradient_bound(isa),
-                "{e:e} {isa:?} {inputs} {outputs} {size:?}"
-            );
+fn backward_gives_the_edge_what_its_repetitions_get(isa: Isa) {
+    for (inputs, outputs, height, width) in SHAPES {
+        let size = Size { height, width };
+        let weights = noise(outputs * inputs * 9, 1);
+        let conv = Conv3x3::new(&weights, &vec![0.1; outputs], inputs, isa);
+        let dy = noise(outputs * size.area(), 4);
+        let mask: Vec<u8> = noise(dy.len(), 5).iter().map(|&y| u8::from(y > 0.0)).collect();
+        let large = framed(size);
+        let mut masked = vec![0.0; outputs * large.area()];
+        for (i, (&dy, &mask)) in dy.iter().zip(&mask).enumerate() {
+            let (channel, row, col) = (i / size.area(), i % size.area() / width, i % width);
+            let place = (channel * large.height + row + 1) * large.width + col + 1;
+            masked[place] = f64::from(dy) * f64::from(mask);
         }
+        let turned = turned(&wide(&weights), inputs, outputs);
+        let spread = convolve(&masked, &turned, outputs, inputs, large);
+        let mut want = vec![0.0; inputs * size.area()];
+        let planes = want.chunks_exact_mut(size.area());
+        for (want, spread) in planes.zip(spread.chunks_exact(large.area())) {
+            sources(size)
+                .zip(spread)
+                .for_each(|(source, value)| want[source] += value);
+        }
+        let mut dx = vec![f32::NAN; want.len()];
+        let (dy, mask) = (&dy[..], &mask[..]);
+        with(2, |exec| {
+            conv.backward_replicated(Gradient::Masked { dy, mask }, size, &mut dx, exec)
+        });
+        let e = error(&dx, &want);
+        assert!(
+            e < gradient_bound(isa),
+            "{e:e} {isa:?} {inputs} {outputs} {size:?}"
+        );
     }
 }
 
@@ -145,28 +139,31 @@ fn backward_is_the_adjoint_of_forward() {
     }
 }
 
-#[test]
-fn bytes_do_not_depend_on_threads() {
+fn bytes_do_not_depend_on_threads(isa: Isa) {
     let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-    for isa in Isa::available() {
-        for (inputs, outputs, height, width) in SHAPES {
-            let size = Size { height, width };
-            let conv = Conv3x3::new(&noise(outputs * inputs * 9, 1), &noise(outputs, 2), inputs, isa);
-            let (x, dy) = (noise(inputs * size.area(), 3), noise(outputs * size.area(), 4));
-            let all = |threads: usize| {
-                let (mut y, mut dx) = (vec![f32::NAN; dy.len()], vec![f32::NAN; x.len()]);
-                let mut gate = vec![255; dy.len()];
-                with(threads, |exec| {
-                    conv.forward_replicated(&x, size, &mut y, Some(&mut gate), exec);
-                    let (dy, gate) = (&dy[..], &gate[..]);
-                    conv.backward_replicated(Gradient::Gated { dy, gate }, size, &mut dx, exec);
-                });
-                (bits(&y), gate, bits(&dx))
-            };
-            let one = all(1);
-            for threads in [2, 3, 16] {
-                assert!(all(threads) == one, "{threads} threads, {isa:?} {size:?}");
-            }
+    for (inputs, outputs, height, width) in SHAPES {
+        let size = Size { height, width };
+        let conv = Conv3x3::new(&noise(outputs * inputs * 9, 1), &noise(outputs, 2), inputs, isa);
+        let (x, dy) = (noise(inputs * size.area(), 3), noise(outputs * size.area(), 4));
+        let all = |threads: usize| {
+            let (mut y, mut dx) = (vec![f32::NAN; dy.len()], vec![f32::NAN; x.len()]);
+            let mut mask = vec![255; dy.len()];
+            with(threads, |exec| {
+                conv.forward_replicated(&x, size, &mut y, Some(&mut mask), exec);
+                let (dy, mask) = (&dy[..], &mask[..]);
+                conv.backward_replicated(Gradient::Masked { dy, mask }, size, &mut dx, exec);
+            });
+            (bits(&y), mask, bits(&dx))
+        };
+        let one = all(1);
+        for threads in [2, 3, 16] {
+            assert!(all(threads) == one, "{threads} threads, {isa:?} {size:?}");
         }
     }
+}
+
+crate::on_every_instruction_set! {
+    forward_is_the_convolution_of_the_picture_in_a_frame_of_its_edge
+    backward_gives_the_edge_what_its_repetitions_get
+    bytes_do_not_depend_on_threads
 }

@@ -37,30 +37,26 @@ fn expected(x: &[f64], guide: &[f32], size: Size) -> (f64, Vec<f64>) {
     (value, slope)
 }
 
-#[test]
-fn total_variation_and_its_gradient_agree_with_f64() {
-    for isa in Isa::available() {
-        for (channels, height, width) in SHAPES {
-            let size = Size { height, width };
-            let (x, add) = (noise(channels * size.area(), 1), noise(channels * size.area(), 2));
-            let guide = guide(size);
-            let (value, slope) = expected(&wide(&x), &guide, size);
-            let got = with(2, |exec| total_variation(&x, &guide, size, isa, exec));
-            assert!(
-                (got - value).abs() <= 3e-7 * value,
-                "{got} {value} {isa:?} {size:?}"
-            );
+fn total_variation_and_its_gradient_agree_with_f64(isa: Isa) {
+    for (channels, height, width) in SHAPES {
+        let size = Size { height, width };
+        let (x, add) = (noise(channels * size.area(), 1), noise(channels * size.area(), 2));
+        let guide = guide(size);
+        let (value, slope) = expected(&wide(&x), &guide, size);
+        let got = with(2, |exec| total_variation(&x, &guide, size, isa, exec));
+        assert!(
+            (got - value).abs() <= 3e-7 * value,
+            "{got} {value} {isa:?} {size:?}"
+        );
 
-            for add in [None, Some(&add[..])] {
-                let with_add =
-                    |place: usize| 0.7 * slope[place] + add.map_or(0.0, |add| f64::from(add[place]));
-                let want: Vec<f64> = (0..x.len()).map(with_add).collect();
-                let mut dx = vec![f32::NAN; x.len()];
-                with(2, |exec| {
-                    total_variation_gradient(&x, &guide, size, 0.7, add, &mut dx, isa, exec)
-                });
-                assert!(error(&dx, &want) < 1e-6, "{isa:?} {size:?}");
-            }
+        for add in [None, Some(&add[..])] {
+            let with_add = |place: usize| 0.7 * slope[place] + add.map_or(0.0, |add| f64::from(add[place]));
+            let want: Vec<f64> = (0..x.len()).map(with_add).collect();
+            let mut dx = vec![f32::NAN; x.len()];
+            with(2, |exec| {
+                total_variation_gradient(&x, &guide, size, 0.7, add, &mut dx, isa, exec)
+            });
+            assert!(error(&dx, &want) < 1e-6, "{isa:?} {size:?}");
         }
     }
 }
@@ -82,44 +78,44 @@ fn the_gradient_of_total_variation_matches_differences_of_its_value() {
     }
 }
 
-#[test]
-fn without_a_weight_the_gradient_is_what_it_is_added_to_to_the_bit() {
+fn without_a_weight_the_gradient_is_what_it_is_added_to_to_the_bit(isa: Isa) {
     let size = Size { height: 7, width: 20 };
     let x = noise(3 * size.area(), 1);
     let mut add = noise(x.len(), 2);
     add[5] = -0.0;
-    for isa in Isa::available() {
-        let mut dx = vec![f32::NAN; x.len()];
-        with(2, |exec| {
-            total_variation_gradient(&x, &guide(size), size, 0.0, Some(&add), &mut dx, isa, exec)
-        });
-        let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-        assert_eq!(bits(&dx), bits(&add));
-    }
+    let mut dx = vec![f32::NAN; x.len()];
+    with(2, |exec| {
+        total_variation_gradient(&x, &guide(size), size, 0.0, Some(&add), &mut dx, isa, exec)
+    });
+    let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+    assert_eq!(bits(&dx), bits(&add));
 }
 
-#[test]
-fn bytes_do_not_depend_on_threads() {
+fn bytes_do_not_depend_on_threads(isa: Isa) {
     let size = Size {
         height: 41,
         width: 131,
     };
     let (x, guide) = (noise(3 * size.area(), 1), guide(size));
-    for isa in Isa::available() {
-        let all = |threads: usize| {
-            let mut dx = vec![f32::NAN; x.len()];
-            let value = with(threads, |exec| {
-                total_variation_gradient(&x, &guide, size, 0.3, None, &mut dx, isa, exec);
-                total_variation(&x, &guide, size, isa, exec)
-            });
-            (
-                value.to_bits(),
-                dx.iter().map(|dx| dx.to_bits()).collect::<Vec<_>>(),
-            )
-        };
-        let one = all(1);
-        for threads in [2, 3, 16] {
-            assert!(all(threads) == one, "{threads} threads, {isa:?}");
-        }
+    let all = |threads: usize| {
+        let mut dx = vec![f32::NAN; x.len()];
+        let value = with(threads, |exec| {
+            total_variation_gradient(&x, &guide, size, 0.3, None, &mut dx, isa, exec);
+            total_variation(&x, &guide, size, isa, exec)
+        });
+        (
+            value.to_bits(),
+            dx.iter().map(|dx| dx.to_bits()).collect::<Vec<_>>(),
+        )
+    };
+    let one = all(1);
+    for threads in [2, 3, 16] {
+        assert!(all(threads) == one, "{threads} threads, {isa:?}");
     }
+}
+
+crate::on_every_instruction_set! {
+    total_variation_and_its_gradient_agree_with_f64
+    without_a_weight_the_gradient_is_what_it_is_added_to_to_the_bit
+    bytes_do_not_depend_on_threads
 }

@@ -105,7 +105,7 @@ def test_metadata_says_what_a_graph_is():
     weights_file = (make.HERE / "vgg19.weights").read_bytes()
     weights = sources.load("random:1", make.WIDTH_DIVISOR)
     assert metadata(load("gatys-avg.loss_grad.onnx")) == {
-        "impasto.contract": "4",
+        "impasto.contract": "5",
         "impasto.exporter": __version__,
         "impasto.preset": "gatys",
         "impasto.graph": "loss_grad",
@@ -210,7 +210,7 @@ def test_a_gradient_has_the_declared_shape_of_what_it_is_added_to(convention):
         assert shapes[node.input[place]] == shapes[node.output[0]]
 
 
-def test_gates_are_made_where_a_gradient_goes_through_them():
+def test_masks_are_made_where_a_gradient_goes_through_them():
     made = {
         kind: [node.op_type for node in load(f"gatys.{kind}.cpu.onnx").graph.node]
         for kind in SIGNATURES

@@ -16,10 +16,10 @@ mod terminal;
 use std::ops::ControlFlow;
 
 use impasto::color::ColorMode;
-use impasto::finish::Finish;
 use impasto::model::Evaluation;
 use impasto::observe::{Evaluated, Event, Iterated, Observer, Planned, Started};
 use impasto::picture::Picture;
+use impasto::postprocess::Postprocess;
 
 /// Tells of the beginning of a scale, the first of them 0.
 fn start(observer: &mut impl Observer, scale: usize, (width, height): (u32, u32), term_names: &[String]) {
@@ -32,7 +32,7 @@ fn start(observer: &mut impl Observer, scale: usize, (width, height): (u32, u32)
         scale,
         schedule: &vec![planned; scale + 1],
         term_names,
-        finish: &Finish::new(Picture::filled(width, height, [0.0; 3]), ColorMode::Style, false),
+        postprocess: &Postprocess::new(Picture::filled(width, height, [0.0; 3]), ColorMode::Style, false),
     };
     let answer = observer.observe(&Event::Started(started));
     assert_eq!(answer, ControlFlow::Continue(()));

@@ -107,7 +107,7 @@ fn a_size_without_an_animation_and_one_out_of_range_are_refused() {
         &["--animation"],
     );
     let tiny = ["--animation", "run.gif", "--animation-size", "8"];
-    fail(workshop.stylize("out.png").args(tiny), &["16 to 4096"]);
+    fail(workshop.stylize("out.png").args(tiny), &["16..=4096"]);
 }
 
 #[test]

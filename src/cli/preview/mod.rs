@@ -12,14 +12,28 @@ use std::time::{Duration, Instant};
 use console::Term;
 use indicatif::ProgressBar;
 
-use impasto::finish::Finish;
 use impasto::observe::{Event, Observer};
 use impasto::picture::Picture;
+use impasto::postprocess::Postprocess;
 
 pub use protocol::{Cells, Protocol};
 
 use super::say;
-use super::watch::PreviewArg;
+
+/// What draws the preview.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum PreviewArg {
+    /// What the terminal is known for
+    Auto,
+    /// kitty, Ghostty and others
+    Kitty,
+    /// iTerm2, WezTerm, mintty and others
+    Iterm2,
+    /// foot, mlterm, Konsole, xterm -ti vt340 and others
+    Sixel,
+    /// Any terminal with 24-bit colours
+    Blocks,
+}
 
 /// How often the preview is drawn.
 const EVERY: Duration = Duration::from_secs(2);
@@ -35,7 +49,7 @@ const SPARE_ROWS: u16 = 3;
 pub struct Preview {
     protocol: Protocol,
     bar: ProgressBar,
-    finish: Option<Finish>,
+    postprocess: Option<Postprocess>,
     drawn: Option<Drawn>,
 }
 
@@ -56,7 +70,7 @@ impl Preview {
         Some(Preview {
             protocol: Protocol::choose(wanted, |name| env::var(name).ok()),
             bar: bar.clone(),
-            finish: None,
+            postprocess: None,
             drawn: None,
         })
     }
@@ -88,9 +102,12 @@ impl Preview {
 impl Observer for Preview {
     fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
         match event {
-            Event::Started(started) => self.finish = Some(started.finish.clone()),
+            Event::Started(started) => self.postprocess = Some(started.postprocess.clone()),
             Event::Iterated(step) if self.is_due() => {
-                let picture = self.finish.as_ref().map(|finish| finish.picture(step.image));
+                let picture = self
+                    .postprocess
+                    .as_ref()
+                    .map(|postprocess| postprocess.picture(step.image));
                 picture.iter().for_each(|picture| self.draw(picture));
             }
             _ => {}

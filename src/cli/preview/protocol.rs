@@ -9,8 +9,8 @@ use image::{ExtendedColorType, ImageEncoder as _};
 
 use impasto::picture::Picture;
 
+use super::PreviewArg;
 use super::sixel;
-use crate::cli::watch::PreviewArg;
 
 /// Pixels sent for a cell; terminals scale them, but for sixel.
 const CELL: (u32, u32) = (8, 16);

@@ -2,23 +2,33 @@
 
 #![allow(
     clippy::undocumented_unsafe_blocks,
-    reason = "every body relies on what the trait asks of its caller: the instruction set and good pointers"
+    reason = "every body relies on its token, without which there is no instruction set, and on the good pointers of its caller"
 )]
 
-use super::{Job, Simd};
+use super::{Simd, SimdOp};
 use std::arch::x86_64::*;
 
 #[derive(Clone, Copy)]
-pub(super) struct Avx2;
+pub(super) struct Avx2(());
 
-/// Runs `job` with AVX2 and FMA switched on.
+/// Runs `work` with AVX2 and FMA switched on.
 ///
 /// # Safety
 ///
 /// The machine must have AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn run<J: Job>(job: J) {
-    job.run::<Avx2>();
+pub(super) unsafe fn call<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}
+
+/// Runs `op` with AVX2 and FMA switched on.
+///
+/// # Safety
+///
+/// The machine must have AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn run<J: SimdOp>(op: J) {
+    op.run(Avx2(()));
 }
 
 /// Transposes the 4 x 4 blocks in the lower and in the upper halves.
@@ -43,47 +53,47 @@ impl Simd for Avx2 {
     const ROWS: usize = 4;
 
     #[inline(always)]
-    unsafe fn splat(x: f32) -> __m256 {
+    fn splat(self, x: f32) -> __m256 {
         unsafe { _mm256_set1_ps(x) }
     }
     #[inline(always)]
-    unsafe fn load(p: *const f32) -> __m256 {
+    unsafe fn load(self, p: *const f32) -> __m256 {
         unsafe { _mm256_loadu_ps(p) }
     }
     #[inline(always)]
-    unsafe fn store(p: *mut f32, a: __m256) {
+    unsafe fn store(self, p: *mut f32, a: __m256) {
         unsafe { _mm256_storeu_ps(p, a) }
     }
     #[inline(always)]
-    unsafe fn add(a: __m256, b: __m256) -> __m256 {
+    fn add(self, a: __m256, b: __m256) -> __m256 {
         unsafe { _mm256_add_ps(a, b) }
     }
     #[inline(always)]
-    unsafe fn sub(a: __m256, b: __m256) -> __m256 {
+    fn sub(self, a: __m256, b: __m256) -> __m256 {
         unsafe { _mm256_sub_ps(a, b) }
     }
     #[inline(always)]
-    unsafe fn mul(a: __m256, b: __m256) -> __m256 {
+    fn mul(self, a: __m256, b: __m256) -> __m256 {
         unsafe { _mm256_mul_ps(a, b) }
     }
     #[inline(always)]
-    unsafe fn mul_add(a: __m256, b: __m256, c: __m256) -> __m256 {
+    fn mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
         unsafe { _mm256_fmadd_ps(a, b, c) }
     }
     #[inline(always)]
-    unsafe fn mul_sub(a: __m256, b: __m256, c: __m256) -> __m256 {
+    fn mul_sub(self, a: __m256, b: __m256, c: __m256) -> __m256 {
         unsafe { _mm256_fmsub_ps(a, b, c) }
     }
     #[inline(always)]
-    unsafe fn max(a: __m256, b: __m256) -> __m256 {
+    fn max(self, a: __m256, b: __m256) -> __m256 {
         unsafe { _mm256_max_ps(a, b) }
     }
     #[inline(always)]
-    unsafe fn select_gt(a: __m256, b: __m256, x: __m256, y: __m256) -> __m256 {
+    fn select_gt(self, a: __m256, b: __m256, x: __m256, y: __m256) -> __m256 {
         unsafe { _mm256_blendv_ps(y, x, _mm256_cmp_ps::<_CMP_GT_OQ>(a, b)) }
     }
     #[inline(always)]
-    unsafe fn deinterleave([a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
+    fn deinterleave(self, [a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
         unsafe {
             // Tiles 0 to 3 into the lower halves, 4 to 7 into the upper ones.
             transpose_halves([
@@ -95,7 +105,7 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    unsafe fn interleave(a: [__m256; 4]) -> [__m256; 4] {
+    fn interleave(self, a: [__m256; 4]) -> [__m256; 4] {
         unsafe {
             let [a, b, c, d] = transpose_halves(a);
             [
@@ -107,7 +117,7 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    unsafe fn interleave2(a: __m256, b: __m256) -> [__m256; 2] {
+    fn interleave2(self, a: __m256, b: __m256) -> [__m256; 2] {
         unsafe {
             let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
             [
@@ -117,7 +127,7 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    unsafe fn store_u16(p: *mut u16, a: __m256) {
+    unsafe fn store_u16(self, p: *mut u16, a: __m256) {
         unsafe {
             let a = _mm256_cvttps_epi32(a);
             let (low, high) = (_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a));
@@ -125,19 +135,19 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    unsafe fn stream(p: *mut f32, a: __m256) {
+    unsafe fn stream(self, p: *mut f32, a: __m256) {
         unsafe { _mm256_stream_ps(p, a) }
     }
     #[inline(always)]
-    unsafe fn fence() {
+    fn fence(self) {
         unsafe { _mm_sfence() }
     }
     #[inline(always)]
-    fn prefetch(p: *const f32) {
+    fn prefetch(self, p: *const f32) {
         unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
     }
     #[inline(always)]
-    unsafe fn sum(a: __m256) -> f32 {
+    fn sum(self, a: __m256) -> f32 {
         unsafe {
             let a = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
             let a = _mm_add_ps(a, _mm_movehl_ps(a, a));

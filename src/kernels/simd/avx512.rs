@@ -2,23 +2,33 @@
 
 #![allow(
     clippy::undocumented_unsafe_blocks,
-    reason = "every body relies on what the trait asks of its caller: the instruction set and good pointers"
+    reason = "every body relies on its token, without which there is no instruction set, and on the good pointers of its caller"
 )]
 
-use super::{Job, Simd};
+use super::{Simd, SimdOp};
 use std::arch::x86_64::*;
 
 #[derive(Clone, Copy)]
-pub(super) struct Avx512;
+pub(super) struct Avx512(());
 
-/// Runs `job` with AVX-512F switched on.
+/// Runs `work` with AVX-512F switched on.
 ///
 /// # Safety
 ///
 /// The machine must have AVX-512F.
 #[target_feature(enable = "avx512f,avx2,fma")]
-pub(super) unsafe fn run<J: Job>(job: J) {
-    job.run::<Avx512>();
+pub(super) unsafe fn call<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}
+
+/// Runs `op` with AVX-512F switched on.
+///
+/// # Safety
+///
+/// The machine must have AVX-512F.
+#[target_feature(enable = "avx512f,avx2,fma")]
+pub(super) unsafe fn run<J: SimdOp>(op: J) {
+    op.run(Avx512(()));
 }
 
 /// Four vectors as a 16 x 4 matrix to its transpose, or back: the two halves of the work.
@@ -45,47 +55,47 @@ impl Simd for Avx512 {
     const ROWS: usize = 8;
 
     #[inline(always)]
-    unsafe fn splat(x: f32) -> __m512 {
+    fn splat(self, x: f32) -> __m512 {
         unsafe { _mm512_set1_ps(x) }
     }
     #[inline(always)]
-    unsafe fn load(p: *const f32) -> __m512 {
+    unsafe fn load(self, p: *const f32) -> __m512 {
         unsafe { _mm512_loadu_ps(p) }
     }
     #[inline(always)]
-    unsafe fn store(p: *mut f32, a: __m512) {
+    unsafe fn store(self, p: *mut f32, a: __m512) {
         unsafe { _mm512_storeu_ps(p, a) }
     }
     #[inline(always)]
-    unsafe fn add(a: __m512, b: __m512) -> __m512 {
+    fn add(self, a: __m512, b: __m512) -> __m512 {
         unsafe { _mm512_add_ps(a, b) }
     }
     #[inline(always)]
-    unsafe fn sub(a: __m512, b: __m512) -> __m512 {
+    fn sub(self, a: __m512, b: __m512) -> __m512 {
         unsafe { _mm512_sub_ps(a, b) }
     }
     #[inline(always)]
-    unsafe fn mul(a: __m512, b: __m512) -> __m512 {
+    fn mul(self, a: __m512, b: __m512) -> __m512 {
         unsafe { _mm512_mul_ps(a, b) }
     }
     #[inline(always)]
-    unsafe fn mul_add(a: __m512, b: __m512, c: __m512) -> __m512 {
+    fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
         unsafe { _mm512_fmadd_ps(a, b, c) }
     }
     #[inline(always)]
-    unsafe fn mul_sub(a: __m512, b: __m512, c: __m512) -> __m512 {
+    fn mul_sub(self, a: __m512, b: __m512, c: __m512) -> __m512 {
         unsafe { _mm512_fmsub_ps(a, b, c) }
     }
     #[inline(always)]
-    unsafe fn max(a: __m512, b: __m512) -> __m512 {
+    fn max(self, a: __m512, b: __m512) -> __m512 {
         unsafe { _mm512_max_ps(a, b) }
     }
     #[inline(always)]
-    unsafe fn select_gt(a: __m512, b: __m512, x: __m512, y: __m512) -> __m512 {
+    fn select_gt(self, a: __m512, b: __m512, x: __m512, y: __m512) -> __m512 {
         unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b), y, x) }
     }
     #[inline(always)]
-    unsafe fn deinterleave([a, b, c, d]: [__m512; 4]) -> [__m512; 4] {
+    fn deinterleave(self, [a, b, c, d]: [__m512; 4]) -> [__m512; 4] {
         unsafe {
             let (even, odd) = (index(&EVEN), index(&ODD));
             let (e0, e1) = (
@@ -105,7 +115,7 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
-    unsafe fn interleave([a, b, c, d]: [__m512; 4]) -> [__m512; 4] {
+    fn interleave(self, [a, b, c, d]: [__m512; 4]) -> [__m512; 4] {
         unsafe {
             let (ab0, cd0) = (
                 _mm512_shuffle_f32x4::<0b01_00_01_00>(a, b),
@@ -125,7 +135,7 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
-    unsafe fn interleave2(a: __m512, b: __m512) -> [__m512; 2] {
+    fn interleave2(self, a: __m512, b: __m512) -> [__m512; 2] {
         unsafe {
             let (first, second) = (index(&FIRST), index(&SECOND));
             [
@@ -135,23 +145,23 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
-    unsafe fn store_u16(p: *mut u16, a: __m512) {
+    unsafe fn store_u16(self, p: *mut u16, a: __m512) {
         unsafe { _mm256_storeu_si256(p.cast(), _mm512_cvtepi32_epi16(_mm512_cvttps_epi32(a))) }
     }
     #[inline(always)]
-    unsafe fn stream(p: *mut f32, a: __m512) {
+    unsafe fn stream(self, p: *mut f32, a: __m512) {
         unsafe { _mm512_stream_ps(p, a) }
     }
     #[inline(always)]
-    unsafe fn fence() {
+    fn fence(self) {
         unsafe { _mm_sfence() }
     }
     #[inline(always)]
-    fn prefetch(p: *const f32) {
+    fn prefetch(self, p: *const f32) {
         unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
     }
     #[inline(always)]
-    unsafe fn sum(a: __m512) -> f32 {
+    fn sum(self, a: __m512) -> f32 {
         unsafe { _mm512_reduce_add_ps(a) }
     }
 }

@@ -1,9 +1,11 @@
 //! Vectors of `f32` for one instruction set, chosen at run time.
 //!
-//! Kernels are written once, generic over [`Simd`], and marked `#[inline(always)]`; a [`Job`]
+//! Kernels are written once, generic over [`Simd`], and marked `#[inline(always)]`; a [`SimdOp`]
 //! started by [`Isa::run`] is compiled once per instruction set inside a function that has the
 //! features switched on.
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -11,8 +13,6 @@ mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
-
-use super::amx;
 
 /// Most vectors of a panel.
 pub(super) const PANEL: usize = 3;
@@ -32,6 +32,8 @@ pub enum Isa {
     /// x86-64 with AVX-512F and AMX-BF16 on Linux: 16 lanes, and products of bf16 parts in convolutions and the gradients of
     /// Gram matrices.
     Amx,
+    /// The kernels for AMX with the unit in plain Rust, for tests: right on every machine, and slow.
+    EmulatedAmx,
     /// 64-bit ARM: 4 lanes.
     Neon,
 }
@@ -91,7 +93,9 @@ impl Isa {
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => is_x86_feature_detected!("avx512f"),
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
             Self::Amx => amx::is_available(),
+            Self::EmulatedAmx => true,
             #[cfg(target_arch = "aarch64")]
             Self::Neon => true,
             #[allow(unreachable_patterns, reason = "the sets of other architectures")]
@@ -102,7 +106,7 @@ impl Isa {
     /// Lanes of a vector.
     pub fn lanes(self) -> usize {
         match self {
-            Self::Avx512 | Self::Amx => 16,
+            Self::Avx512 | Self::Amx | Self::EmulatedAmx => 16,
             Self::Avx2 => 8,
             Self::Neon => 4,
             Self::Portable(lanes) => lanes as usize,
@@ -114,43 +118,77 @@ impl Isa {
         if self.lanes() == 8 { 2 } else { PANEL }
     }
 
-    /// Runs `job` compiled for this instruction set.
+    /// Runs `op` compiled for this instruction set.
     ///
     /// # Panics
     ///
     /// When this machine does not have it.
     #[inline]
-    pub(super) fn run<J: Job>(self, job: J) {
+    pub(super) fn run<J: SimdOp>(self, op: J) {
         assert!(self.is_available(), "{self:?} is not available on this machine");
         match self {
             // SAFETY: the features were detected.
-            Self::Portable(lanes) => unsafe { portable::run(lanes, job) },
+            Self::Portable(lanes) => unsafe { portable::run(lanes, op) },
+            Self::EmulatedAmx => portable::run_sixteen(op),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the features were detected.
-            Self::Avx2 => unsafe { avx2::run(job) },
+            Self::Avx2 => unsafe { avx2::run(op) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the features were detected.
-            Self::Avx512 | Self::Amx => unsafe { avx512::run(job) },
+            Self::Avx512 | Self::Amx => unsafe { avx512::run(op) },
             #[cfg(target_arch = "aarch64")]
             // SAFETY: NEON belongs to the architecture.
-            Self::Neon => unsafe { neon::run(job) },
+            Self::Neon => unsafe { neon::run(op) },
             #[allow(unreachable_patterns, reason = "the sets of other architectures")]
             _ => unreachable!(),
         }
     }
 }
 
-/// Work that is compiled once per instruction set.
-pub(super) trait Job {
-    /// Does the work; must be `#[inline(always)]`, like all that it calls with `S`.
-    fn run<S: Simd>(self);
+/// Runs `work` with the best instruction set of this machine switched on. What is to be compiled for it must be
+/// `#[inline(always)]`, as by [`vectorized`].
+#[inline(always)]
+pub(crate) fn call<R>(work: impl FnOnce() -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx512f") {
+        // SAFETY: the feature was detected.
+        return unsafe { avx512::call(work) };
+    } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        // SAFETY: the features were detected.
+        return unsafe { avx2::call(work) };
+    }
+    work()
 }
 
-/// Vectors of one instruction set.
+/// Functions of plain loops, of which the compiler makes vector code for each instruction set.
+///
+/// It never fuses a product with a sum by itself, so that all sets give the same bytes.
+macro_rules! vectorized {
+    ($($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block)*) => {
+        $(
+            $(#[$doc])*
+            $vis fn $name($($arg: $type),*) $(-> $result)? {
+                #[inline(always)]
+                #[allow(clippy::too_many_arguments, reason = "those of the function that it is the body of")]
+                fn body($($arg: $type),*) $(-> $result)? $body
+                $crate::kernels::simd::call(|| body($($arg),*))
+            }
+        )*
+    };
+}
+pub(crate) use vectorized;
+
+/// Work that is compiled once per instruction set.
+pub(super) trait SimdOp {
+    /// Does the work; must be `#[inline(always)]`, like all that it calls with `simd`.
+    fn run<S: Simd>(self, simd: S);
+}
+
+/// An instruction set as a token: a value exists only where the machine has it, inside of a [`SimdOp`], so that
+/// arithmetic is safe.
 ///
 /// # Safety
 ///
-/// All functions need the instruction set to be present, which is so inside of a [`Job`].
 /// Pointers need no alignment and must be good for the lanes that are read or written.
 pub(super) trait Simd: Copy {
     /// A vector of [`Self::LANES`] `f32`.
@@ -161,39 +199,39 @@ pub(super) trait Simd: Copy {
     const ROWS: usize;
 
     /// All lanes `x`.
-    unsafe fn splat(x: f32) -> Self::V;
+    fn splat(self, x: f32) -> Self::V;
     /// Reads `LANES` consecutive values.
-    unsafe fn load(p: *const f32) -> Self::V;
+    unsafe fn load(self, p: *const f32) -> Self::V;
     /// Writes `LANES` consecutive values.
-    unsafe fn store(p: *mut f32, a: Self::V);
+    unsafe fn store(self, p: *mut f32, a: Self::V);
     /// `a + b`
-    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a - b`
-    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a * b`
-    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a * b + c`, fused where the machine can
-    unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// `a * b - c`, fused where the machine can
-    unsafe fn mul_sub(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    fn mul_sub(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// The larger one, lane by lane.
-    unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
     /// `x` in the lanes where `a > b`, else `y`.
-    unsafe fn select_gt(a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
+    fn select_gt(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
     /// `4 * LANES` consecutive values to vectors of which number `j` has value `4 i + j` in lane `i`.
-    unsafe fn deinterleave(a: [Self::V; 4]) -> [Self::V; 4];
+    fn deinterleave(self, a: [Self::V; 4]) -> [Self::V; 4];
     /// The inverse of [`Self::deinterleave`].
-    unsafe fn interleave(a: [Self::V; 4]) -> [Self::V; 4];
+    fn interleave(self, a: [Self::V; 4]) -> [Self::V; 4];
     /// Lanes of `a` and `b` in turn, in two vectors.
-    unsafe fn interleave2(a: Self::V, b: Self::V) -> [Self::V; 2];
+    fn interleave2(self, a: Self::V, b: Self::V) -> [Self::V; 2];
     /// Writes `LANES` values, which are whole numbers, as `u16`, the low byte first.
-    unsafe fn store_u16(p: *mut u16, a: Self::V);
+    unsafe fn store_u16(self, p: *mut u16, a: Self::V);
     /// Writes `LANES` values past the caches, where the machine can; `p` must be aligned to them.
-    unsafe fn stream(p: *mut f32, a: Self::V);
+    unsafe fn stream(self, p: *mut f32, a: Self::V);
     /// Orders streamed values before what is written later.
-    unsafe fn fence();
+    fn fence(self);
     /// Asks for the cache line at `p`, which may point anywhere, to be in the second cache soon.
-    fn prefetch(p: *const f32);
+    fn prefetch(self, p: *const f32);
     /// The sum of the lanes.
-    unsafe fn sum(a: Self::V) -> f32;
+    fn sum(self, a: Self::V) -> f32;
 }

@@ -2,23 +2,23 @@
 
 #![allow(
     clippy::undocumented_unsafe_blocks,
-    reason = "every body relies on what the trait asks of its caller: the instruction set and good pointers"
+    reason = "every body relies on its token, without which there is no instruction set, and on the good pointers of its caller"
 )]
 
-use super::{Job, Simd};
+use super::{Simd, SimdOp};
 use std::arch::aarch64::*;
 
 #[derive(Clone, Copy)]
-pub(super) struct Neon;
+pub(super) struct Neon(());
 
-/// Runs `job` with NEON switched on.
+/// Runs `op` with NEON switched on.
 ///
 /// # Safety
 ///
 /// The machine must have NEON, as every 64-bit ARM does.
 #[target_feature(enable = "neon")]
-pub(super) unsafe fn run<J: Job>(job: J) {
-    job.run::<Neon>();
+pub(super) unsafe fn run<J: SimdOp>(op: J) {
+    op.run(Neon(()));
 }
 
 impl Simd for Neon {
@@ -27,47 +27,47 @@ impl Simd for Neon {
     const ROWS: usize = 8;
 
     #[inline(always)]
-    unsafe fn splat(x: f32) -> float32x4_t {
+    fn splat(self, x: f32) -> float32x4_t {
         unsafe { vdupq_n_f32(x) }
     }
     #[inline(always)]
-    unsafe fn load(p: *const f32) -> float32x4_t {
+    unsafe fn load(self, p: *const f32) -> float32x4_t {
         unsafe { vld1q_f32(p) }
     }
     #[inline(always)]
-    unsafe fn store(p: *mut f32, a: float32x4_t) {
+    unsafe fn store(self, p: *mut f32, a: float32x4_t) {
         unsafe { vst1q_f32(p, a) }
     }
     #[inline(always)]
-    unsafe fn add(a: float32x4_t, b: float32x4_t) -> float32x4_t {
+    fn add(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
         unsafe { vaddq_f32(a, b) }
     }
     #[inline(always)]
-    unsafe fn sub(a: float32x4_t, b: float32x4_t) -> float32x4_t {
+    fn sub(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
         unsafe { vsubq_f32(a, b) }
     }
     #[inline(always)]
-    unsafe fn mul(a: float32x4_t, b: float32x4_t) -> float32x4_t {
+    fn mul(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
         unsafe { vmulq_f32(a, b) }
     }
     #[inline(always)]
-    unsafe fn mul_add(a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
+    fn mul_add(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
         unsafe { vfmaq_f32(c, a, b) }
     }
     #[inline(always)]
-    unsafe fn mul_sub(a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
+    fn mul_sub(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
         unsafe { vnegq_f32(vfmsq_f32(c, a, b)) }
     }
     #[inline(always)]
-    unsafe fn max(a: float32x4_t, b: float32x4_t) -> float32x4_t {
+    fn max(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
         unsafe { vmaxq_f32(a, b) }
     }
     #[inline(always)]
-    unsafe fn select_gt(a: float32x4_t, b: float32x4_t, x: float32x4_t, y: float32x4_t) -> float32x4_t {
+    fn select_gt(self, a: float32x4_t, b: float32x4_t, x: float32x4_t, y: float32x4_t) -> float32x4_t {
         unsafe { vbslq_f32(vcgtq_f32(a, b), x, y) }
     }
     #[inline(always)]
-    unsafe fn deinterleave([a, b, c, d]: [float32x4_t; 4]) -> [float32x4_t; 4] {
+    fn deinterleave(self, [a, b, c, d]: [float32x4_t; 4]) -> [float32x4_t; 4] {
         unsafe {
             let (ab0, ab1) = (vzip1q_f32(a, c), vzip2q_f32(a, c));
             let (cd0, cd1) = (vzip1q_f32(b, d), vzip2q_f32(b, d));
@@ -80,28 +80,28 @@ impl Simd for Neon {
         }
     }
     #[inline(always)]
-    unsafe fn interleave(a: [float32x4_t; 4]) -> [float32x4_t; 4] {
+    fn interleave(self, a: [float32x4_t; 4]) -> [float32x4_t; 4] {
         // With 4 lanes both are the transposition of a 4 x 4 matrix.
-        unsafe { Self::deinterleave(a) }
+        self.deinterleave(a)
     }
     #[inline(always)]
-    unsafe fn interleave2(a: float32x4_t, b: float32x4_t) -> [float32x4_t; 2] {
+    fn interleave2(self, a: float32x4_t, b: float32x4_t) -> [float32x4_t; 2] {
         unsafe { [vzip1q_f32(a, b), vzip2q_f32(a, b)] }
     }
     #[inline(always)]
-    unsafe fn store_u16(p: *mut u16, a: float32x4_t) {
+    unsafe fn store_u16(self, p: *mut u16, a: float32x4_t) {
         unsafe { vst1_u16(p, vmovn_u32(vcvtq_u32_f32(a))) }
     }
     #[inline(always)]
-    unsafe fn stream(p: *mut f32, a: float32x4_t) {
-        unsafe { Self::store(p, a) }
+    unsafe fn stream(self, p: *mut f32, a: float32x4_t) {
+        unsafe { self.store(p, a) }
     }
     #[inline(always)]
-    unsafe fn fence() {}
+    fn fence(self) {}
     #[inline(always)]
-    fn prefetch(_: *const f32) {}
+    fn prefetch(self, _: *const f32) {}
     #[inline(always)]
-    unsafe fn sum(a: float32x4_t) -> f32 {
+    fn sum(self, a: float32x4_t) -> f32 {
         unsafe { vaddvq_f32(a) }
     }
 }

@@ -5,42 +5,47 @@
 
 #![allow(
     clippy::undocumented_unsafe_blocks,
-    reason = "every body relies on what the trait asks of its caller: the instruction set and good pointers"
+    reason = "every body relies on its token, without which there is no instruction set, and on the good pointers of its caller"
 )]
 
-use super::{Job, Lanes, Simd};
+use super::{Lanes, Simd, SimdOp};
 use std::array::from_fn;
 
 #[derive(Clone, Copy)]
-struct Portable<const LANES: usize>;
+struct Portable<const LANES: usize>(());
 
-/// Runs `job` with vectors of so many lanes.
+/// Runs `op` with vectors of so many lanes.
 ///
 /// # Safety
 ///
 /// Only where [`Lanes::are_available`].
-pub(super) unsafe fn run<J: Job>(lanes: Lanes, job: J) {
+pub(super) unsafe fn run<J: SimdOp>(lanes: Lanes, op: J) {
     match lanes {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the caller's promise.
-        Lanes::Sixteen => unsafe { run_avx512(job) },
+        Lanes::Sixteen => unsafe { run_avx512(op) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the caller's promise.
-        Lanes::Eight => unsafe { run_avx(job) },
-        _ => job.run::<Portable<4>>(),
+        Lanes::Eight => unsafe { run_avx(op) },
+        _ => op.run(Portable::<4>(())),
     }
+}
+
+/// Runs `op` with vectors of 16 lanes, on every machine.
+pub(super) fn run_sixteen<J: SimdOp>(op: J) {
+    op.run(Portable::<16>(()));
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-unsafe fn run_avx512<J: Job>(job: J) {
-    job.run::<Portable<16>>();
+unsafe fn run_avx512<J: SimdOp>(op: J) {
+    op.run(Portable::<16>(()));
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx")]
-unsafe fn run_avx<J: Job>(job: J) {
-    job.run::<Portable<8>>();
+unsafe fn run_avx<J: SimdOp>(op: J) {
+    op.run(Portable::<8>(()));
 }
 
 impl<const N: usize> Simd for Portable<N> {
@@ -49,72 +54,72 @@ impl<const N: usize> Simd for Portable<N> {
     const ROWS: usize = if N == 16 { 8 } else { 4 };
 
     #[inline(always)]
-    unsafe fn splat(x: f32) -> Self::V {
+    fn splat(self, x: f32) -> Self::V {
         [x; N]
     }
     #[inline(always)]
-    unsafe fn load(p: *const f32) -> Self::V {
+    unsafe fn load(self, p: *const f32) -> Self::V {
         unsafe { p.cast::<Self::V>().read_unaligned() }
     }
     #[inline(always)]
-    unsafe fn store(p: *mut f32, a: Self::V) {
+    unsafe fn store(self, p: *mut f32, a: Self::V) {
         unsafe { p.cast::<Self::V>().write_unaligned(a) }
     }
     #[inline(always)]
-    unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
+    fn add(self, a: Self::V, b: Self::V) -> Self::V {
         from_fn(|i| a[i] + b[i])
     }
     #[inline(always)]
-    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V {
         from_fn(|i| a[i] - b[i])
     }
     #[inline(always)]
-    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V {
         from_fn(|i| a[i] * b[i])
     }
     #[inline(always)]
-    unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+    fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         from_fn(|i| a[i] * b[i] + c[i])
     }
     #[inline(always)]
-    unsafe fn mul_sub(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+    fn mul_sub(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         from_fn(|i| a[i] * b[i] - c[i])
     }
     #[inline(always)]
-    unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
+    fn max(self, a: Self::V, b: Self::V) -> Self::V {
         from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
     }
     #[inline(always)]
-    unsafe fn select_gt(a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V {
+    fn select_gt(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V {
         from_fn(|i| if a[i] > b[i] { x[i] } else { y[i] })
     }
     #[inline(always)]
-    unsafe fn deinterleave(a: [Self::V; 4]) -> [Self::V; 4] {
+    fn deinterleave(self, a: [Self::V; 4]) -> [Self::V; 4] {
         from_fn(|j| from_fn(|i| a[(4 * i + j) / N][(4 * i + j) % N]))
     }
     #[inline(always)]
-    unsafe fn interleave(a: [Self::V; 4]) -> [Self::V; 4] {
+    fn interleave(self, a: [Self::V; 4]) -> [Self::V; 4] {
         from_fn(|i| from_fn(|j| a[(N * i + j) % 4][(N * i + j) / 4]))
     }
     #[inline(always)]
-    unsafe fn interleave2(a: Self::V, b: Self::V) -> [Self::V; 2] {
+    fn interleave2(self, a: Self::V, b: Self::V) -> [Self::V; 2] {
         from_fn(|i| from_fn(|j| [a, b][j % 2][(N * i + j) / 2]))
     }
     #[inline(always)]
-    unsafe fn store_u16(p: *mut u16, a: Self::V) {
+    unsafe fn store_u16(self, p: *mut u16, a: Self::V) {
         unsafe {
             p.cast::<[u16; N]>()
                 .write_unaligned(a.map(|x| (x as u16).to_le()))
         }
     }
     #[inline(always)]
-    unsafe fn stream(p: *mut f32, a: Self::V) {
-        unsafe { Self::store(p, a) }
+    unsafe fn stream(self, p: *mut f32, a: Self::V) {
+        unsafe { self.store(p, a) }
     }
     #[inline(always)]
-    unsafe fn fence() {}
+    fn fence(self) {}
     #[inline(always)]
-    fn prefetch(p: *const f32) {
+    fn prefetch(self, p: *const f32) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: every x86-64 has it, and it may point anywhere.
         unsafe {
@@ -125,7 +130,7 @@ impl<const N: usize> Simd for Portable<N> {
         let _ = p;
     }
     #[inline(always)]
-    unsafe fn sum(mut a: Self::V) -> f32 {
+    fn sum(self, mut a: Self::V) -> f32 {
         let mut half = N / 2;
         while half > 0 {
             for i in 0..half {

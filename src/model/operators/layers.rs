@@ -22,9 +22,9 @@ pub(super) const OPERATORS: &[Signature] = &[
         },
     },
     Signature {
-        name: "ConvReluGate",
+        name: "ConvReluMask",
         inputs: &[Port::Real, Port::Optional, Port::Real, Port::Weights],
-        outputs: &[Port::Real, Port::Gate],
+        outputs: &[Port::Real, Port::Mask],
         make: |kernels, context| {
             let layer = weights(kernels, context, 2)?;
             Ok(Box::new(move |call| conv_relu(&layer, true, call)))
@@ -33,7 +33,7 @@ pub(super) const OPERATORS: &[Signature] = &[
     Signature {
         name: "ConvReluPool",
         inputs: &[Port::Real, Port::Real, Port::Weights],
-        outputs: &[Port::Real, Port::Gate, Port::Size],
+        outputs: &[Port::Real, Port::Mask, Port::Size],
         make: |kernels, context| {
             let (layer, kind) = (weights(kernels, context, 1)?, pooling(context)?);
             Ok(Box::new(move |call| conv_relu_pool(&layer, kind, call)))
@@ -41,7 +41,7 @@ pub(super) const OPERATORS: &[Signature] = &[
     },
     Signature {
         name: "ConvGradient",
-        inputs: &[Port::Real, Port::OptionalGate, Port::Optional],
+        inputs: &[Port::Real, Port::OptionalMask, Port::Optional],
         outputs: &[Port::Real],
         make: |_, context| {
             let layer = attribute(context, "layer")?;
@@ -50,7 +50,7 @@ pub(super) const OPERATORS: &[Signature] = &[
     },
     Signature {
         name: "ConvReluPoolGradient",
-        inputs: &[Port::Real, Port::Gate, Port::Size],
+        inputs: &[Port::Real, Port::Mask, Port::Size],
         outputs: &[Port::Real],
         make: |_, context| {
             let (layer, kind) = (attribute(context, "layer")?, pooling(context)?);
@@ -121,63 +121,63 @@ fn constant_weights(context: &KernelContext<'_>, first: usize) -> ort::Result<Ve
         .collect())
 }
 
-/// X, padding, B, W → Y, and its gate if asked: 3x3 convolution, bias, ReLU.
-fn conv_relu(layer: &Conv3x3, gated: bool, call: &Call<'_>) -> ort::Result<()> {
+/// X, padding, B, W → Y, and its mask if asked: 3x3 convolution, bias, ReLU.
+fn conv_relu(layer: &Conv3x3, masked: bool, call: &Call<'_>) -> ort::Result<()> {
     let x = call.input(0)?;
     let x = Picture::of(&x)?;
     check(x.channels == layer.inputs(), "X")?;
     let shape = shape(layer.outputs(), x.size);
     let mut y = call.output(0, &shape)?;
-    let mut gate = gated.then(|| call.output(1, &shape)).transpose()?;
+    let mut mask = masked.then(|| call.output(1, &shape)).transpose()?;
     let (_, y) = y.try_extract_tensor_mut()?;
-    let gate = gate
+    let mask = mask
         .as_mut()
-        .map(|gate| gate.try_extract_tensor_mut())
+        .map(|mask| mask.try_extract_tensor_mut())
         .transpose()?;
-    let gate = gate.map(|(_, gate)| gate);
+    let mask = mask.map(|(_, mask)| mask);
     if replicates(call, 1)? {
-        layer.forward_replicated(x.values, x.size, y, gate, call.exec());
+        layer.forward_replicated(x.values, x.size, y, mask, call.exec());
     } else {
-        layer.forward(x.values, x.size, y, gate, call.exec());
+        layer.forward(x.values, x.size, y, mask, call.exec());
     }
     Ok(())
 }
 
-/// X, B, W → P, gate, size of X.
+/// X, B, W → P, mask, size of X.
 fn conv_relu_pool(layer: &Conv3x3, kind: Pool, call: &Call<'_>) -> ort::Result<()> {
     let x = call.input(0)?;
     let x = Picture::of(&x)?;
     check(x.channels == layer.inputs(), "X")?;
     let shape = shape(layer.outputs(), x.size.pooled());
-    let (mut y, mut gate, mut size) = (
+    let (mut y, mut mask, mut size) = (
         call.output(0, &shape)?,
         call.output(1, &shape)?,
         call.output(2, &[2])?,
     );
     let extents = [x.size.height as i64, x.size.width as i64];
     size.try_extract_tensor_mut::<i64>()?.1.copy_from_slice(&extents);
-    let (y, gate) = (y.try_extract_tensor_mut()?.1, gate.try_extract_tensor_mut()?.1);
-    layer.forward_pooled(x.values, x.size, kind, y, gate, call.exec());
+    let (y, mask) = (y.try_extract_tensor_mut()?.1, mask.try_extract_tensor_mut()?.1);
+    layer.forward_pooled(x.values, x.size, kind, y, mask, call.exec());
     Ok(())
 }
 
-/// dY, gate, padding → dX
+/// dY, mask, padding → dX
 fn conv_gradient(layer: &str, call: &Call<'_>) -> ort::Result<()> {
     let layer = call.kernels.layer(layer)?;
-    let (dy, gate) = (call.input(0)?, call.context.input(1)?);
+    let (dy, mask) = (call.input(0)?, call.context.input(1)?);
     let dy = Picture::of(&dy)?;
-    let gate = gate
+    let mask = mask
         .as_deref()
-        .map(|gate| gate.try_extract_tensor::<u8>())
+        .map(|mask| mask.try_extract_tensor::<u8>())
         .transpose()?;
     let fits = dy.channels == layer.outputs()
-        && gate
+        && mask
             .as_ref()
-            .is_none_or(|(_, gate)| gate.len() == dy.values.len());
-    check(fits, "dY and its gate")?;
+            .is_none_or(|(_, mask)| mask.len() == dy.values.len());
+    check(fits, "dY and its mask")?;
     let (size, dy) = (dy.size, dy.values);
-    let gradient = match gate {
-        Some((_, gate)) => Gradient::Gated { dy, gate },
+    let gradient = match mask {
+        Some((_, mask)) => Gradient::Masked { dy, mask },
         None => Gradient::Whole(dy),
     };
     if replicates(call, 2)? {
@@ -201,11 +201,11 @@ fn replicates(call: &Call<'_>, index: usize) -> ort::Result<bool> {
     }
 }
 
-/// dP, gate, size of X → dX
+/// dP, mask, size of X → dX
 fn conv_relu_pool_gradient(layer: &str, kind: Pool, call: &Call<'_>) -> ort::Result<()> {
     let layer = call.kernels.layer(layer)?;
-    let (dy, gate, size) = (call.input(0)?, call.input(1)?, call.input(2)?);
-    let (dy, (_, gate)) = (Picture::of(&dy)?, gate.try_extract_tensor::<u8>()?);
+    let (dy, mask, size) = (call.input(0)?, call.input(1)?, call.input(2)?);
+    let (dy, (_, mask)) = (Picture::of(&dy)?, mask.try_extract_tensor::<u8>()?);
     let &[height, width] = size.try_extract_tensor::<i64>()?.1 else {
         return check(false, "the size");
     };
@@ -213,11 +213,11 @@ fn conv_relu_pool_gradient(layer: &str, kind: Pool, call: &Call<'_>) -> ort::Res
         height: height as usize,
         width: width as usize,
     };
-    let fits = dy.channels == layer.outputs() && dy.size == size.pooled() && gate.len() == dy.values.len();
-    check(fits, "dP and its gate")?;
+    let fits = dy.channels == layer.outputs() && dy.size == size.pooled() && mask.len() == dy.values.len();
+    check(fits, "dP and its mask")?;
     let gradient = Gradient::Pooled {
         dy: dy.values,
-        gate,
+        mask,
         pool: kind,
     };
     backward(&layer, gradient, size, call)

@@ -30,9 +30,9 @@ pub(super) enum Port {
     /// f32, may be left out
     Optional,
     /// u8
-    Gate,
+    Mask,
     /// u8, may be left out
-    OptionalGate,
+    OptionalMask,
     /// i64
     Size,
     /// One tensor f32, or indices u8 and a codebook f32; the last input.
@@ -72,8 +72,8 @@ impl<const REUSED: u32> Operator for Own<REUSED> {
         self.signature.inputs.iter().map(|port| match port {
             Port::Real => OperatorInput::required(TensorElementType::Float32),
             Port::Optional => OperatorInput::optional(TensorElementType::Float32),
-            Port::Gate => OperatorInput::required(TensorElementType::Uint8),
-            Port::OptionalGate => OperatorInput::optional(TensorElementType::Uint8),
+            Port::Mask => OperatorInput::required(TensorElementType::Uint8),
+            Port::OptionalMask => OperatorInput::optional(TensorElementType::Uint8),
             Port::Size => OperatorInput::required(TensorElementType::Int64),
             Port::Weights => OperatorInput::variadic(1),
         })
@@ -81,7 +81,7 @@ impl<const REUSED: u32> Operator for Own<REUSED> {
 
     fn outputs(&self) -> impl IntoIterator<Item = OperatorOutput> {
         self.signature.outputs.iter().map(|port| match port {
-            Port::Gate => OperatorOutput::required(TensorElementType::Uint8),
+            Port::Mask => OperatorOutput::required(TensorElementType::Uint8),
             Port::Size => OperatorOutput::required(TensorElementType::Int64),
             Port::Optional => OperatorOutput::optional(TensorElementType::Float32),
             _ => OperatorOutput::required(TensorElementType::Float32),

@@ -56,6 +56,7 @@ impl KernelSet {
             KernelSet::Own(Isa::Avx2) => "avx2",
             KernelSet::Own(Isa::Avx512) => "avx512",
             KernelSet::Own(Isa::Amx) => "amx",
+            KernelSet::Own(Isa::EmulatedAmx) => "emulated-amx",
         }
     }
 

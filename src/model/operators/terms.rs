@@ -236,7 +236,7 @@ mod tests {
 
     use crate::model::operators::Kernels;
     use crate::model::{GraphOptions, Graphs, KernelSet, LossGradient, Weights};
-    use crate::runtime::{Engine, Purpose, Request, Runtime, Sought};
+    use crate::runtime::{Engine, LibraryQuery, Purpose, Request, Runtime};
 
     thread_local! {
         /// How many gradients of a Gram matrix this thread has added in place.
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn onnx_runtime_lends_the_memory_that_a_style_gradient_is_added_to() {
-        let runtime = Runtime::load(&Sought::default()).unwrap();
+        let runtime = Runtime::load(&LibraryQuery::default()).unwrap();
         let engine = Engine::start(&runtime, &Request::default(), 1).unwrap();
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
         let graphs = Graphs::open(&folder, "gatys", &GraphOptions::default()).unwrap();
@@ -337,7 +337,7 @@ mod tests {
 
     #[test]
     fn two_regions_count_alike_in_our_operators_and_in_onnx() {
-        let runtime = Runtime::load(&Sought::default()).unwrap();
+        let runtime = Runtime::load(&LibraryQuery::default()).unwrap();
         let engine = Engine::start(&runtime, &Request::default(), 1).unwrap();
         for graph in ["forward", "backward"] {
             let [own, reference] = [true, false].map(|own| outputs(&engine, graph, own));

@@ -10,9 +10,9 @@ use image::RgbImage;
 
 use super::{Event, Iterated, Observer};
 use crate::files::{self, OutputError, extension};
-use crate::finish::Finish;
 use crate::guard::guarded_encoder;
 use crate::picture::{Fit, Picture, fit};
+use crate::postprocess::Postprocess;
 
 /// Frames that are kept; with the result at the end there is one more.
 pub const MAX_FRAMES: usize = 39;
@@ -29,7 +29,7 @@ const LARGEST_RATIO: f64 = 1e6;
 #[derive(Debug)]
 pub struct Animation {
     max_side: u32,
-    finish: Option<Finish>,
+    postprocess: Option<Postprocess>,
     scale: usize,
     /// Iterations of the scales before.
     before: u64,
@@ -89,7 +89,7 @@ impl Animation {
     pub fn new(max_side: u32) -> Animation {
         Animation {
             max_side: max_side.max(1),
-            finish: None,
+            postprocess: None,
             scale: 0,
             before: 0,
             iteration: 0,
@@ -134,10 +134,10 @@ impl Animation {
         };
         let last = self.frames.last().map(|frame| frame.moment);
         let due = last.is_none_or(|last| moment.may_follow(last, self.ratio));
-        let Some(finish) = self.finish.as_ref().filter(|_| due) else {
+        let Some(postprocess) = self.postprocess.as_ref().filter(|_| due) else {
             return;
         };
-        let picture = self.shrink(&finish.picture(step.image));
+        let picture = self.shrink(&postprocess.picture(step.image));
         self.frames.push(Frame { moment, picture });
         while self.frames.len() > MAX_FRAMES {
             self.thin();
@@ -175,7 +175,7 @@ impl Observer for Animation {
     fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
         match event {
             Event::Started(started) => {
-                self.finish = Some(started.finish.clone());
+                self.postprocess = Some(started.postprocess.clone());
                 self.scale = started.scale;
                 self.before = self.iteration;
             }

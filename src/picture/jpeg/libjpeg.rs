@@ -11,7 +11,7 @@ use std::{
 use mozjpeg_sys as sys;
 
 use super::planes::{Plane, Subsampling};
-use crate::large_pages::prefer_large_pages;
+use crate::huge_pages::prefer_huge_pages;
 
 /// What `jpeg_consume_input` returns at the end of the file.
 const REACHED_EOI: c_int = 2;
@@ -227,7 +227,7 @@ impl<'a> Decoder<'a> {
             .map(|channel| {
                 let stride = 8 * channel.width_in_blocks as usize;
                 let mut samples = vec![0; mcu_rows * 8 * channel.v_samp_factor as usize * stride];
-                prefer_large_pages(&mut samples);
+                prefer_huge_pages(&mut samples);
                 Plane {
                     size: (
                         part(info.image_width, channel.h_samp_factor, info.max_h_samp_factor),

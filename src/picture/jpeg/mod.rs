@@ -9,7 +9,7 @@ mod planes;
 use image::{DynamicImage, GrayImage, RgbImage, RgbaImage};
 
 use super::{
-    decode::{Decoded, check_size},
+    decoded::{Decoded, check_size},
     fault::Fault,
     raster::samples,
 };

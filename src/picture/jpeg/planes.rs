@@ -2,10 +2,10 @@
 //!
 //! Its own code for this is fast in assembler only, which would have to be built by NASM; here, rows go to all cores.
 
-use multiversion::multiversion;
 use rayon::prelude::*;
 
-use crate::large_pages::prefer_large_pages;
+use crate::huge_pages::prefer_huge_pages;
+use crate::kernels::simd::vectorized;
 
 /// How the differences of a file are subsampled: every second column, every second row.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,7 +42,7 @@ pub(super) fn to_rgb(planes: &[Plane], subsampling: Subsampling) -> Vec<u8> {
     };
     let (width, height) = luma.size;
     let mut rgb = vec![0; 3 * width * height];
-    prefer_large_pages(&mut rgb);
+    prefer_huge_pages(&mut rgb);
     rgb.par_chunks_exact_mut(3 * width).enumerate().for_each_init(
         || [Vec::new(), Vec::new()],
         |[full_blue, full_red], (y, rgb)| {
@@ -106,19 +106,20 @@ fn spread(sums: &[u16], rounding: [u16; 2], bits: u32, full: &mut Vec<u8>) {
     }
 }
 
-/// JFIF's conversion, in 16 binary digits after the point.
-#[multiversion(targets("x86_64+avx2"))]
-fn convert(luma: &[u8], blue: &[u8], red: &[u8], rgb: &mut [u8]) {
-    const HALF: i32 = 1 << 15;
-    for (((rgb, &y), &b), &r) in rgb.chunks_exact_mut(3).zip(luma).zip(blue).zip(red) {
-        let [y, b, r] = [i32::from(y), i32::from(b) - 128, i32::from(r) - 128];
-        let light = [
-            y + ((91_881 * r + HALF) >> 16),
-            y + ((HALF - 22_554 * b - 46_802 * r) >> 16),
-            y + ((116_130 * b + HALF) >> 16),
-        ];
-        for (stored, light) in rgb.iter_mut().zip(light) {
-            *stored = light.clamp(0, 255) as u8;
+vectorized! {
+    /// JFIF's conversion, in 16 binary digits after the point.
+    fn convert(luma: &[u8], blue: &[u8], red: &[u8], rgb: &mut [u8]) {
+        const HALF: i32 = 1 << 15;
+        for (((rgb, &y), &b), &r) in rgb.chunks_exact_mut(3).zip(luma).zip(blue).zip(red) {
+            let [y, b, r] = [i32::from(y), i32::from(b) - 128, i32::from(r) - 128];
+            let light = [
+                y + ((91_881 * r + HALF) >> 16),
+                y + ((HALF - 22_554 * b - 46_802 * r) >> 16),
+                y + ((116_130 * b + HALF) >> 16),
+            ];
+            for (stored, light) in rgb.iter_mut().zip(light) {
+                *stored = light.clamp(0, 255) as u8;
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the tags of a TIFF file say: how its samples are stored and what they mean. What is not read is refused here.
 
 use super::tags::{self, Order, Tags};
-use crate::picture::{MAX_FILE_BYTES, decode::check_size, fault::Fault};
+use crate::picture::{MAX_FILE_BYTES, decoded::check_size, fault::Fault};
 
 /// The longest side of a tile that is read.
 const MAX_TILE_SIDE: u64 = 65_535;

@@ -9,7 +9,7 @@ mod header;
 mod samples;
 mod tags;
 
-use super::{decode::Decoded, fault::Fault};
+use super::{decoded::Decoded, fault::Fault};
 use chunk::Chunk;
 use header::{Color, Header};
 use samples::{Canvas, Turn, check_range};

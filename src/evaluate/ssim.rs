@@ -1,5 +1,6 @@
 //! Structural similarity.
 
+use crate::color::LUMA;
 use crate::picture::Picture;
 
 /// The side of the window in pixels, and so the smallest side of a picture.
@@ -10,9 +11,6 @@ const SIGMA: f64 = 1.5;
 /// The stabilisers: K1 and K2 of the paper, times the range of the values, squared.
 const C1: f64 = (0.01 * 255.0) * (0.01 * 255.0);
 const C2: f64 = (0.03 * 255.0) * (0.03 * 255.0);
-/// Luma of red, green and blue (ITU-R BT.601).
-const LUMA: [f64; 3] = [0.299, 0.587, 0.114];
-
 /// The mean structural similarity of the luminance of two pictures of the same size: 1 when they are the same, -1 at
 /// least, near 0 when they have no structure in common. None when a side is shorter than [`SSIM_WINDOW`].
 ///

@@ -5,7 +5,7 @@
 //! the layers that the optimiser saw there are held-out ones, which it did not: a picture that is near the painting
 //! there as well has its style, rather than a trick that pleases five layers.
 
-mod distance;
+mod evaluator;
 #[cfg(feature = "charts")]
 mod sheet;
 mod ssim;
@@ -13,7 +13,7 @@ mod variation;
 
 use serde::{Serialize, Serializer};
 
-pub use distance::Judge;
+pub use evaluator::Evaluator;
 #[cfg(feature = "charts")]
 pub use sheet::Sheet;
 pub use ssim::{SSIM_WINDOW, ssim};
@@ -23,7 +23,7 @@ pub use crate::model::JUDGE;
 
 /// The figures of a picture.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Judgement {
+pub struct Metrics {
     /// `‖G − A‖ / ‖A‖` (Frobenius) with G the picture's Gram matrix, A the style image's: the layers of the loss.
     #[serde(serialize_with = "by_layer")]
     pub style_distance: Vec<Distance>,

@@ -1,96 +1,10 @@
-//! Execution providers: one table, one entry each. A provider is added here and nowhere else.
+//! The table of execution providers, an entry each: a provider is added here and nowhere else.
 
-use std::fmt;
 use std::str::FromStr;
 
-use ort::ep::{self, ArbitrarilyConfigurableExecutionProvider, ExecutionProvider, ExecutionProviderDispatch};
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use ort::ep::{self, ExecutionProviderDispatch};
 
-/// Keys and values of a provider's options.
-pub type Values = Vec<(String, String)>;
-
-/// Options that an entry sets, before those of the caller.
-pub type Preset = &'static [(&'static str, &'static str)];
-
-/// Makes an option and its value of a device's number.
-pub type DeviceOption = fn(u32) -> (&'static str, String);
-
-/// An execution provider that the program knows: an entry of [`PROVIDERS`].
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Provider {
-    /// The name on the command line.
-    pub name: &'static str,
-    /// ONNX Runtime's own name.
-    pub ort_name: &'static str,
-    /// What it runs on, for lists.
-    pub runs_on: &'static str,
-    /// What the machine must have.
-    pub needs: &'static str,
-    /// How to get an ONNX Runtime that has it.
-    pub remedy: &'static str,
-    /// Whether `auto` tries it: it computes in float32 and is ready within seconds.
-    pub automatic: bool,
-    /// The stem of its library beside ONNX Runtime, where it has one of its own.
-    pub library: Option<&'static str>,
-    /// The library of the device's driver, and what to call it.
-    pub driver: Option<(&'static str, &'static str)>,
-    /// Stems of libraries beside ONNX Runtime that have to be loaded before it, in this order.
-    pub preload: &'static [&'static str],
-    /// The provider that takes the nodes that this one leaves, and the sessions that run only a few times.
-    pub companion: Option<&'static str>,
-    /// The option that `--device-id N` sets, and its value.
-    pub device: Option<DeviceOption>,
-    /// All options that it knows.
-    pub options: &'static [&'static str],
-    /// The option that takes the number of threads, where it has its own.
-    pub threads: Option<&'static str>,
-    /// Options that are set unless the caller sets them.
-    pub defaults: Preset,
-    /// Options in place of the defaults for a session that runs only a few times.
-    pub few_runs: Preset,
-    /// Options in place of the defaults where [`replay`](Provider::replay) is on.
-    pub when_replayed: Preset,
-    /// Options for the trial session of a single layer.
-    pub trial: Preset,
-    /// What it can compute in, and the options that say so.
-    pub precisions: &'static [(Precision, Preset)],
-    /// Options of its cache on disk, the first of which turns it on.
-    pub cache: Preset,
-    /// Why the first session takes long, where it does.
-    pub patience: Option<&'static str>,
-    /// ONNX Runtime's names of its memory: the device's, and the host's that it copies from fast.
-    pub memory: Option<(&'static str, &'static str)>,
-    /// The option that has the launches of a run recorded and replayed.
-    pub replay: Option<&'static str>,
-    available: fn() -> ort::Result<bool>,
-    build: fn(&Values) -> ort::Result<ExecutionProviderDispatch>,
-}
-
-/// What a provider computes in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// 32-bit floating point: 24 bits of mantissa. The figures of the documentation are of this one.
-    #[default]
-    F32,
-    /// NVIDIA's TensorFloat-32 in convolutions and products: 11 bits of mantissa, sums in 32 bits.
-    Tf32,
-    /// 16-bit floating point: 11 bits of mantissa, values to 65504.
-    F16,
-}
-
-impl Precision {
-    /// The name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Precision::F32 => "f32",
-            Precision::Tf32 => "tf32",
-            Precision::F16 => "f16",
-        }
-    }
-}
+use super::{OptionPairs, Precision, Provider};
 
 /// Every provider that ONNX Runtime 1.24 or later may hold on a machine with an operating system, as `ort` knows
 /// them; `auto` tries in this order. Left out: TVM, ROCm, Arm NN and VSINPU, which ONNX Runtime has removed; Azure,
@@ -203,7 +117,7 @@ pub static PROVIDERS: &[Provider] = &[
             ("trt_timing_cache_enable", "1"),
             ("trt_timing_cache_path", SHARED_FOLDER),
         ],
-        patience: Some(
+        first_run_notice: Some(
             "TensorRT builds an engine for each new size, which takes minutes; then it is read from",
         ),
         memory: CUDA_MEMORY,
@@ -230,7 +144,7 @@ pub static PROVIDERS: &[Provider] = &[
             "nv_runtime_cache_path",
         ],
         cache: &[("nv_runtime_cache_path", OWN_FOLDER)],
-        patience: Some("TensorRT for RTX compiles the graph for each new size; then it is read from"),
+        first_run_notice: Some("TensorRT for RTX compiles the graph for each new size; then it is read from"),
         ..Provider::of::<ep::NVRTX>()
     },
     Provider {
@@ -249,7 +163,7 @@ pub static PROVIDERS: &[Provider] = &[
         name: "directml",
         runs_on: "GPUs under Windows",
         needs: "Windows 10 or later with a DirectX 12 GPU",
-        remedy: "the DirectML build of ONNX Runtime (onnxruntime-directml) and --onnxruntime",
+        remedy: "the DirectML build of ONNX Runtime (onnxruntime-directml)",
         automatic: true,
         device: Some(device_id),
         options: &["device_id", "device_filter", "performance_preference"],
@@ -340,7 +254,7 @@ pub static PROVIDERS: &[Provider] = &[
         name: "qnn",
         runs_on: "Qualcomm NPUs and GPUs",
         needs: "a Qualcomm SoC with the QNN libraries",
-        remedy: "the QNN build of ONNX Runtime (onnxruntime-qnn) and --onnxruntime",
+        remedy: "the QNN build of ONNX Runtime (onnxruntime-qnn)",
         library: Some("onnxruntime_providers_qnn"),
         device: Some(device_id),
         options: &[
@@ -458,14 +372,14 @@ pub static PROVIDERS: &[Provider] = &[
 ];
 
 /// In [`Provider::cache`]: the folder of this graph, size, precision and version.
-pub(super) const OWN_FOLDER: &str = "{own}";
+pub(in crate::runtime) const OWN_FOLDER: &str = "{own}";
 /// In [`Provider::cache`]: the folder of the provider.
-pub(super) const SHARED_FOLDER: &str = "{shared}";
+pub(in crate::runtime) const SHARED_FOLDER: &str = "{shared}";
 
 /// The provider that is always there.
 pub const CPU: &str = "cpu";
 
-const OWN_BUILD: &str = "an ONNX Runtime that was built with it, and --onnxruntime";
+const OWN_BUILD: &str = "an ONNX Runtime that was built with it";
 
 const NVIDIA_DRIVER: Option<(&str, &str)> = if cfg!(windows) {
     Some(("nvcuda.dll", "the NVIDIA driver"))
@@ -494,7 +408,7 @@ fn device_id(id: u32) -> (&'static str, String) {
 }
 
 /// `ort`'s MIGraphX takes methods in place of keys.
-fn migraphx(values: &Values) -> ort::Result<ExecutionProviderDispatch> {
+fn migraphx(values: &OptionPairs) -> ort::Result<ExecutionProviderDispatch> {
     values
         .iter()
         .try_fold(ep::MIGraphX::default(), |provider, (key, value)| {
@@ -509,7 +423,7 @@ fn migraphx(values: &Values) -> ort::Result<ExecutionProviderDispatch> {
 }
 
 /// `ort`'s DirectML takes methods in place of keys.
-fn directml(values: &Values) -> ort::Result<ExecutionProviderDispatch> {
+fn directml(values: &OptionPairs) -> ort::Result<ExecutionProviderDispatch> {
     use ep::directml::{DeviceFilter, PerformancePreference};
     values
         .iter()
@@ -540,202 +454,4 @@ fn parse<T: FromStr>(key: &str, value: &str) -> ort::Result<T> {
 
 fn bad_value(key: &str, value: &str) -> ort::Error {
     ort::Error::new(format!("{value:?} is no value of its option {key}"))
-}
-
-impl Provider {
-    /// An entry with everything left out that most do without.
-    const fn new<E: ExecutionProvider>(
-        build: fn(&Values) -> ort::Result<ExecutionProviderDispatch>,
-    ) -> Provider {
-        Provider {
-            name: "",
-            ort_name: E::NAME,
-            runs_on: "",
-            needs: "",
-            remedy: "",
-            automatic: false,
-            library: None,
-            driver: None,
-            preload: &[],
-            companion: None,
-            device: None,
-            options: &[],
-            threads: None,
-            defaults: &[],
-            few_runs: &[],
-            when_replayed: &[],
-            trial: &[],
-            precisions: &[(Precision::F32, &[])],
-            cache: &[],
-            patience: None,
-            memory: None,
-            replay: None,
-            available: E::is_available,
-            build,
-        }
-    }
-
-    /// An entry of a provider that takes its options as keys and values.
-    const fn of<E>() -> Provider
-    where
-        E: ExecutionProvider
-            + ArbitrarilyConfigurableExecutionProvider
-            + Default
-            + Into<ExecutionProviderDispatch>,
-    {
-        Provider::new::<E>(|values| {
-            let provider = values.iter().fold(E::default(), |provider, (key, value)| {
-                provider.with_arbitrary_config(key, value)
-            });
-            Ok(provider.into())
-        })
-    }
-
-    /// The provider called `name`.
-    pub fn named(name: &str) -> Option<&'static Provider> {
-        PROVIDERS.iter().find(|provider| provider.name == name)
-    }
-
-    /// The processor.
-    pub fn cpu() -> &'static Provider {
-        // The last entry, which a test holds.
-        &PROVIDERS[PROVIDERS.len() - 1]
-    }
-
-    /// Whether this is the processor, where nothing is left over for another provider.
-    pub fn is_cpu(&self) -> bool {
-        self.name == CPU
-    }
-
-    /// Whether the loaded ONNX Runtime was built with it. One must have been loaded.
-    pub(super) fn is_built_in(&self) -> bool {
-        (self.available)().unwrap_or(false)
-    }
-
-    /// What registers it, an error included, with these options.
-    pub(super) fn registration(&self, values: &Values) -> ort::Result<ExecutionProviderDispatch> {
-        Ok((self.build)(values)?.error_on_failure())
-    }
-}
-
-impl fmt::Display for Provider {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
-
-/// Which provider is asked for.
-#[derive(Clone, Copy, Debug, Default)]
-pub enum Choice {
-    /// The best that works on this machine.
-    #[default]
-    Auto,
-    /// This one or none.
-    Named(&'static Provider),
-}
-
-impl Choice {
-    /// The name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Choice::Auto => "auto",
-            Choice::Named(provider) => provider.name,
-        }
-    }
-
-    /// All names, `auto` first, comma separated.
-    pub fn names() -> String {
-        let known = PROVIDERS.iter().map(|provider| provider.name);
-        std::iter::once("auto")
-            .chain(known)
-            .collect::<Vec<_>>()
-            .join(", ")
-    }
-}
-
-/// A provider that this program does not know.
-#[derive(Debug, thiserror::Error)]
-#[error("execution provider {name:?} is not known; usable are: {known}")]
-pub struct UnknownProvider {
-    name: String,
-    known: String,
-}
-
-impl FromStr for Choice {
-    type Err = UnknownProvider;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        if name == "auto" {
-            return Ok(Choice::Auto);
-        }
-        Provider::named(name)
-            .map(Choice::Named)
-            .ok_or_else(|| UnknownProvider {
-                name: name.to_owned(),
-                known: Choice::names(),
-            })
-    }
-}
-
-impl Serialize for Choice {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
-}
-
-impl<'de> Deserialize<'de> for Choice {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Choice, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(D::Error::custom)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn keys(preset: Preset) -> impl Iterator<Item = &'static str> {
-        preset.iter().map(|(key, _)| *key)
-    }
-
-    #[test]
-    fn every_entry_sets_only_options_that_it_knows() {
-        for provider in PROVIDERS {
-            let precisions = provider.precisions.iter().flat_map(|(_, preset)| keys(preset));
-            let device = provider.device.map(|device| device(0).0);
-            let set = keys(provider.defaults)
-                .chain(provider.threads)
-                .chain(keys(provider.few_runs))
-                .chain(keys(provider.when_replayed))
-                .chain(keys(provider.trial))
-                .chain(keys(provider.cache))
-                .chain(precisions)
-                .chain(device)
-                .chain(provider.replay);
-            for key in set {
-                assert!(
-                    provider.options.contains(&key),
-                    "{provider} does not know its own {key}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn names_are_unique_and_the_processor_comes_last() {
-        for (index, provider) in PROVIDERS.iter().enumerate() {
-            assert!(!provider.name.is_empty() && !provider.needs.is_empty() && !provider.remedy.is_empty());
-            assert!(std::ptr::eq(
-                Provider::named(provider.name).unwrap(),
-                &PROVIDERS[index]
-            ));
-            assert!(
-                provider
-                    .companion
-                    .is_none_or(|name| Provider::named(name).is_some())
-            );
-        }
-        assert!(Provider::cpu().is_cpu());
-    }
 }

@@ -1,16 +1,12 @@
 //! The library's error: one type with a variant per stage, each of which names the thing and the remedy.
 
+use super::Stylized;
 use crate::config::ConfigError;
 use crate::model::{ModelError, UnusableKernels};
 use crate::optimize::OptimizeError;
 use crate::picture::PictureError;
 use crate::record::RecordError;
 use crate::runtime::{EngineError, RequestError, RuntimeError};
-use crate::stylize::Stylized;
-
-/// What to do where memory does not suffice.
-pub const LESS_MEMORY: &str =
-    "use a smaller --size, smaller pictures, --optimizer adam or a smaller --history";
 
 /// Whatever stops a run.
 #[derive(Debug, thiserror::Error)]

@@ -9,30 +9,30 @@ pub enum Gradient<'a> {
     /// Of the convolution's output itself, `f32[channels, height, width]`.
     Whole(&'a [f32]),
     /// Of the output of a ReLU, from [`super::Conv3x3::forward`] or [`super::Conv3x3::forward_replicated`].
-    Gated {
+    Masked {
         /// The gradient, `f32[channels, height, width]`.
         dy: &'a [f32],
         /// Where it goes on, `u8[channels, height, width]`.
-        gate: &'a [u8],
+        mask: &'a [u8],
     },
     /// Of the output of a ReLU and a pooling, from [`super::Conv3x3::forward_pooled`].
     Pooled {
         /// The gradient, `f32[channels, height / 2, width / 2]`.
         dy: &'a [f32],
         /// Where it goes, `u8[channels, height / 2, width / 2]`.
-        gate: &'a [u8],
+        mask: &'a [u8],
         /// The kind of pooling.
         pool: Pool,
     },
 }
 
 /// Gives rows of an input, with zeros around the picture unless it says otherwise.
-pub(super) trait Source: Copy + Sync {
+pub(super) trait InputReader: Copy + Sync {
     /// Reads `out.len()` values of a row from column `x` on.
     fn read(self, channel: usize, y: isize, x: isize, out: &mut [f32]);
 
     /// Asks the memory for `len` values of a row.
-    fn prefetch<S: Simd>(self, channel: usize, y: isize, x: isize, len: usize);
+    fn prefetch<S: Simd>(self, simd: S, channel: usize, y: isize, x: isize, len: usize);
 }
 
 /// A tensor as it is.
@@ -46,15 +46,15 @@ pub(super) struct Whole<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Replicated<'a>(pub Whole<'a>);
 
-/// A source in a frame one pixel wide: what is at (0, 0) comes to (1, 1).
+/// A input in a frame one pixel wide: what is at (0, 0) comes to (1, 1).
 #[derive(Clone, Copy)]
 pub(super) struct Framed<I>(pub I);
 
-/// A tensor where a gate is open.
+/// A tensor where a mask is set.
 #[derive(Clone, Copy)]
-pub(super) struct Gated<'a> {
+pub(super) struct Masked<'a> {
     pub data: &'a [f32],
-    pub gate: &'a [u8],
+    pub mask: &'a [u8],
     pub size: Size,
 }
 
@@ -62,7 +62,7 @@ pub(super) struct Gated<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Spread<'a> {
     pub data: &'a [f32],
-    pub gate: &'a [u8],
+    pub mask: &'a [u8],
     /// The size after pooling.
     pub size: Size,
     pub scale: f32,
@@ -87,22 +87,22 @@ fn inside(size: Size, channel: usize, y: isize, x: isize, out: &mut [f32]) -> (u
 }
 
 #[inline(always)]
-fn prefetch<S: Simd>(data: &[f32], size: Size, channel: usize, y: isize, x: isize, len: usize) {
+fn prefetch<S: Simd>(simd: S, data: &[f32], size: Size, channel: usize, y: isize, x: isize, len: usize) {
     let start = ((channel * size.height) as isize + y) * size.width as isize + x;
     for i in (0..len).step_by(16) {
-        S::prefetch(data.as_ptr().wrapping_offset(start + i as isize));
+        simd.prefetch(data.as_ptr().wrapping_offset(start + i as isize));
     }
 }
 
 #[inline(always)]
-fn prefetch_gate<S: Simd>(gate: &[u8], size: Size, channel: usize, y: isize, x: isize, len: usize) {
+fn prefetch_mask<S: Simd>(simd: S, mask: &[u8], size: Size, channel: usize, y: isize, x: isize, len: usize) {
     let start = ((channel * size.height) as isize + y) * size.width as isize + x;
     for i in (0..len).step_by(64) {
-        S::prefetch(gate.as_ptr().wrapping_offset(start + i as isize).cast());
+        simd.prefetch(mask.as_ptr().wrapping_offset(start + i as isize).cast());
     }
 }
 
-impl Source for Whole<'_> {
+impl InputReader for Whole<'_> {
     #[inline(always)]
     fn read(self, channel: usize, y: isize, x: isize, out: &mut [f32]) {
         let (start, out) = inside(self.size, channel, y, x, out);
@@ -110,12 +110,12 @@ impl Source for Whole<'_> {
     }
 
     #[inline(always)]
-    fn prefetch<S: Simd>(self, channel: usize, y: isize, x: isize, len: usize) {
-        prefetch::<S>(self.data, self.size, channel, y, x, len);
+    fn prefetch<S: Simd>(self, simd: S, channel: usize, y: isize, x: isize, len: usize) {
+        prefetch(simd, self.data, self.size, channel, y, x, len);
     }
 }
 
-impl Source for Replicated<'_> {
+impl InputReader for Replicated<'_> {
     #[inline(always)]
     fn read(self, channel: usize, y: isize, x: isize, out: &mut [f32]) {
         let Whole { data, size } = self.0;
@@ -128,38 +128,38 @@ impl Source for Replicated<'_> {
     }
 
     #[inline(always)]
-    fn prefetch<S: Simd>(self, channel: usize, y: isize, x: isize, len: usize) {
-        self.0.prefetch::<S>(channel, y, x, len);
+    fn prefetch<S: Simd>(self, simd: S, channel: usize, y: isize, x: isize, len: usize) {
+        self.0.prefetch(simd, channel, y, x, len);
     }
 }
 
-impl<I: Source> Source for Framed<I> {
+impl<I: InputReader> InputReader for Framed<I> {
     #[inline(always)]
     fn read(self, channel: usize, y: isize, x: isize, out: &mut [f32]) {
         self.0.read(channel, y - 1, x - 1, out);
     }
 
     #[inline(always)]
-    fn prefetch<S: Simd>(self, channel: usize, y: isize, x: isize, len: usize) {
-        self.0.prefetch::<S>(channel, y - 1, x - 1, len);
+    fn prefetch<S: Simd>(self, simd: S, channel: usize, y: isize, x: isize, len: usize) {
+        self.0.prefetch(simd, channel, y - 1, x - 1, len);
     }
 }
 
-impl Source for Gated<'_> {
+impl InputReader for Masked<'_> {
     #[inline(always)]
     fn read(self, channel: usize, y: isize, x: isize, out: &mut [f32]) {
         let (start, out) = inside(self.size, channel, y, x, out);
         let data = &self.data[start..start + out.len()];
-        let gate = &self.gate[start..start + out.len()];
-        for ((out, &value), &gate) in out.iter_mut().zip(data).zip(gate) {
-            *out = if gate != 0 { value } else { 0.0 };
+        let mask = &self.mask[start..start + out.len()];
+        for ((out, &value), &mask) in out.iter_mut().zip(data).zip(mask) {
+            *out = if mask != 0 { value } else { 0.0 };
         }
     }
 
     #[inline(always)]
-    fn prefetch<S: Simd>(self, channel: usize, y: isize, x: isize, len: usize) {
-        prefetch::<S>(self.data, self.size, channel, y, x, len);
-        prefetch_gate::<S>(self.gate, self.size, channel, y, x, len);
+    fn prefetch<S: Simd>(self, simd: S, channel: usize, y: isize, x: isize, len: usize) {
+        prefetch(simd, self.data, self.size, channel, y, x, len);
+        prefetch_mask(simd, self.mask, self.size, channel, y, x, len);
     }
 }
 
@@ -169,16 +169,16 @@ impl Spread<'_> {
     fn windows(self, start: usize, row_bits: u8, out: &mut [f32]) {
         let (pairs, _) = out.as_chunks_mut::<2>();
         let data = &self.data[start..start + pairs.len()];
-        let gate = &self.gate[start..start + pairs.len()];
-        for ((pair, &value), &gate) in pairs.iter_mut().zip(data).zip(gate) {
-            let (value, gate) = (value * self.scale, gate >> row_bits);
-            pair[0] = if gate & 1 != 0 { value } else { 0.0 };
-            pair[1] = if gate & 2 != 0 { value } else { 0.0 };
+        let mask = &self.mask[start..start + pairs.len()];
+        for ((pair, &value), &mask) in pairs.iter_mut().zip(data).zip(mask) {
+            let (value, mask) = (value * self.scale, mask >> row_bits);
+            pair[0] = if mask & 1 != 0 { value } else { 0.0 };
+            pair[1] = if mask & 2 != 0 { value } else { 0.0 };
         }
     }
 }
 
-impl Source for Spread<'_> {
+impl InputReader for Spread<'_> {
     /// `x` is odd, as it is left of a tile, and `out.len()` is even.
     #[inline(always)]
     fn read(self, channel: usize, y: isize, x: isize, out: &mut [f32]) {
@@ -210,8 +210,8 @@ impl Source for Spread<'_> {
     }
 
     #[inline(always)]
-    fn prefetch<S: Simd>(self, channel: usize, y: isize, x: isize, len: usize) {
-        prefetch::<S>(self.data, self.size, channel, y >> 1, x >> 1, len / 2 + 1);
-        prefetch_gate::<S>(self.gate, self.size, channel, y >> 1, x >> 1, len / 2 + 1);
+    fn prefetch<S: Simd>(self, simd: S, channel: usize, y: isize, x: isize, len: usize) {
+        prefetch(simd, self.data, self.size, channel, y >> 1, x >> 1, len / 2 + 1);
+        prefetch_mask(simd, self.mask, self.size, channel, y >> 1, x >> 1, len / 2 + 1);
     }
 }

@@ -1,4 +1,4 @@
-//! The graph contract: what a graph file says of itself, read and checked before ONNX Runtime loads it.
+//! The graph metadata: what a graph file says of itself, read and checked before ONNX Runtime loads it.
 //!
 //! The contract is described in `onnx/README.md`; the exporter writes it, this module reads it.
 
@@ -17,7 +17,7 @@ const MAX_GRAPH_BYTES: u64 = 64 << 20;
 const MAX_WEIGHTS_BYTES: u64 = 1 << 30;
 
 /// The contract version that this program understands.
-pub const CONTRACT_VERSION: &str = "4";
+pub const CONTRACT_VERSION: &str = "5";
 
 /// The graphs of a preset that this program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ impl Operators {
 
 /// What a graph file says of itself.
 #[derive(Clone, Debug, Serialize)]
-pub struct Contract {
+pub struct GraphMetadata {
     /// The file.
     #[serde(skip)]
     pub path: PathBuf,
@@ -153,15 +153,15 @@ struct StringStringEntry {
     value: String,
 }
 
-impl Contract {
+impl GraphMetadata {
     /// Reads and checks the contract of the graph at `path`, and that its weights lie beside it unchanged.
     ///
     /// # Errors
     /// The graph or its weights are missing, cut, changed, or of another contract.
-    pub fn read(path: &Path, kind: Kind) -> Result<Contract, ModelError> {
-        let contract = Contract::parse(path, kind, Operators::Portable)?;
-        contract.check_weights()?;
-        Ok(contract)
+    pub fn read(path: &Path, kind: Kind) -> Result<GraphMetadata, ModelError> {
+        let metadata = GraphMetadata::parse(path, kind, Operators::Portable)?;
+        metadata.check_weights()?;
+        Ok(metadata)
     }
 
     /// Reads and checks the contract of another graph of the same export; the weights, which it shares, are not read
@@ -169,8 +169,13 @@ impl Contract {
     ///
     /// # Errors
     /// The graph is missing, cut, of another contract, or was not exported together with this one.
-    pub fn read_other(&self, path: &Path, kind: Kind, operators: Operators) -> Result<Contract, ModelError> {
-        let other = Contract::parse(path, kind, operators)?;
+    pub fn read_other(
+        &self,
+        path: &Path,
+        kind: Kind,
+        operators: Operators,
+    ) -> Result<GraphMetadata, ModelError> {
+        let other = GraphMetadata::parse(path, kind, operators)?;
         if other.belongs_to(self) {
             return Ok(other);
         }
@@ -181,7 +186,7 @@ impl Contract {
     }
 
     /// Whether both see the same layers of the same network.
-    fn belongs_to(&self, other: &Contract) -> bool {
+    fn belongs_to(&self, other: &GraphMetadata) -> bool {
         self.weights_sha256 == other.weights_sha256
             && self.external_data == other.external_data
             && self.style_layers == other.style_layers
@@ -189,7 +194,7 @@ impl Contract {
             && self.pooling == other.pooling
     }
 
-    pub(super) fn parse(path: &Path, kind: Kind, operators: Operators) -> Result<Contract, ModelError> {
+    pub(super) fn parse(path: &Path, kind: Kind, operators: Operators) -> Result<GraphMetadata, ModelError> {
         let graph = files::read_file(path, MAX_GRAPH_BYTES).map_err(missing_or_unreadable)?;
         let model = ModelProto::decode(graph.bytes()).map_err(|_| ModelError::NotAGraph {
             path: path.to_path_buf(),
@@ -199,7 +204,7 @@ impl Contract {
             .into_iter()
             .map(|entry| (entry.key, entry.value))
             .collect();
-        Contract::from_metadata(path, &metadata, (kind, operators), graph.sha256())
+        GraphMetadata::from_metadata(path, &metadata, (kind, operators), graph.sha256())
     }
 
     fn from_metadata(
@@ -207,7 +212,7 @@ impl Contract {
         metadata: &HashMap<String, String>,
         (kind, operators): (Kind, Operators),
         sha256: String,
-    ) -> Result<Contract, ModelError> {
+    ) -> Result<GraphMetadata, ModelError> {
         let get = |key: &'static str| {
             // Graphs that say nothing of their operators are portable.
             let assumed = (key == "operators").then(|| Operators::Portable.name().to_owned());
@@ -250,7 +255,7 @@ impl Contract {
                 expected: "the name of a file beside the graph".to_owned(),
             });
         }
-        Ok(Contract {
+        Ok(GraphMetadata {
             path: path.to_path_buf(),
             preset: get("preset")?,
             pooling: get("pooling")?,

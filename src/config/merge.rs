@@ -1,5 +1,6 @@
 //! Options over options: flags over a settings file over the record of an earlier run.
 
+use merge::Merge as _;
 use serde_json::Value;
 
 use super::{Optimizer, Options};
@@ -10,17 +11,9 @@ impl Options {
     /// What in `other` belongs to a style loss, an optimiser, a schedule, a style size, a provider or an ONNX Runtime that
     /// these options replace is dropped.
     #[must_use]
-    pub fn or(self, other: Options) -> Options {
-        let other = other.without_contradictions(&self);
-        macro_rules! first {
-            ($($name:ident)*) => { Options { $($name: self.$name.or(other.$name),)* } };
-        }
-        first! {
-            preset pooling size fit scales style_size style_scale style_blend style_weight content_weight
-            tv_weight style_layer_weights content_layer_weights style_loss padding color init seed
-            optimizer iterations history learning_rate beta1 beta2 tolerance max_seconds bits jpeg_quality
-            threads kernels provider device_id provider_option provider_library precision graphs onnxruntime runtime
-        }
+    pub fn or(mut self, other: Options) -> Options {
+        self.merge(other.without_contradictions(&self));
+        self
     }
 
     fn without_contradictions(self, upper: &Options) -> Options {
@@ -76,7 +69,8 @@ impl Options {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Settings, available_threads};
+    use crate::config::Settings;
+    use crate::config::options::available_threads;
     use crate::optimize::Method;
     use crate::scales::Scales;
 

@@ -1,18 +1,21 @@
-//! Matrix products of a small packed matrix with panels of vectors: the arithmetic of all kernels.
+//! Matrix products by vectors.
 //!
 //! `out = M x v`: `M` is broadcast value by value, `v` and `out` are vectors over tiles or pixels.
-//! A register block is [`Simd::ROWS`] rows by up to [`PANEL`] vectors.
+//! The microkernel's block of registers is [`Simd::ROWS`] rows by up to [`PANEL`] vectors.
 
-use super::parallel::Exec;
-use super::scratch::Buffer;
-use super::simd::{PANEL, Simd};
+use super::{Blocks, Gemm, Orientation, Out, Rhs};
+use crate::kernels::blocks::panels;
+use crate::kernels::parallel::Exec;
+use crate::kernels::scratch::Buffer;
+use crate::kernels::simd::{Isa, PANEL, Simd};
+use std::ops::Range;
 
 /// Rows and columns of a block of a packed matrix.
-pub(super) const BLOCK: usize = 8;
+pub(in crate::kernels) const BLOCK: usize = 8;
 /// Blocks of a group in either direction: a group is 4 KB, one page.
 const GROUP: usize = 4;
 /// Values of a block.
-pub(super) const BLOCK_LEN: usize = BLOCK * BLOCK;
+pub(in crate::kernels) const BLOCK_LEN: usize = BLOCK * BLOCK;
 /// Values of a group.
 const GROUP_LEN: usize = GROUP * GROUP * BLOCK_LEN;
 
@@ -23,7 +26,7 @@ const LINE: usize = 16;
 
 /// Matrices of the same size, in blocks of 8 x 8 that can be read by rows or by columns: one copy
 /// serves a product with the matrix and one with its transpose.
-pub(super) struct Packed {
+pub(in crate::kernels) struct Packed {
     data: Buffer,
     rows: usize,
     cols: usize,
@@ -34,18 +37,9 @@ fn plane_len(rows: usize, cols: usize) -> usize {
     rows.div_ceil(BLOCK * GROUP) * cols.div_ceil(BLOCK * GROUP) * GROUP_LEN
 }
 
-/// Which way a packed matrix is multiplied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Orientation {
-    /// `M x v`
-    Plain,
-    /// `transpose(M) x v`
-    Transposed,
-}
-
 impl Packed {
     /// `planes` matrices of `rows` x `cols` zeros.
-    pub(super) fn zeros(planes: usize, rows: usize, cols: usize) -> Self {
+    pub(in crate::kernels) fn zeros(planes: usize, rows: usize, cols: usize) -> Self {
         Self {
             data: Buffer::zeros(planes * plane_len(rows, cols)),
             rows,
@@ -54,7 +48,7 @@ impl Packed {
     }
 
     /// One matrix in a buffer that was used before.
-    pub(super) fn one(
+    pub(in crate::kernels) fn one(
         mut data: Buffer,
         rows: usize,
         cols: usize,
@@ -87,12 +81,18 @@ impl Packed {
     }
 
     /// The buffer, to be used again.
-    pub(super) fn into_buffer(self) -> Buffer {
+    pub(in crate::kernels) fn into_buffer(self) -> Buffer {
         self.data
     }
 
     /// Sets a block of 8 x 8 values, column by column; `row` and `col` count blocks.
-    pub(super) fn set_block(&mut self, plane: usize, row: usize, col: usize, values: &[f32; BLOCK_LEN]) {
+    pub(in crate::kernels) fn set_block(
+        &mut self,
+        plane: usize,
+        row: usize,
+        col: usize,
+        values: &[f32; BLOCK_LEN],
+    ) {
         let start = self.block(plane, row, col);
         self.data[start..start + BLOCK_LEN].copy_from_slice(values);
     }
@@ -102,7 +102,7 @@ impl Packed {
     }
 
     /// Rows of the product.
-    pub(super) fn outputs(&self, orientation: Orientation) -> usize {
+    pub(in crate::kernels) fn outputs(&self, orientation: Orientation) -> usize {
         match orientation {
             Orientation::Plain => self.rows,
             Orientation::Transposed => self.cols,
@@ -110,7 +110,7 @@ impl Packed {
     }
 
     /// Terms of each sum of the product.
-    pub(super) fn depth(&self, orientation: Orientation) -> usize {
+    pub(in crate::kernels) fn depth(&self, orientation: Orientation) -> usize {
         match orientation {
             Orientation::Plain => self.cols,
             Orientation::Transposed => self.rows,
@@ -118,7 +118,7 @@ impl Packed {
     }
 
     /// Bytes held.
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::kernels) fn bytes(&self) -> usize {
         self.data.len() * size_of::<f32>()
     }
 
@@ -135,7 +135,7 @@ impl Packed {
 
     /// The 8 rows of the product's matrix that block row `row` is.
     #[inline(always)]
-    pub(super) fn block_row(&self, orientation: Orientation, plane: usize, row: usize) -> BlockRow {
+    fn block_row(&self, orientation: Orientation, plane: usize, row: usize) -> BlockRow {
         let (start, group, block) = match orientation {
             Orientation::Plain => (self.block(plane, row, 0), GROUP_LEN, BLOCK_LEN),
             Orientation::Transposed => (
@@ -155,26 +155,152 @@ impl Packed {
     }
 }
 
+/// The products of packed matrices with vectors.
+#[derive(Clone, Copy)]
+pub(in crate::kernels) struct VectorGemm<'a> {
+    matrices: &'a Packed,
+    orientation: Orientation,
+    /// The matrix of each plane.
+    matrix_of: fn(usize) -> usize,
+    lanes: usize,
+    /// Most vectors of a panel.
+    panel: usize,
+}
+
+impl<'a> VectorGemm<'a> {
+    /// Multiplies the matrix `matrix_of(plane)` of each plane.
+    pub(in crate::kernels) fn new(
+        matrices: &'a Packed,
+        orientation: Orientation,
+        matrix_of: fn(usize) -> usize,
+        isa: Isa,
+    ) -> Self {
+        Self {
+            matrices,
+            orientation,
+            matrix_of,
+            lanes: isa.lanes(),
+            panel: isa.panel(),
+        }
+    }
+
+    #[inline(always)]
+    fn block_row(self, plane: usize, row: usize) -> BlockRow {
+        self.matrices
+            .block_row(self.orientation, (self.matrix_of)(plane), row)
+    }
+}
+
+impl Gemm for VectorGemm<'_> {
+    fn rows(self) -> usize {
+        self.matrices.outputs(self.orientation)
+    }
+
+    #[inline(always)]
+    fn depth(self) -> usize {
+        self.matrices.depth(self.orientation)
+    }
+
+    fn blocks(self) -> Blocks {
+        Blocks {
+            rows: BLOCK,
+            vectors: 1,
+            // With 16 lanes, the transformed input and the products of a vector of tiles take 147 KB each for
+            // 64 channels: in a block, as many channels of products as leave the rest of a cache of 2 MB to the
+            // input, or to one plane of it if it is too long.
+            cached: match (self.lanes, self.depth()) {
+                (16, 256..) => (4, 128),
+                (8 | 16, _) => (4, 64),
+                _ => (6, 64),
+            },
+        }
+    }
+
+    fn stage_len(self, vectors: usize) -> usize {
+        (vectors * self.depth() + panels(vectors, self.panel).count()) * self.lanes
+    }
+
+    #[inline(always)]
+    fn staged_rows(self) -> usize {
+        self.depth()
+    }
+
+    /// `[panel][row][vector]`; after each panel, a vector is free.
+    #[inline(always)]
+    fn places(self, places: &mut [(usize, usize)]) {
+        for (index, (start, count)) in panels(places.len(), self.panel).enumerate() {
+            for i in 0..count {
+                let base = (start * self.depth() + index + i) * self.lanes;
+                places[start + i] = (base, count * self.lanes);
+            }
+        }
+    }
+
+    fn packed_len(self, _: usize) -> usize {
+        0
+    }
+
+    /// Neighbouring rows are not independent: what one leaves behind a vector, the next one overwrites.
+    fn packed_rows(self) -> usize {
+        self.depth()
+    }
+
+    #[inline(always)]
+    unsafe fn pack(self, _: &Rhs, _: usize, _: bool) {}
+
+    #[inline(always)]
+    unsafe fn multiply<S: Simd>(self, simd: S, rhs: &Rhs, rows: Range<usize>, out: Out) {
+        let first = rows.start / BLOCK;
+        let (count, all) = (rows.end.div_ceil(BLOCK) - first, self.rows().div_ceil(BLOCK));
+        for plane in 0..rhs.planes {
+            let v = rhs.stage.wrapping_add(plane * rhs.stage_stride);
+            let mut ahead = 0;
+            for row in 0..count {
+                let now = self.block_row(plane, first + row);
+                let next = match row + 1 < count {
+                    true => self.block_row(plane, first + row + 1),
+                    false if rhs.planes == 1 => self.block_row(0, (first + row + 1) % all),
+                    false => self.block_row((plane + 1) % rhs.planes, first),
+                };
+                for (index, (start, vectors)) in panels(rhs.vectors, self.panel).enumerate() {
+                    let place = row * BLOCK * out.row_stride + start * out.vector_stride;
+                    let panel = Panel {
+                        v: v.wrapping_add((start * self.depth() + index) * S::LANES),
+                        count: vectors,
+                        out: out.start.wrapping_add(plane * out.plane_stride + place),
+                        row_stride: out.row_stride,
+                        vector_stride: out.vector_stride,
+                        ahead: v.wrapping_add(rhs.stage_stride + ahead),
+                    };
+                    // SAFETY: the caller's promise.
+                    unsafe { now.multiply(simd, panel, next) }
+                    ahead = (ahead + now.ahead_len()).min(rhs.stage_stride);
+                }
+            }
+        }
+    }
+}
+
 /// The vectors of a product, and where it goes.
 #[derive(Clone, Copy)]
-pub(super) struct Panel {
+struct Panel {
     /// `count` consecutive vectors for each term of the sums.
-    pub v: *const f32,
+    v: *const f32,
     /// Vectors, 1 to [`PANEL`].
-    pub count: usize,
+    count: usize,
     /// The result for the first row.
-    pub out: *mut f32,
+    out: *mut f32,
     /// Distance of the result's rows.
-    pub row_stride: usize,
+    row_stride: usize,
     /// Distance of the vectors in a row.
-    pub vector_stride: usize,
+    vector_stride: usize,
     /// Vectors of a coming product, to be asked for meanwhile ([`BlockRow::ahead_len`]).
-    pub ahead: *const f32,
+    ahead: *const f32,
 }
 
 /// Blocks in a row (or, transposed, in a column): 8 rows of the product's matrix.
 #[derive(Clone, Copy)]
-pub(super) struct BlockRow {
+struct BlockRow {
     start: *const f32,
     /// Distance of groups.
     group: usize,
@@ -188,7 +314,7 @@ pub(super) struct BlockRow {
 impl BlockRow {
     /// Values that [`Self::multiply`] asks for ahead.
     #[inline(always)]
-    pub(super) fn ahead_len(self) -> usize {
+    fn ahead_len(self) -> usize {
         self.depth / BLOCK * AHEAD * LINE
     }
 
@@ -197,28 +323,33 @@ impl BlockRow {
     ///
     /// # Safety
     ///
-    /// Inside a [`super::simd::Job`] only; the panel's pointers must be good for `depth` times
+    /// The panel's pointers must be good for `depth` times
     /// `count` vectors, and for 8 rows of `count` vectors; the matrix must still be there.
     #[inline(always)]
-    pub(super) unsafe fn multiply<S: Simd>(self, panel: Panel, next: BlockRow) {
+    unsafe fn multiply<S: Simd>(self, simd: S, panel: Panel, next: BlockRow) {
         // SAFETY: the caller's promise.
         unsafe {
             match self.orientation {
-                Orientation::Plain => self.by_count::<S, 1, BLOCK>(panel, next.start),
-                Orientation::Transposed => self.by_count::<S, BLOCK, 1>(panel, next.start),
+                Orientation::Plain => self.by_count::<_, 1, BLOCK>(simd, panel, next.start),
+                Orientation::Transposed => self.by_count::<_, BLOCK, 1>(simd, panel, next.start),
             }
         }
     }
 
     /// `ROW` and `TERM` are the distances of rows and of terms inside a block.
     #[inline(always)]
-    unsafe fn by_count<S: Simd, const ROW: usize, const TERM: usize>(self, panel: Panel, next: *const f32) {
+    unsafe fn by_count<S: Simd, const ROW: usize, const TERM: usize>(
+        self,
+        simd: S,
+        panel: Panel,
+        next: *const f32,
+    ) {
         // SAFETY: the caller's promise.
         unsafe {
             match panel.count {
-                1 => self.by_rows::<S, 1, ROW, TERM>(panel, next),
-                2 => self.by_rows::<S, 2, ROW, TERM>(panel, next),
-                _ => self.by_rows::<S, PANEL, ROW, TERM>(panel, next),
+                1 => self.by_rows::<_, 1, ROW, TERM>(simd, panel, next),
+                2 => self.by_rows::<_, 2, ROW, TERM>(simd, panel, next),
+                _ => self.by_rows::<_, PANEL, ROW, TERM>(simd, panel, next),
             }
         }
     }
@@ -226,6 +357,7 @@ impl BlockRow {
     #[inline(always)]
     unsafe fn by_rows<S: Simd, const N: usize, const ROW: usize, const TERM: usize>(
         mut self,
+        simd: S,
         mut panel: Panel,
         next: *const f32,
     ) {
@@ -233,12 +365,12 @@ impl BlockRow {
         // SAFETY: the caller's promise.
         unsafe {
             if S::ROWS == BLOCK {
-                return self.in_registers::<S, BLOCK, N, ROW, TERM>(panel, next);
+                return self.in_registers::<_, BLOCK, N, ROW, TERM>(simd, panel, next);
             }
-            self.in_registers::<S, HALF, N, ROW, TERM>(panel, next);
+            self.in_registers::<_, HALF, N, ROW, TERM>(simd, panel, next);
             self.start = self.start.add(HALF * ROW);
             panel.out = panel.out.add(HALF * panel.row_stride);
-            self.in_registers::<S, HALF, N, ROW, TERM>(panel, next);
+            self.in_registers::<_, HALF, N, ROW, TERM>(simd, panel, next);
         }
     }
 
@@ -246,36 +378,37 @@ impl BlockRow {
     #[inline(always)]
     unsafe fn in_registers<S: Simd, const R: usize, const N: usize, const ROW: usize, const TERM: usize>(
         self,
+        simd: S,
         mut panel: Panel,
         next: *const f32,
     ) {
         // SAFETY: the blocks lie in the matrix; the panel is the caller's promise.
         unsafe {
-            let mut sums = [[S::splat(0.0); N]; R];
+            let mut sums = [[simd.splat(0.0); N]; R];
             let blocks = self.depth / BLOCK;
             for block in 0..blocks {
                 let place = self.place(block);
                 for line in 0..BLOCK_LEN / LINE {
-                    S::prefetch(next.wrapping_add(place + line * LINE));
+                    simd.prefetch(next.wrapping_add(place + line * LINE));
                 }
                 for line in 0..AHEAD {
-                    S::prefetch(panel.ahead.wrapping_add((block * AHEAD + line) * LINE));
+                    simd.prefetch(panel.ahead.wrapping_add((block * AHEAD + line) * LINE));
                 }
                 let u = self.start.add(place);
                 for term in 0..BLOCK {
-                    step::<S, R, N, ROW>(&mut sums, u.add(term * TERM), panel.v);
+                    step::<_, R, N, ROW>(simd, &mut sums, u.add(term * TERM), panel.v);
                     panel.v = panel.v.add(N * S::LANES);
                 }
             }
             let u = self.start.wrapping_add(self.place(blocks));
             for term in 0..self.depth % BLOCK {
-                step::<S, R, N, ROW>(&mut sums, u.add(term * TERM), panel.v);
+                step::<_, R, N, ROW>(simd, &mut sums, u.add(term * TERM), panel.v);
                 panel.v = panel.v.add(N * S::LANES);
             }
             for r in 0..R {
                 for n in 0..N {
                     let out = panel.out.add(r * panel.row_stride + n * panel.vector_stride);
-                    S::store(out, sums[r][n]);
+                    simd.store(out, sums[r][n]);
                 }
             }
         }
@@ -291,20 +424,21 @@ impl BlockRow {
 /// Adds one term to all sums of the register block.
 #[inline(always)]
 unsafe fn step<S: Simd, const R: usize, const N: usize, const ROW: usize>(
+    simd: S,
     sums: &mut [[S::V; N]; R],
     u: *const f32,
     v: *const f32,
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        let mut vectors = [S::splat(0.0); N];
+        let mut vectors = [simd.splat(0.0); N];
         for n in 0..N {
-            vectors[n] = S::load(v.add(n * S::LANES));
+            vectors[n] = simd.load(v.add(n * S::LANES));
         }
         for r in 0..R {
-            let u = S::splat(*u.add(r * ROW));
+            let u = simd.splat(*u.add(r * ROW));
             for n in 0..N {
-                sums[r][n] = S::mul_add(u, vectors[n], sums[r][n]);
+                sums[r][n] = simd.mul_add(u, vectors[n], sums[r][n]);
             }
         }
     }

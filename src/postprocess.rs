@@ -9,17 +9,17 @@ use crate::tensor::from_values;
 
 /// What turns a point of the optimisation into a picture; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Finish {
+pub struct Postprocess {
     content: Arc<Picture>,
     color: ColorMode,
     is_grey: bool,
 }
 
-impl Finish {
+impl Postprocess {
     /// For pictures of the size and with the alpha of `content`, and with its colours if `color` asks for them, or without
     /// any.
-    pub fn new(content: Picture, color: ColorMode, is_grey: bool) -> Finish {
-        Finish {
+    pub fn new(content: Picture, color: ColorMode, is_grey: bool) -> Postprocess {
+        Postprocess {
             content: Arc::new(content),
             color,
             is_grey,

@@ -4,32 +4,9 @@ use super::{Operands, Pair, Parts, SIDE, SQUARE};
 use std::arch::asm;
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
-use std::sync::LazyLock;
-
-/// Whether the processor has the unit and the system lets this process use it.
-pub(in super::super) fn is_available() -> bool {
-    static AVAILABLE: LazyLock<bool> = LazyLock::new(|| has_unit() && is_permitted());
-    *AVAILABLE
-}
-
-/// Intel, "Software Developer's Manual", volume 2A, CPUID: leaf 7, EDX, bits 22 (AMX-BF16) and 24 (AMX-TILE).
-fn has_unit() -> bool {
-    const BOTH: u32 = 1 << 22 | 1 << 24;
-    is_x86_feature_detected!("avx512f") && __cpuid(0).eax >= 7 && __cpuid_count(7, 0).edx & BOTH == BOTH
-}
-
-/// Asks the system to save the registers of the unit, 8 KB, for the threads of this process.
-///
-/// The Linux kernel's documentation, "Using XSTATE features in user space applications".
-fn is_permitted() -> bool {
-    const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
-    const XFEATURE_XTILEDATA: libc::c_long = 18;
-    // SAFETY: the call takes two numbers and changes nothing but the permission; an old kernel says no.
-    unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0 }
-}
 
 /// The unit of the thread, with all its registers being squares.
-pub(in super::super) struct Unit {
+pub(super) struct Unit {
     /// It belongs to the thread that configured it.
     thread: PhantomData<*const ()>,
 }
@@ -49,9 +26,9 @@ impl Unit {
     ///
     /// # Safety
     ///
-    /// Only where [`is_available`].
+    /// Only where [`Isa::Amx`](crate::kernels::Isa::Amx) is available.
     #[inline(always)]
-    pub(in super::super) unsafe fn configure() -> Self {
+    pub(super) unsafe fn configure() -> Self {
         static SQUARES: Configuration = {
             let (mut row_bytes, mut rows) = ([0; 16], [0; 16]);
             let mut register = 0;
@@ -81,7 +58,7 @@ impl Unit {
     ///
     /// The operands' pointers must be good for what they say; `ahead` may point anywhere.
     #[inline(always)]
-    pub(in super::super) unsafe fn multiply(&self, parts: Parts, operands: Operands) {
+    pub(super) unsafe fn multiply(&self, parts: Parts, operands: Operands) {
         // SAFETY: the caller's promise.
         unsafe {
             match (parts, operands.shares) {
@@ -255,9 +232,9 @@ impl Drop for Unit {
 ///
 /// # Safety
 ///
-/// Only where [`is_available`]; the pointers must be good for what [`Pair`] says.
+/// Only where [`Isa::Amx`](crate::kernels::Isa::Amx) is available; the pointers must be good for what [`Pair`] says.
 #[target_feature(enable = "avx512f")]
-pub(in super::super) unsafe fn split(pair: Pair) {
+pub(super) unsafe fn split(pair: Pair) {
     for plane in 0..pair.planes {
         for square in 0..pair.squares {
             // SAFETY: the caller's promise.

@@ -1,58 +1,64 @@
 //! Distances of a picture's features from the targets.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ndarray::{Array, Array2, Dimension};
 
-use super::{Distance, JUDGE, Judgement, ssim, total_variation};
-use crate::error::Error;
+use super::{Distance, JUDGE, Metrics, ssim, total_variation};
 use crate::files::shown;
-use crate::model::contract::{Kind, Operators};
-use crate::model::{FeatureGraph, Features, ModelError};
+use crate::model::metadata::{Kind, Operators};
+use crate::model::{Enlarge, FeatureGraph, Features, KernelSet, ModelError, check_size};
 use crate::picture::Picture;
-use crate::stylize::Stylizer;
+use crate::runtime::Engine;
 use crate::tensor::to_tensor;
 
-/// Judges pictures of one content in one style, which it has looked at once.
+/// Evaluates pictures of one content in one style, which it has looked at once.
 #[derive(Debug)]
-pub struct Judge<'a> {
-    stylizer: &'a Stylizer,
+pub struct Evaluator<'a> {
+    engine: &'a Engine,
+    folder: PathBuf,
     content: &'a Picture,
-    objective: Sight,
+    objective: FeatureExtractor,
     /// Sees the layers that are not in the loss, too.
-    beyond: Option<Sight>,
+    held_out: Option<FeatureExtractor>,
 }
 
-/// A network that looks at pictures, and the Gram matrices of the style in its eyes.
+/// A network that looks at pictures, and the Gram matrices that it finds in the style.
 #[derive(Debug)]
-struct Sight {
+struct FeatureExtractor {
     graph: FeatureGraph,
     style: Vec<(String, Array2<f32>)>,
 }
 
-impl<'a> Judge<'a> {
-    /// A judge of pictures of `content` in the style of `styles`, taken at their own size; each comes with its share of
-    /// the blend.
-    pub(crate) fn new(
-        stylizer: &'a Stylizer,
+impl<'a> Evaluator<'a> {
+    /// For pictures of `content` in the style of `styles`, taken at their own size; each comes with its share of the
+    /// blend. The loss's layers are those of the graphs called `name` in `folder`.
+    ///
+    /// # Errors
+    /// A graph that cannot be used, or a session that fails.
+    pub fn new(
+        engine: &'a Engine,
+        (folder, name): (&Path, &str),
+        kernels: KernelSet,
         content: &'a Picture,
         styles: &[(Picture, f64)],
-    ) -> Result<Judge<'a>, Error> {
-        let open = |name: &str| FeatureGraph::open(stylizer.folder(), name, stylizer.settings().kernels);
-        let sight = |graph: FeatureGraph| -> Result<Sight, ModelError> {
-            let style = blend(stylizer, &graph, styles)?;
-            Ok(Sight { graph, style })
+    ) -> Result<Evaluator<'a>, ModelError> {
+        let open = |name: &str| FeatureGraph::open(folder, name, kernels);
+        let extractor = |graph: FeatureGraph| -> Result<FeatureExtractor, ModelError> {
+            let style = blend(engine, &graph, styles)?;
+            Ok(FeatureExtractor { graph, style })
         };
         let sees_all = |graph: &FeatureGraph| styles.iter().all(|(style, _)| is_large_enough(style, graph));
-        let beyond = match has_judge(stylizer.folder()) {
+        let held_out = match has_judge(folder) {
             true => Some(open(JUDGE)?).filter(sees_all),
             false => None,
         };
-        Ok(Judge {
-            stylizer,
+        Ok(Evaluator {
+            engine,
+            folder: folder.to_path_buf(),
             content,
-            objective: sight(open(&stylizer.settings().graph_name())?)?,
-            beyond: beyond.map(sight).transpose()?,
+            objective: extractor(open(name)?)?,
+            held_out: held_out.map(extractor).transpose()?,
         })
     }
 
@@ -60,43 +66,41 @@ impl<'a> Judge<'a> {
     ///
     /// # Errors
     /// A picture too small for the network, or a session that fails.
-    pub fn judge(&self, image: &Picture) -> Result<Judgement, Error> {
-        self.stylizer.check_judged(image)?;
+    pub fn evaluate(&self, image: &Picture) -> Result<Metrics, ModelError> {
+        let graph = &self.objective.graph;
+        check_size(graph.metadata(), image.size(), "image", Enlarge::Picture)?;
         let content = self.content.resize(image.width(), image.height());
-        let seen = see(self.stylizer, &self.objective.graph, image)?;
-        let aim = see(self.stylizer, &self.objective.graph, &content)?;
-        Ok(Judgement {
+        let seen = see(self.engine, graph, image)?;
+        let aim = see(self.engine, graph, &content)?;
+        Ok(Metrics {
             style_distance: distances(&seen.grams, &self.objective.style),
-            held_out_style_distance: self.held_out(image)?,
+            held_out_style_distance: self.held_out_distances(image)?,
             content_distance: distances(&seen.contents, &aim.contents),
             total_variation: total_variation(image),
             ssim: ssim(image, &content),
         })
     }
 
-    /// Why this judge cannot see the held-out layers, if it cannot.
+    /// Why the held-out layers are not seen, if they are not.
     pub fn blind_to_held_out_layers(&self) -> Option<String> {
-        let folder = self.stylizer.folder();
-        match &self.beyond {
+        match &self.held_out {
             Some(_) => None,
-            None if has_judge(folder) => Some("a style image is too small for them".to_owned()),
+            None if has_judge(&self.folder) => Some("a style image is too small for them".to_owned()),
             None => Some(format!(
                 "{} has no {JUDGE}.forward.onnx; export it with `make setup`",
-                shown(folder)
+                shown(&self.folder)
             )),
         }
     }
 
-    fn held_out(&self, image: &Picture) -> Result<Option<Vec<Distance>>, Error> {
-        let Some(sight) = self
-            .beyond
-            .as_ref()
-            .filter(|sight| is_large_enough(image, &sight.graph))
-        else {
+    fn held_out_distances(&self, image: &Picture) -> Result<Option<Vec<Distance>>, ModelError> {
+        let held_out = self.held_out.as_ref();
+        let Some(extractor) = held_out.filter(|extractor| is_large_enough(image, &extractor.graph)) else {
             return Ok(None);
         };
-        let optimised = &self.objective.graph.contract().style_layers;
-        let mut distances = distances(&see(self.stylizer, &sight.graph, image)?.grams, &sight.style);
+        let optimised = &self.objective.graph.metadata().style_layers;
+        let found = see(self.engine, &extractor.graph, image)?.grams;
+        let mut distances = distances(&found, &extractor.style);
         distances.retain(|distance| !optimised.contains(&distance.layer));
         Ok(Some(distances))
     }
@@ -108,22 +112,22 @@ fn has_judge(folder: &Path) -> bool {
 }
 
 fn is_large_enough(picture: &Picture, graph: &FeatureGraph) -> bool {
-    picture.width().min(picture.height()) >= graph.contract().min_size
+    picture.width().min(picture.height()) >= graph.metadata().min_size
 }
 
-fn see(stylizer: &Stylizer, graph: &FeatureGraph, picture: &Picture) -> Result<Features, ModelError> {
-    graph.run(stylizer.engine(), to_tensor(picture).view())
+fn see(engine: &Engine, graph: &FeatureGraph, picture: &Picture) -> Result<Features, ModelError> {
+    graph.run(engine, to_tensor(picture).view())
 }
 
 /// The Gram matrices of all styles by layer, each times its share, added up.
 fn blend(
-    stylizer: &Stylizer,
+    engine: &Engine,
     graph: &FeatureGraph,
     styles: &[(Picture, f64)],
 ) -> Result<Vec<(String, Array2<f32>)>, ModelError> {
     let mut sum: Vec<(String, Array2<f32>)> = Vec::new();
     for (style, share) in styles {
-        let grams = see(stylizer, graph, style)?.grams;
+        let grams = see(engine, graph, style)?.grams;
         if sum.is_empty() {
             let nothing = |(layer, gram): &(String, Array2<f32>)| (layer.clone(), Array2::zeros(gram.dim()));
             sum = grams.iter().map(nothing).collect();

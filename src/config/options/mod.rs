@@ -1,0 +1,400 @@
+//! The one definition of the options: flags, keys of a settings file, and what a caller of the library sets.
+
+mod checks;
+#[cfg(feature = "cli")]
+mod flags;
+mod range;
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use merge::Merge;
+use serde::{Deserialize, Serialize};
+
+use super::{ConfigError, Optimizer, PRESETS, Pooling, Preset};
+use crate::color::ColorMode;
+use crate::init::Init;
+use crate::model::{KernelSet, LayerFactors, Padding, USUAL_STYLE_LOSS};
+use crate::optimize::Method;
+use crate::picture::{Bits, Encoding, Fit};
+use crate::runtime::{Precision, ProviderChoice, Request};
+use crate::scales::Scales;
+#[cfg(test)]
+pub(super) use checks::available_threads;
+pub(super) use checks::within;
+use checks::{factors, weight};
+pub(super) use range::{unusable, whole};
+
+/// What the caller chose; a `None` is left to the preset, or to the default that is named here.
+///
+/// A settings file and the settings in a trace have the same names in kebab case, which are those of the flags too.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, Merge)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[merge(strategy = merge::option::overwrite_none)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
+#[rustfmt::skip]
+pub struct Options {
+    /// Bits a channel of the picture and its previews: 8, or 16 in PNG and TIFF [default: 8]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "BITS", help_heading = "Output", hide_short_help = true))]
+    pub bits: Option<Bits>,
+
+    /// The quality of a JPEG file, 1 to 100; other formats are lossless [default: 95]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "QUALITY", value_parser = flags::Whole::<u8>::new(), help_heading = "Output", hide_short_help = true))]
+    pub jpeg_quality: Option<u8>,
+
+    /// The painted picture's longer side in pixels [default: 512]
+    ///
+    /// 1 to 32768; the shorter side with --fit short. A picture already that size is not resampled. Time and memory
+    /// grow with the number of pixels.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "PIXELS", value_parser = flags::Whole::<u32>::new(), help_heading = "Size"))]
+    pub size: Option<u32>,
+
+    /// Which side --size speaks of [default: long; short with preset book]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "SIDE", help_heading = "Size", hide_short_help = true))]
+    pub fit: Option<Fit>,
+
+    /// Paint from coarse to fine: auto, a number of scales, or SIZE:ITERATIONS,… [default: auto]
+    ///
+    /// auto: from --size halves of it, down to no less than 192 pixels, each with a quarter of --iterations. A number, 1
+    /// to 16: so many. A list such as 256:200,512:100 says the sizes from coarse to fine, and the iterations of each. A coarse
+    /// evaluation costs a quarter of the next finer one, and lays out larger shapes; below some 192 pixels they take the
+    /// place of the photo's. The style picture shrinks with the painted one, and the content weighs more: 16 times as
+    /// much at half the size. Presets book and neural-style, and a start from a file, have one scale.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "SCALES", help_heading = "Size", hide_short_help = true))]
+    pub scales: Option<Scales>,
+
+    /// Layers and weights: impasto, gatys, book and others [default: impasto]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "NAME", long_help = flags::presets_help(), help_heading = "Objective"))]
+    pub preset: Option<String>,
+
+    /// How much style: 0 or more [default: the preset's; impasto, gatys: 1000]
+    ///
+    /// The weight W: the mean squared difference of the Gram matrices of a layer of C channels counts W/C². Another
+    /// --style-loss has its own default.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "W", value_parser = flags::number, help_heading = "Objective"))]
+    pub style_weight: Option<f64>,
+
+    /// How much content: 0 or more; 2 keeps more of the photo, 0.5 less [default: the preset's; impasto, gatys: 1]
+    ///
+    /// The factor of the mean squared difference of the content layer's features. Only the weights' ratio counts. With
+    /// preset impasto its unit follows the pair of pictures, so that one number serves many.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "W", value_parser = flags::number, help_heading = "Objective", hide_short_help = true))]
+    pub content_weight: Option<f64>,
+
+    /// The weight of the total variation, 0 or more: the larger, the smoother [default: the preset's; impasto, gatys: 0]
+    ///
+    /// Half the squared differences of each pixel, in grey levels, from those to its right and below, summed.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "W", value_parser = flags::number, help_heading = "Objective", hide_short_help = true))]
+    pub tv_weight: Option<f64>,
+
+    /// Factors of single style layers' weights, 0 or more: relu1_1=2,relu5_1=0.5 [default: the preset's, or 1]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "LAYER=F,…", help_heading = "Objective", hide_short_help = true))]
+    pub style_layer_weights: Option<LayerFactors>,
+
+    /// Factors of single content layers' weights, 0 or more [default: 1 each]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "LAYER=F,…", help_heading = "Objective", hide_short_help = true))]
+    pub content_layer_weights: Option<LayerFactors>,
+
+    /// What of the style's layers is compared: gram, moments or wasserstein [default: gram]
+    ///
+    /// gram: Gram matrices (Gatys et al. 2016). moments: means and standard deviations of the channels too (Galerne et al.
+    /// 2024). wasserstein: the distance of Gaussians of those means and covariances, with a style weight of 1 and a content
+    /// weight of 0.015 for its default; each layer counts four times as much as the next deeper one. With another loss than
+    /// gram the style weights are not the preset's but those that the loss is meant for.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "NAME", help_heading = "Objective", hide_short_help = true))]
+    pub style_loss: Option<String>,
+
+    /// What the network sees around a picture: zero, which is its mean colour, or replicate, its edge [default: the preset's]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "KIND", help_heading = "Objective", hide_short_help = true))]
+    pub padding: Option<Padding>,
+
+    /// How the network pools: max as it was trained, or avg for slightly smoother pictures [default: max]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "KIND", help_heading = "Objective", hide_short_help = true))]
+    pub pooling: Option<Pooling>,
+
+    /// The style picture's longer side in pixels: the larger it is seen, the larger the strokes
+    ///
+    /// 1 to 32768. Default: no longer than the painted picture; a smaller style picture is enlarged only when this
+    /// or --style-scale asks for it.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "PIXELS", value_parser = flags::Whole::<u32>::new(), help_heading = "Objective", hide_short_help = true))]
+    pub style_size: Option<u32>,
+
+    /// How large the style picture is seen, as a factor on its default size: 0.01 to 100 [default: 1]
+    ///
+    /// 2 makes strokes twice as large. Not together with --style-size.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FACTOR", value_parser = flags::number, help_heading = "Objective", hide_short_help = true))]
+    pub style_scale: Option<f64>,
+
+    /// The shares of several style pictures, such as 3,7 [default: equal]
+    ///
+    /// One number for each style picture, 0 or more, in any unit.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "PARTS", value_parser = flags::number, value_delimiter = ',', allow_hyphen_values = true, help_heading = "Objective"))]
+    pub style_blend: Option<Vec<f64>>,
+
+    /// Whose colours: style, original (the photo's), match [default: style]
+    ///
+    /// original: the photo's colours with the painted light and dark. match: the style picture's colours are first
+    /// moved to the photo's mean and covariance, so the strokes come in colours like the photo's.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "MODE", hide_possible_values = true, help_heading = "Colour"))]
+    pub color: Option<ColorMode>,
+
+    /// Start: content, random, gray, style-stats, blend:0.3 or FILE [default: content]
+    ///
+    /// content: the photo. random: faint noise around mid grey, made from --seed. gray: mid grey. style-stats: noise
+    /// with the first style picture's colours. blend:F, F from 0 to 1: the content with that part of noise. A picture
+    /// is resized to the painted one.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "INIT", help_heading = "Start"))]
+    pub init: Option<Init>,
+
+    /// The seed of the noise in --init: 0 to 2^64-1 [default: 0]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::Whole::<u64>::new(), help_heading = "Start", hide_short_help = true))]
+    pub seed: Option<u64>,
+
+    /// What moves the pixels: lbfgs or adam [default: lbfgs]
+    ///
+    /// lbfgs reaches a lower loss in the same time. adam takes 84 bytes a pixel where lbfgs takes some 560, and 72 more at
+    /// the first scale; adam keeps every pixel displayable, so that nothing is clipped at the end.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "NAME", hide_possible_values = true, help_heading = "Optimiser", hide_short_help = true))]
+    pub optimizer: Option<Optimizer>,
+
+    /// Iterations at the finest scale: 0 to 1000000 [default: 500]
+    ///
+    /// Each takes about one evaluation. Coarser scales have a quarter as many.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::Whole::<u64>::new(), help_heading = "Optimiser"))]
+    pub iterations: Option<u64>,
+
+    /// Steps that L-BFGS remembers, 1 to 1000; each takes 6 bytes a pixel [default: 80]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "PAIRS", value_parser = flags::Whole::<usize>::new(), help_heading = "Optimiser", hide_short_help = true))]
+    pub history: Option<usize>,
+
+    /// How far a step of adam moves a pixel, in grey levels: more than 0, at most 255 [default: 5]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "LEVELS", value_parser = flags::number, help_heading = "Optimiser", hide_short_help = true))]
+    pub learning_rate: Option<f64>,
+
+    /// How much of the gradient's mean each step of adam keeps: 0 to below 1 [default: 0.9]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "SHARE", value_parser = flags::number, help_heading = "Optimiser", hide_short_help = true))]
+    pub beta1: Option<f64>,
+
+    /// How much of the gradient's mean square each step of adam keeps: 0 to below 1 [default: 0.99]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "SHARE", value_parser = flags::number, help_heading = "Optimiser", hide_short_help = true))]
+    pub beta2: Option<f64>,
+
+    /// Stop when ten iterations change the loss by less than this fraction of it: 0 to 1 [default: never]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FRACTION", value_parser = flags::number, help_heading = "Optimiser", hide_short_help = true))]
+    pub tolerance: Option<f64>,
+
+    /// Stop at the first evaluation that ends after so many seconds, with the best picture so far [default: never]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "SECONDS", value_parser = flags::number, help_heading = "Optimiser", hide_short_help = true))]
+    pub max_seconds: Option<f64>,
+
+    /// What runs the graphs: auto, cpu, cuda, tensorrt, openvino, … [default: auto]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "NAME", long_help = flags::providers_help(), help_heading = "Engine", hide_short_help = true))]
+    pub provider: Option<ProviderChoice>,
+
+    /// The number of the provider's device, 0 to 65535 [default: its first]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::Whole::<u32>::new(), help_heading = "Engine", hide_short_help = true))]
+    pub device_id: Option<u32>,
+
+    /// An option of the provider; may be given several times
+    ///
+    /// The names are those of ONNX Runtime's documentation; a wrong one gets the list of those that there are.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "KEY=VALUE", value_parser = flags::key_value, help_heading = "Engine", hide_short_help = true))]
+    #[serde(with = "pairs")]
+    pub provider_option: Option<Vec<(String, String)>>,
+
+    /// The library of a provider that comes as a plugin; it is the one that runs
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FILE", help_heading = "Engine", hide_short_help = true))]
+    pub provider_library: Option<PathBuf>,
+
+    /// What the provider computes in [default: f32, with tensorrt tf32]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FORMAT", help_heading = "Engine", hide_short_help = true))]
+    pub precision: Option<Precision>,
+
+    /// What the CPU provider computes with: auto (the program's own kernels), onnxruntime, portable, neon, avx2, avx512, amx
+    ///
+    /// stylize takes auto, the fastest. evaluate takes onnxruntime, which is several times slower and closer to
+    /// exact arithmetic; with auto it gives the gradient that stylize sees.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "NAME", help_heading = "Engine", hide_short_help = true))]
+    pub kernels: Option<KernelSet>,
+
+    /// Threads, 1 to 1024 [default: all processors that the process may use]
+    ///
+    /// More than there are processors would only wait for each other; so many then run as there are, and a warning says
+    /// so. The bytes are the same for any number.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::Whole::<usize>::new(), help_heading = "Engine", hide_short_help = true))]
+    pub threads: Option<usize>,
+
+    /// The folder with the graphs [default: onnx beside the program, ../share/impasto/onnx, the repository's onnx]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "DIR", help_heading = "Engine", hide_short_help = true))]
+    pub graphs: Option<PathBuf>,
+
+    /// The ONNX Runtime library, 1.24 or later
+    ///
+    /// Default: the environment variable ORT_DYLIB_PATH; then beside the program, ../lib, ../lib/onnxruntime/NAME,
+    /// the repository's runtime/NAME, the system's library folders. Those that have the provider come first.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FILE", help_heading = "Engine", hide_short_help = true))]
+    pub onnxruntime: Option<PathBuf>,
+
+    /// The ONNX Runtime that `make setup RUNTIME=NAME` brought: cpu, cuda or openvino
+    #[cfg_attr(feature = "cli", arg(long, value_name = "NAME", conflicts_with = "onnxruntime", help_heading = "Engine", hide_short_help = true))]
+    pub runtime: Option<String>,
+}
+
+/// The range of the option called so, if it is a whole number.
+fn range_of(option: &str) -> Option<RangeInclusive<u64>> {
+    Some(match option {
+        "size" | "style-size" => crate::range::SIZE,
+        "seed" => 0..=u64::MAX,
+        "iterations" => crate::range::ITERATIONS,
+        "history" => 1..=1000,
+        "jpeg-quality" => 1..=100,
+        "threads" => 1..=1024,
+        "device-id" => 0..=65_535,
+        _ => return None,
+    })
+}
+
+/// Options with nothing left open, checked. The fields are those of [`Options`].
+///
+/// As JSON or TOML they read back as [`Options`] that resolve to the same settings.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "the fields are documented in Options")]
+pub struct Settings {
+    pub preset: String,
+    pub pooling: Pooling,
+    pub size: u32,
+    pub fit: Fit,
+    pub style_size: Option<u32>,
+    pub style_scale: f64,
+    pub style_blend: Vec<f64>,
+    pub style_loss: String,
+    /// None: what the style loss is meant for.
+    pub style_weight: Option<f64>,
+    /// None: what the style loss is meant for, or else the preset's.
+    pub content_weight: Option<f64>,
+    pub color: ColorMode,
+    pub tv_weight: f64,
+    pub style_layer_weights: LayerFactors,
+    pub content_layer_weights: LayerFactors,
+    pub padding: Padding,
+    pub init: Init,
+    pub seed: u64,
+    #[serde(flatten)]
+    pub method: Method,
+    pub iterations: u64,
+    pub scales: Scales,
+    pub tolerance: Option<f64>,
+    pub max_seconds: Option<f64>,
+    #[serde(flatten)]
+    pub encoding: Encoding,
+    pub threads: usize,
+    pub kernels: KernelSet,
+    #[serde(flatten)]
+    pub provider: Request,
+    /// What was asked for and is not done, a sentence each.
+    #[serde(skip)]
+    pub warnings: Vec<String>,
+}
+
+impl Options {
+    /// Fills in what was left open and checks all ranges.
+    ///
+    /// # Errors
+    /// The first option that is out of its range.
+    pub fn resolve(&self) -> Result<Settings, ConfigError> {
+        let name = self.preset.clone().unwrap_or_else(|| PRESETS[0].name.to_owned());
+        let preset = Preset::named_or_own(&name);
+        let scales = self.scales(preset)?;
+        let (size, iterations) = self.finest(&scales)?;
+        let (threads, warnings) = self.threads()?;
+        let style_loss = self.style_loss()?;
+        // The weights of a preset are those of its loss.
+        let of_preset = style_loss == USUAL_STYLE_LOSS;
+        let settings = Settings {
+            preset: name,
+            pooling: self.pooling.unwrap_or_default(),
+            size: whole("size", size)?,
+            fit: self.fit.unwrap_or(preset.fit),
+            style_size: self
+                .style_size
+                .map(|size| whole("style-size", size))
+                .transpose()?,
+            style_scale: self.style_scale()?,
+            style_blend: self.style_blend()?,
+            style_weight: self
+                .style_weight
+                .or(of_preset.then_some(preset.style_weight))
+                .map(|value| weight("style-weight", value))
+                .transpose()?,
+            content_weight: self
+                .content_weight
+                .or(of_preset.then_some(preset.content_weight))
+                .map(|value| weight("content-weight", value))
+                .transpose()?,
+            style_loss,
+            color: self.color.unwrap_or_default(),
+            tv_weight: weight("tv-weight", self.tv_weight.unwrap_or(preset.tv_weight))?,
+            style_layer_weights: factors(
+                "style-layer-weights",
+                match (&self.style_layer_weights, of_preset) {
+                    (Some(factors), _) => factors.clone(),
+                    (None, true) => preset.layer_factors(),
+                    (None, false) => LayerFactors::default(),
+                },
+            )?,
+            content_layer_weights: factors(
+                "content-layer-weights",
+                self.content_layer_weights.clone().unwrap_or_default(),
+            )?,
+            padding: self.padding.unwrap_or(preset.padding),
+            init: self.init.clone().unwrap_or_default(),
+            seed: self.seed.unwrap_or(0),
+            method: self.method()?,
+            iterations: whole("iterations", iterations)?,
+            scales,
+            tolerance: self
+                .tolerance
+                .map(|value| within("tolerance", value, 0.0..=1.0, "a fraction of the loss, 0 to 1"))
+                .transpose()?,
+            max_seconds: self
+                .max_seconds
+                .map(|value| within("max-seconds", value, 0.0..=1e9, "0 to 1e9 seconds"))
+                .transpose()?,
+            encoding: self.encoding()?,
+            threads,
+            kernels: self.kernels.unwrap_or_default().resolved(),
+            provider: self.request()?,
+            warnings,
+        };
+        if settings.style_weight == Some(0.0) && settings.content_weight == Some(0.0) {
+            return Err(ConfigError::new(
+                "style-weight",
+                "0 and so is content-weight",
+                "more than 0 for at least one of them, or there is nothing to paint",
+            ));
+        }
+        Ok(settings)
+    }
+}
+
+/// Pairs of keys and values, written as a table.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    type Pairs = Option<Vec<(String, String)>>;
+
+    pub(super) fn serialize<S: Serializer>(pairs: &Pairs, serializer: S) -> Result<S::Ok, S::Error> {
+        let table = pairs
+            .as_ref()
+            .map(|pairs| pairs.iter().cloned().collect::<BTreeMap<_, _>>());
+        table.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Pairs, D::Error> {
+        let table = Option::<BTreeMap<String, String>>::deserialize(deserializer)?;
+        Ok(table.map(|table| table.into_iter().collect()))
+    }
+}

@@ -1,0 +1,52 @@
+//! What the settings say about graphs and weights.
+
+use super::{Pooling, Preset, Settings};
+use crate::model::metadata::TermKind;
+use crate::model::{GraphMetadata, GraphOptions, ModelError, Weights};
+
+impl Settings {
+    /// The name of the graphs: the preset's, and `-avg` with average pooling.
+    pub fn graph_name(&self) -> String {
+        let graphs = Preset::named(&self.preset).map_or(&*self.preset, |preset| preset.graphs);
+        match self.pooling {
+            Pooling::Max => graphs.to_owned(),
+            Pooling::Avg => format!("{graphs}-avg"),
+        }
+    }
+
+    /// How the graphs are run.
+    pub fn graph_options(&self) -> GraphOptions {
+        GraphOptions {
+            kernels: self.kernels,
+            padding: self.padding,
+            style_loss: self.style_loss.clone(),
+        }
+    }
+
+    /// What a content weight of 1 stands for, in units of [`Targets::balance`](crate::model::Targets::balance); nothing:
+    /// for 1 itself, as with a style loss that has a content weight of its own.
+    pub fn balance(&self, metadata: &GraphMetadata) -> Option<f64> {
+        let balance = Preset::named_or_own(&self.preset).balance;
+        balance.filter(|_| metadata.default_weight(TermKind::Content).is_none())
+    }
+
+    /// The weights of the terms of a graph, the content's in the preset's unit.
+    ///
+    /// # Errors
+    /// A weight for a layer that the graph does not look at, or no layer with a weight.
+    pub fn weights(&self, metadata: &GraphMetadata) -> Result<Weights, ModelError> {
+        let preset = Preset::named_or_own(&self.preset);
+        let weight = |chosen: Option<f64>, kind: TermKind, of_preset: f64| {
+            chosen
+                .or_else(|| metadata.default_weight(kind))
+                .unwrap_or(of_preset)
+        };
+        let style = weight(self.style_weight, TermKind::Style, preset.style_weight);
+        let content = weight(self.content_weight, TermKind::Content, preset.content_weight);
+        Weights::uniform(metadata, style, content, self.tv_weight).with_factors(
+            metadata,
+            &self.style_layer_weights,
+            &self.content_layer_weights,
+        )
+    }
+}
