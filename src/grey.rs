@@ -20,19 +20,19 @@ pub(crate) fn is_grey(picture: &Picture) -> bool {
 }
 
 /// A loss of an image without its colours.
-pub(crate) struct Grey<L> {
-    loss: L,
+pub(crate) struct Grey<'a> {
+    loss: Box<dyn LossGradient + 'a>,
     image: Vec<f32>,
 }
 
-impl<L> Grey<L> {
-    pub(crate) fn new(loss: L) -> Self {
+impl<'a> Grey<'a> {
+    pub(crate) fn new(loss: Box<dyn LossGradient + 'a>) -> Self {
         let image = Vec::new();
         Self { loss, image }
     }
 }
 
-impl<L: LossGradient> LossGradient for Grey<L> {
+impl LossGradient for Grey<'_> {
     fn term_names(&self) -> &[String] {
         self.loss.term_names()
     }

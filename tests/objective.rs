@@ -94,7 +94,7 @@ fn the_content_weight_of_the_default_preset_follows_the_pair() {
     let graph = FeatureGraph::open(&tiny_graphs(), "gatys", KernelSet::OnnxRuntime).unwrap();
     let see = |picture: &Path| {
         let picture = Picture::load(picture).unwrap();
-        graph.run(&engine, to_tensor(&picture).view()).unwrap()
+        graph.run(&engine, to_tensor(&picture).view(), 0).unwrap()
     };
     let mean_square = |values: &[f32]| {
         let squares = values.iter().map(|&value| f64::from(value).powi(2));

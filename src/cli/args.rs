@@ -209,7 +209,8 @@ pub struct Evaluate {
     /// Print JSON: {"total": …, "terms": {…}, "style_distance": {…}, …}
     ///
     /// terms by name, such as style/relu1_1; style_distance, held_out_style_distance (null without its graph) and
-    /// content_distance by layer; total_variation; ssim (null for a picture of less than 11 pixels a side).
+    /// content_distance by layer; total_variation; ssim (null for a picture of less than 11 pixels a side); tiles, their
+    /// number, and tile, their [width, height], as with --tile.
     #[arg(long, help_heading = "Output")]
     pub json: bool,
 

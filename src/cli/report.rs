@@ -16,6 +16,9 @@ pub struct Report {
     terms: Vec<(String, f64)>,
     #[serde(flatten)]
     metrics: Metrics,
+    tiles: usize,
+    /// Width and height.
+    tile: (u32, u32),
 }
 
 /// One figure of a picture.
@@ -43,6 +46,8 @@ impl Report {
             total: judged.evaluation.loss,
             terms: terms.zip(judged.evaluation.terms.iter().copied()).collect(),
             metrics,
+            tiles: judged.tiles.0,
+            tile: judged.tiles.1,
         }
     }
 

@@ -20,6 +20,7 @@ impl Settings {
             kernels: self.kernels,
             padding: self.padding,
             style_loss: self.style_loss.clone(),
+            tile: self.tile,
         }
     }
 

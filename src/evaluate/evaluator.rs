@@ -16,6 +16,8 @@ use crate::tensor::to_tensor;
 #[derive(Debug)]
 pub struct Evaluator<'a> {
     engine: &'a Engine,
+    /// Of the windows of the tiles that pictures are seen in; 0: whole.
+    tile: u32,
     folder: PathBuf,
     content: &'a Picture,
     objective: FeatureExtractor,
@@ -32,20 +34,21 @@ struct FeatureExtractor {
 
 impl<'a> Evaluator<'a> {
     /// For pictures of `content` in the style of `styles`, taken at their own size; each comes with its share of the
-    /// blend. The loss's layers are those of the graphs called `name` in `folder`.
+    /// blend. The loss's layers are those of the graphs called `name` in `folder`. Pictures are seen whole, or in tiles whose
+    /// windows have some `tile` pixels.
     ///
     /// # Errors
     /// A graph that cannot be used, or a session that fails.
     pub fn new(
         engine: &'a Engine,
         (folder, name): (&Path, &str),
-        kernels: KernelSet,
+        (kernels, tile): (KernelSet, u32),
         content: &'a Picture,
         styles: &[(Picture, f64)],
     ) -> Result<Evaluator<'a>, ModelError> {
         let open = |name: &str| FeatureGraph::open(folder, name, kernels);
         let extractor = |graph: FeatureGraph| -> Result<FeatureExtractor, ModelError> {
-            let style = blend(engine, &graph, styles)?;
+            let style = blend(engine, &graph, tile, styles)?;
             Ok(FeatureExtractor { graph, style })
         };
         let sees_all = |graph: &FeatureGraph| styles.iter().all(|(style, _)| is_large_enough(style, graph));
@@ -55,6 +58,7 @@ impl<'a> Evaluator<'a> {
         };
         Ok(Evaluator {
             engine,
+            tile,
             folder: folder.to_path_buf(),
             content,
             objective: extractor(open(name)?)?,
@@ -70,8 +74,8 @@ impl<'a> Evaluator<'a> {
         let graph = &self.objective.graph;
         check_size(graph.metadata(), image.size(), "image", Enlarge::Picture)?;
         let content = self.content.resize(image.width(), image.height());
-        let seen = see(self.engine, graph, image)?;
-        let aim = see(self.engine, graph, &content)?;
+        let seen = see(self.engine, graph, self.tile, image)?;
+        let aim = see(self.engine, graph, self.tile, &content)?;
         Ok(Metrics {
             style_distance: distances(&seen.grams, &self.objective.style),
             held_out_style_distance: self.held_out_distances(image)?,
@@ -99,7 +103,7 @@ impl<'a> Evaluator<'a> {
             return Ok(None);
         };
         let optimised = &self.objective.graph.metadata().style_layers;
-        let found = see(self.engine, &extractor.graph, image)?.grams;
+        let found = see(self.engine, &extractor.graph, self.tile, image)?.grams;
         let mut distances = distances(&found, &extractor.style);
         distances.retain(|distance| !optimised.contains(&distance.layer));
         Ok(Some(distances))
@@ -115,19 +119,20 @@ fn is_large_enough(picture: &Picture, graph: &FeatureGraph) -> bool {
     picture.width().min(picture.height()) >= graph.metadata().min_size
 }
 
-fn see(engine: &Engine, graph: &FeatureGraph, picture: &Picture) -> Result<Features, ModelError> {
-    graph.run(engine, to_tensor(picture).view())
+fn see(engine: &Engine, graph: &FeatureGraph, tile: u32, picture: &Picture) -> Result<Features, ModelError> {
+    graph.run(engine, to_tensor(picture).view(), tile)
 }
 
 /// The Gram matrices of all styles by layer, each times its share, added up.
 fn blend(
     engine: &Engine,
     graph: &FeatureGraph,
+    tile: u32,
     styles: &[(Picture, f64)],
 ) -> Result<Vec<(String, Array2<f32>)>, ModelError> {
     let mut sum: Vec<(String, Array2<f32>)> = Vec::new();
     for (style, share) in styles {
-        let grams = see(engine, graph, style)?.grams;
+        let grams = see(engine, graph, tile, style)?.grams;
         if sum.is_empty() {
             let nothing = |(layer, gram): &(String, Array2<f32>)| (layer.clone(), Array2::zeros(gram.dim()));
             sum = grams.iter().map(nothing).collect();

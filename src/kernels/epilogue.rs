@@ -16,7 +16,7 @@ pub(super) trait Epilogue: Copy + Sync {
     unsafe fn write<S: Simd>(self, simd: S, channel: usize, run: Run, y: [[S::V; TILE]; TILE]);
 }
 
-/// Stores.
+/// Stores a gradient.
 #[derive(Clone, Copy)]
 pub(super) struct Stored<'a> {
     pub y: Output<'a, f32>,
@@ -59,7 +59,7 @@ impl Epilogue for Rectified<'_> {
         // SAFETY: the caller's promise; the values belong to the run, which is the caller's.
         unsafe {
             activate(simd, &mut y, self.bias[channel]);
-            self.stored.write(simd, channel, run, y);
+            self.stored.store(simd, channel, run, y);
             if let Some(mask) = self.mask {
                 for (r, start, width) in self.stored.rows(channel, run) {
                     store_mask(simd, mask.at(start, width), width, y[r]);
@@ -78,16 +78,35 @@ impl Stored<'_> {
         let start = (channel * self.size.height + row) * self.size.width + col;
         (0..TILE.min(self.size.height - row)).map(move |r| (r, start + r * self.size.width, width))
     }
-}
 
-impl Epilogue for Stored<'_> {
     #[inline(always)]
-    unsafe fn write<S: Simd>(self, simd: S, channel: usize, run: Run, y: [[S::V; TILE]; TILE]) {
+    unsafe fn store<S: Simd>(self, simd: S, channel: usize, run: Run, y: [[S::V; TILE]; TILE]) {
         for (r, start, width) in self.rows(channel, run) {
             // SAFETY: the values belong to the run, which is the caller's.
             unsafe { store_row(simd, self.y.at(start, width), width, y[r], self.y.is_large()) }
         }
     }
+}
+
+impl Epilogue for Stored<'_> {
+    #[inline(always)]
+    unsafe fn write<S: Simd>(self, simd: S, channel: usize, run: Run, y: [[S::V; TILE]; TILE]) {
+        let y = y.map(|row| row.map(|value| without_subnormals(simd, value)));
+        // SAFETY: the caller's promise.
+        unsafe { self.store(simd, channel, run, y) }
+    }
+}
+
+/// Magnitudes below it are stored as 0. In the halo of a tile the gradient fades layer by layer into subnormal numbers, with
+/// which the next layer would be several times slower.
+const LEAST: f32 = 1e-30;
+
+/// A value, or 0 in place of one that is next to nothing.
+#[inline(always)]
+fn without_subnormals<S: Simd>(simd: S, value: S::V) -> S::V {
+    let zero = simd.splat(0.0);
+    let magnitude = simd.max(value, simd.sub(zero, value));
+    simd.select_gt(simd.splat(LEAST), magnitude, zero, value)
 }
 
 /// Writes the first `width` values of a row of tiles.

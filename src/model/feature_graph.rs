@@ -54,17 +54,23 @@ impl FeatureGraph {
     }
 
     /// Computes the features of `image`, f32 `[1, 3, height, width]` in the network's convention
-    /// ([`to_tensor`](crate::tensor::to_tensor)), seen with zeros around it.
+    /// ([`to_tensor`](crate::tensor::to_tensor)), seen with zeros around it, whole or in tiles whose windows have some
+    /// `tile` pixels.
     ///
     /// # Errors
     /// The session cannot be built or fails.
-    pub fn run(&self, engine: &Engine, image: ArrayView4<'_, f32>) -> Result<Features, ModelError> {
+    pub fn run(
+        &self,
+        engine: &Engine,
+        image: ArrayView4<'_, f32>,
+        tile: u32,
+    ) -> Result<Features, ModelError> {
         let (metadata, kernels) = match self.cpu.as_ref().filter(|_| engine.is_cpu()) {
             Some((metadata, kernels)) => (metadata, Some(kernels)),
             None => (&self.portable, None),
         };
         let mut session = session::build(engine, (metadata, kernels), None)?;
-        let seen = see(&mut session, metadata, image, Padding::Zero)?;
+        let seen = see(&mut session, metadata, image, Padding::Zero, tile, true)?;
         let gram = |means: Means| (means.layer, means.gram.mapv(|value| value as f32));
         let contents = metadata.content_layers.iter().zip(&seen.contents);
         let activation = |(layer, (name, value)): (&String, &(String, DynValue))| {
@@ -75,7 +81,7 @@ impl FeatureGraph {
         };
         let contents = contents.map(activation).collect::<Result<_, ModelError>>()?;
         Ok(Features {
-            grams: seen.means.into_iter().map(gram).collect(),
+            grams: seen.means().into_iter().map(gram).collect(),
             contents,
         })
     }
@@ -97,7 +103,7 @@ mod tests {
         let image = Array4::from_shape_fn((1, 3, height, width), |(_, channel, y, x)| {
             ((x * 37 + y * 101 + channel * 53) % 251) as f32 - 120.0
         });
-        graph.run(&engine, image.view())
+        graph.run(&engine, image.view(), 0)
     }
 
     fn error<D: Dimension>(found: &Array<f32, D>, expected: &Array<f32, D>) -> f32 {

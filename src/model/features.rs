@@ -1,10 +1,10 @@
 //! From the style and content images to the targets of the loss.
 
-use ndarray::{ArrayView4, Axis};
+use ndarray::ArrayView4;
 use ort::session::{Session, SessionInputValue};
-use ort::value::{DynValue, Tensor};
+use ort::value::DynValue;
 
-use super::forward::{Means, see};
+use super::forward::{Means, Sums, see};
 use super::metadata::Kind;
 use super::{GraphMetadata, Graphs, ModelError, Padding, session};
 use crate::runtime::Engine;
@@ -27,6 +27,8 @@ pub struct FeatureSession<'a> {
     forward: (&'a GraphMetadata, Session),
     targets: (&'a GraphMetadata, Session),
     padding: Padding,
+    /// That of the tiles' windows; 0: whole pictures.
+    side: u32,
 }
 
 impl Graphs {
@@ -44,6 +46,7 @@ impl Graphs {
             forward: build(Kind::Forward)?,
             targets: build(Kind::Targets)?,
             padding: self.padding,
+            side: self.tile,
         })
     }
 }
@@ -86,12 +89,21 @@ impl FeatureSession<'_> {
         styles: &[(ArrayView4<'_, f32>, f64)],
     ) -> Result<Targets, ModelError> {
         let (_, _, height, width) = content.dim();
-        let mut seen = |image| see(&mut self.forward.1, self.forward.0, image, self.padding);
+        let mut seen = |image, wanted| {
+            see(
+                &mut self.forward.1,
+                self.forward.0,
+                image,
+                self.padding,
+                self.side,
+                wanted,
+            )
+        };
         let parts = styles
             .iter()
-            .map(|(style, share)| Ok((seen(*style)?.means, *share)))
+            .map(|(style, share)| Ok((seen(*style, false)?.means(), *share)))
             .collect::<Result<Vec<_>, ModelError>>()?;
-        let contents = seen(content)?.contents;
+        let contents = seen(content, true)?.contents;
         let means = Means::blended(&parts);
         let square = |means: &Means| means.gram.mapv(|value| value * value).mean().unwrap_or(0.0);
         let style_square = means
@@ -122,12 +134,13 @@ impl FeatureSession<'_> {
 fn sums_of_one(means: &[Means]) -> ort::Result<Vec<(String, SessionInputValue<'static>)>> {
     let mut inputs = Vec::new();
     for Means { layer, gram, mean } in means {
-        let products = gram.mapv(|value| value as f32).insert_axis(Axis(0));
-        let sums = mean.mapv(|value| value as f32).insert_axis(Axis(0));
-        let count = Tensor::from_array(([1], vec![1.0_f32]))?;
-        inputs.push((format!("products/{layer}"), Tensor::from_array(products)?.into()));
-        inputs.push((format!("sums/{layer}"), Tensor::from_array(sums)?.into()));
-        inputs.push((format!("count/{layer}"), count.into()));
+        let sums = Sums {
+            layer: layer.clone(),
+            products: gram.clone(),
+            sums: mean.clone(),
+            count: 1.0,
+        };
+        inputs.extend(sums.inputs()?);
     }
     Ok(inputs)
 }

@@ -1,10 +1,11 @@
 //! Running `forward`: what a layer is in sums over its places.
 
-use ndarray::{Array1, Array2, Array4, ArrayView4};
+use ndarray::{Array1, Array2, Array4, ArrayView4, Axis, Ix4, s};
 use ort::session::{Session, SessionInputValue, SessionOutputs};
 use ort::value::{DynValue, Tensor, TensorRef};
 
 use super::metadata::layer_size;
+use super::tiles::Tile;
 use super::{GraphMetadata, ModelError, Padding};
 
 /// The mean over the places of a layer, by the layer's name.
@@ -40,7 +41,29 @@ impl Means {
     }
 
     /// From the sums over the places.
-    fn of(outputs: &SessionOutputs<'_>, metadata: &GraphMetadata, layer: &str) -> Result<Means, ModelError> {
+    fn of(sums: Sums) -> Means {
+        Means {
+            layer: sums.layer,
+            gram: sums.products / sums.count,
+            mean: sums.sums / sums.count,
+        }
+    }
+}
+
+/// Sums over the places of a layer, by the layer's name.
+#[derive(Clone, Debug)]
+pub(super) struct Sums {
+    pub layer: String,
+    /// Of the products of the features, `[C, C]`.
+    pub products: Array2<f64>,
+    /// Of the features, `[C]`.
+    pub sums: Array1<f64>,
+    /// Of the guide.
+    pub count: f64,
+}
+
+impl Sums {
+    fn read(outputs: &SessionOutputs<'_>, metadata: &GraphMetadata, layer: &str) -> Result<Sums, ModelError> {
         let read = |name: &str| {
             let name = format!("{name}/{layer}");
             let value = outputs.get(&name).ok_or_else(|| wrong(metadata, &name, None))?;
@@ -49,57 +72,130 @@ impl Means {
             Ok::<_, ModelError>(array.mapv(f64::from))
         };
         let shapes = |name: &str| wrong(metadata, &format!("{name}/{layer}"), None);
-        let count: f64 = read("count")?.iter().sum();
         let (products, sums) = (read("products")?, read("sums")?);
         let channels = sums.len();
-        Ok(Means {
+        Ok(Sums {
             layer: layer.to_owned(),
-            gram: products
+            products: products
                 .into_shape_with_order((channels, channels))
-                .map_err(|_| shapes("products"))?
-                / count,
-            mean: sums.into_shape_with_order(channels).map_err(|_| shapes("sums"))? / count,
+                .map_err(|_| shapes("products"))?,
+            sums: sums.into_shape_with_order(channels).map_err(|_| shapes("sums"))?,
+            count: read("count")?.iter().sum(),
         })
+    }
+
+    fn add(&mut self, other: Sums) {
+        self.products += &other.products;
+        self.sums += &other.sums;
+        self.count += other.count;
+    }
+
+    /// As inputs of graphs, for one region.
+    pub(super) fn inputs(&self) -> ort::Result<[(String, SessionInputValue<'static>); 3]> {
+        let products = self.products.mapv(|value| value as f32).insert_axis(Axis(0));
+        let sums = self.sums.mapv(|value| value as f32).insert_axis(Axis(0));
+        let count = Tensor::from_array(([1], vec![self.count as f32]))?;
+        let Sums { layer, .. } = self;
+        Ok([
+            (format!("products/{layer}"), Tensor::from_array(products)?.into()),
+            (format!("sums/{layer}"), Tensor::from_array(sums)?.into()),
+            (format!("count/{layer}"), count.into()),
+        ])
     }
 }
 
 /// What `forward` sees in a picture.
 pub(super) struct Seen {
     /// Of the style layers.
-    pub means: Vec<Means>,
+    pub sums: Vec<Sums>,
     /// The activations of the content layers, f32 `[1, C, h, w]`, by their outputs' names.
     pub contents: Vec<(String, DynValue)>,
 }
 
-/// Runs `forward` on the whole of `image`, f32 `[1, 3, height, width]`.
+impl Seen {
+    /// Of the style layers.
+    pub(super) fn means(self) -> Vec<Means> {
+        self.sums.into_iter().map(Means::of).collect()
+    }
+}
+
+/// Runs `forward` on `image`, f32 `[1, 3, height, width]`, whole or in tiles whose windows have some `side` pixels; of
+/// tiles the activations are put together only if they are `wanted`.
 pub(super) fn see(
     session: &mut Session,
     metadata: &GraphMetadata,
     image: ArrayView4<'_, f32>,
     padding: Padding,
+    side: u32,
+    wanted: bool,
 ) -> Result<Seen, ModelError> {
+    let (_, _, height, width) = image.dim();
+    let tiling = metadata.tiling((width as u32, height as u32), side);
+    let mut tiles = tiling.tiles.iter();
+    let mut see_tile = |tile: &Tile| {
+        let outputs = run(session, metadata, tiling.cut(image, tile).view(), padding, tile);
+        let mut outputs = outputs.map_err(|cause| ModelError::run(&metadata.path, cause))?;
+        let sums = metadata.style_layers.iter();
+        let sums = sums.map(|layer| Sums::read(&outputs, metadata, layer));
+        let sums = sums.collect::<Result<Vec<_>, _>>()?;
+        let contents = metadata.content_layers.iter().map(|layer| {
+            let name = format!("content/{layer}");
+            let value = outputs.remove(&name);
+            let value = value.ok_or_else(|| wrong(metadata, &name, None))?;
+            Ok((name, value))
+        });
+        let contents = contents.collect::<Result<Vec<_>, ModelError>>()?;
+        Ok::<_, ModelError>(Seen { sums, contents })
+    };
+    if tiling.is_whole() {
+        return see_tile(&tiling.tiles[0]);
+    }
+    let mut contents = Vec::new();
+    let mut sums: Vec<Sums> = Vec::new();
+    tiles.try_for_each(|tile| {
+        let seen = see_tile(tile)?;
+        if sums.is_empty() {
+            sums = seen.sums;
+        } else {
+            sums.iter_mut()
+                .zip(seen.sums)
+                .for_each(|(sum, part)| sum.add(part));
+        }
+        for (index, layer) in metadata.content_layers.iter().enumerate().filter(|_| wanted) {
+            let (name, value) = &seen.contents[index];
+            let part = value.try_extract_array::<f32>().ok();
+            let part = part.and_then(|part| part.into_dimensionality::<Ix4>().ok());
+            let part = part.ok_or_else(|| wrong(metadata, name, Some(value)))?;
+            if contents.len() == index {
+                let (width, height) = layer_size(layer, (width as u32, height as u32));
+                let shape = (1, part.dim().1, height as usize, width as usize);
+                contents.push((name.clone(), Array4::<f32>::zeros(shape)));
+            }
+            let [(left, top), (right, bottom)] = tile.window(Some(layer), tiling.tile);
+            let (x, y) = tile.origin(Some(layer));
+            let mut place = contents[index]
+                .1
+                .slice_mut(s![.., .., y + top..y + bottom, x + left..x + right]);
+            place.assign(&part.slice(s![.., .., top..bottom, left..right]));
+        }
+        Ok::<_, ModelError>(())
+    })?;
     let failed = |cause| ModelError::run(&metadata.path, cause);
-    let mut outputs = run(session, metadata, image, padding).map_err(failed)?;
-    let means = metadata.style_layers.iter();
-    let means = means
-        .map(|layer| Means::of(&outputs, metadata, layer))
-        .collect::<Result<_, _>>()?;
-    let contents = metadata.content_layers.iter().map(|layer| {
-        let name = format!("content/{layer}");
-        let value = outputs
-            .remove(&name)
-            .ok_or_else(|| wrong(metadata, &name, None))?;
-        Ok((name, value))
+    let contents = contents.into_iter().map(|(name, array)| {
+        let value = Tensor::from_array(array).map_err(failed)?;
+        Ok((name, value.into_dyn()))
     });
     let contents = contents.collect::<Result<_, ModelError>>()?;
-    Ok(Seen { means, contents })
+    Ok(Seen { sums, contents })
 }
 
+/// Runs `forward` on a tile.
 fn run<'s>(
     session: &'s mut Session,
     metadata: &GraphMetadata,
     image: ArrayView4<'_, f32>,
     padding: Padding,
+    tile: &Tile,
 ) -> ort::Result<SessionOutputs<'s>> {
     let (_, _, height, width) = image.dim();
     let image: Array4<f32> = image.as_standard_layout().into_owned();
@@ -108,8 +204,8 @@ fn run<'s>(
         ("padding".to_owned(), padding.tensor()?.into()),
     ];
     for layer in &metadata.style_layers {
-        let guide = whole(layer_size(layer, (width as u32, height as u32)))?;
-        inputs.push((format!("guide/style/{layer}"), guide.into()));
+        let guide = tile.guide(Some(layer), (width as u32, height as u32));
+        inputs.push((format!("guide/style/{layer}"), Tensor::from_array(guide)?.into()));
     }
     session.run(inputs)
 }

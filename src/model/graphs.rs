@@ -25,6 +25,8 @@ pub struct GraphOptions {
     pub padding: Padding,
     /// The style loss, by name.
     pub style_loss: String,
+    /// Some side, in pixels, of the windows of the tiles that pictures are computed in; 0: whole.
+    pub tile: u32,
 }
 
 impl Default for GraphOptions {
@@ -33,6 +35,7 @@ impl Default for GraphOptions {
             kernels: KernelSet::default(),
             padding: Padding::default(),
             style_loss: USUAL_STYLE_LOSS.to_owned(),
+            tile: 0,
         }
     }
 }
@@ -48,8 +51,21 @@ pub struct Graphs {
     pub loss_gradient: GraphMetadata,
     /// What the first convolution sees around a picture.
     pub(super) padding: Padding,
+    /// [`GraphOptions::tile`]
+    pub(super) tile: u32,
+    /// `PRESET.head.onnx`, or `PRESET-LOSS.head.onnx`, and `PRESET.backward.onnx`: where pictures are cut into tiles.
+    in_tiles: Option<InTiles>,
     /// Those that look at pictures, for the processor, if they are there and wanted.
     cpu: Option<CpuGraphs>,
+}
+
+/// What computes the gradient tile by tile.
+#[derive(Clone, Debug)]
+struct InTiles {
+    head: GraphMetadata,
+    backward: GraphMetadata,
+    /// `backward` for the processor.
+    cpu: Option<GraphMetadata>,
 }
 
 /// The graphs of the program's own operators.
@@ -93,12 +109,28 @@ impl Graphs {
             targets: read(Kind::Targets)?,
             forward,
             padding: options.padding,
+            tile: options.tile,
+            in_tiles: None,
             cpu: None,
         };
         if let Some(kernels) = Kernels::choose(options.kernels) {
             let file = |name: &str, kind: Kind| Operators::Cpu.file(folder, name, kind);
             let files = [file(name, Kind::Forward), file(&of_loss, Kind::LossGradient)];
             graphs.cpu = graphs.read_cpu(&files, kernels)?;
+        }
+        if options.tile > 0 {
+            let of_backward = file(name, Kind::Backward);
+            let read = |path: &Path, kind, operators| graphs.forward.read_other(path, kind, operators);
+            let own = Operators::Cpu.file(folder, name, Kind::Backward);
+            let cpu = graphs
+                .cpu
+                .as_ref()
+                .map(|_| read(&own, Kind::Backward, Operators::Cpu));
+            graphs.in_tiles = Some(InTiles {
+                head: read(&file(&of_loss, Kind::Head), Kind::Head, Operators::Portable)?,
+                backward: read(&of_backward, Kind::Backward, Operators::Portable)?,
+                cpu: cpu.transpose()?,
+            });
         }
         Ok(graphs)
     }
@@ -125,15 +157,26 @@ impl Graphs {
         match (cpu, kind) {
             (_, Kind::Targets) => (&self.targets, None),
             (Some(cpu), Kind::Forward) => (&cpu.forward, Some(&cpu.kernels)),
-            (Some(cpu), Kind::LossGradient) => (&cpu.loss_gradient, Some(&cpu.kernels)),
+            (Some(cpu), _) => (&cpu.loss_gradient, Some(&cpu.kernels)),
             (None, Kind::Forward) => (&self.forward, None),
-            (None, Kind::LossGradient) => (&self.loss_gradient, None),
+            (None, _) => (&self.loss_gradient, None),
         }
     }
 
+    /// `head`, and `backward` as `engine` runs it; none where pictures are not cut into tiles.
+    pub(super) fn in_tiles(&self, engine: &Engine) -> Option<(&GraphMetadata, &GraphMetadata)> {
+        let InTiles { head, backward, cpu } = self.in_tiles.as_ref()?;
+        let cpu = cpu.as_ref().filter(|_| engine.is_cpu());
+        Some((head, cpu.unwrap_or(backward)))
+    }
+
     /// The graphs that `engine` runs.
-    pub fn chosen(&self, engine: &Engine) -> [(Kind, &GraphMetadata); 3] {
-        [Kind::Forward, Kind::Targets, Kind::LossGradient].map(|kind| (kind, self.choose(engine, kind).0))
+    pub fn chosen(&self, engine: &Engine) -> Vec<(Kind, &GraphMetadata)> {
+        let kinds = [Kind::Forward, Kind::Targets, Kind::LossGradient];
+        let whole = kinds.map(|kind| (kind, self.choose(engine, kind).0));
+        let in_tiles = self.in_tiles(engine);
+        let in_tiles = in_tiles.map(|(head, backward)| [(Kind::Head, head), (Kind::Backward, backward)]);
+        whole.into_iter().chain(in_tiles.into_iter().flatten()).collect()
     }
 
     /// All files that were read: the graphs, whichever of them runs, and the weights.
@@ -143,7 +186,11 @@ impl Graphs {
             .into_iter()
             .chain(cpu);
         let weights = self.forward.weights_file();
-        graphs.map(|graph| graph.path.clone()).chain([weights]).collect()
+        let in_tiles = self.in_tiles.iter();
+        let in_tiles =
+            in_tiles.flat_map(|graphs| [&graphs.head, &graphs.backward].into_iter().chain(&graphs.cpu));
+        let graphs = graphs.chain(in_tiles).map(|graph| graph.path.clone());
+        graphs.chain([weights]).collect()
     }
 
     /// The kernels that the network runs on; `None` for those of a provider other than the processor's.

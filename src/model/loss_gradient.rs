@@ -73,7 +73,10 @@ fn bind(
         binding.bind_input(name, value)?;
     }
     bind_guides(&mut binding, terms, targets.size)?;
-    let counts = bind_weights(&mut binding, terms, weights)?;
+    let weights = TermWeights::of(terms, weights);
+    for weights in &weights {
+        binding.bind_input(&weights.input, &weights.tensor()?)?;
+    }
     binding.bind_input("padding", &padding.tensor()?)?;
 
     let (width, height) = targets.size;
@@ -91,8 +94,8 @@ fn bind(
     let outputs = if replayed.is_some() { &device } else { &host };
     binding.bind_output("gradient", Tensor::<f32>::new(outputs, image_shape)?)?;
     binding.bind_output("loss", Tensor::<f32>::new(outputs, [0_usize; 0])?)?;
-    for (name, shape) in counts {
-        binding.bind_output(name, Tensor::<f32>::new(outputs, shape)?)?;
+    for weights in weights {
+        binding.bind_output(weights.output, Tensor::<f32>::new(outputs, weights.shape)?)?;
     }
     let resident = match replayed {
         Some(_) => {
@@ -125,33 +128,49 @@ fn bind_guides(binding: &mut IoBinding, terms: &[Term], size: (u32, u32)) -> ort
     Ok(())
 }
 
-/// Binds the terms' weights; returns the outputs that have their values, with the outputs' shapes.
-fn bind_weights<'a>(
-    binding: &mut IoBinding,
-    terms: &'a [Term],
-    weights: &Weights,
-) -> ort::Result<Vec<(&'a str, Vec<usize>)>> {
-    let mut outputs = Vec::new();
-    for (kind, weights) in [
-        (TermKind::Style, &weights.style[..]),
-        (TermKind::Content, &weights.content),
-        (TermKind::Tv, &[weights.tv]),
-    ] {
-        let terms: Vec<&Term> = terms.iter().filter(|term| term.kind == kind).collect();
-        let values = terms.iter().zip(weights);
-        let values: Vec<f32> = values.map(|(term, weight)| (term.unit * weight) as f32).collect();
-        // A style term has a weight and a value for each region, of which there is one.
-        let shape = match kind {
-            TermKind::Style => vec![1, values.len()],
-            TermKind::Content => vec![values.len()],
-            TermKind::Tv => Vec::new(),
-        };
-        if let Some(term) = terms.first() {
-            binding.bind_input(&term.weight, &Tensor::from_array((shape.clone(), values))?)?;
-            outputs.push((term.loss.as_str(), shape));
-        }
+/// The weights of the terms of a kind: an input, and the output that has the terms' values.
+#[derive(Clone, Debug)]
+pub(super) struct TermWeights {
+    pub kind: TermKind,
+    pub input: String,
+    pub output: String,
+    /// Of both.
+    pub shape: Vec<usize>,
+    values: Vec<f32>,
+}
+
+impl TermWeights {
+    /// Those of all kinds of which there are terms.
+    pub(super) fn of(terms: &[Term], weights: &Weights) -> Vec<TermWeights> {
+        let kinds = [
+            (TermKind::Style, &weights.style[..]),
+            (TermKind::Content, &weights.content),
+            (TermKind::Tv, &[weights.tv]),
+        ];
+        let of_kind = kinds.into_iter().filter_map(|(kind, weights)| {
+            let terms: Vec<&Term> = terms.iter().filter(|term| term.kind == kind).collect();
+            let values = terms.iter().zip(weights);
+            let values: Vec<f32> = values.map(|(term, weight)| (term.unit * weight) as f32).collect();
+            let first = terms.first()?;
+            Some(TermWeights {
+                kind,
+                input: first.weight.clone(),
+                output: first.loss.clone(),
+                // A style term has a weight and a value for each region, of which there is one.
+                shape: match kind {
+                    TermKind::Style => vec![1, values.len()],
+                    TermKind::Content => vec![values.len()],
+                    TermKind::Tv => Vec::new(),
+                },
+                values,
+            })
+        });
+        of_kind.collect()
     }
-    Ok(outputs)
+
+    pub(super) fn tensor(&self) -> ort::Result<Tensor<f32>> {
+        Tensor::from_array((self.shape.clone(), self.values.clone()))
+    }
 }
 
 /// A tensor of one number, without dimensions.

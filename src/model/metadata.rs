@@ -9,6 +9,7 @@ use prost::Message as _;
 use serde::{Deserialize, Serialize};
 
 use super::ModelError;
+use super::tiles::Tiling;
 use crate::files::{self, Input, InputError};
 
 /// The most bytes of a graph, which has its weights in another file.
@@ -26,6 +27,10 @@ pub enum Kind {
     Forward,
     /// Sums of the style to what a style loss compares with.
     Targets,
+    /// Sums over places, targets and weights to style terms and what they inject.
+    Head,
+    /// Image, what is injected and content to gradient and the other terms.
+    Backward,
     /// Image, targets and weights to loss, terms and gradient.
     LossGradient,
 }
@@ -36,6 +41,8 @@ impl Kind {
         match self {
             Kind::Forward => "forward",
             Kind::Targets => "targets",
+            Kind::Head => "head",
+            Kind::Backward => "backward",
             Kind::LossGradient => "loss_grad",
         }
     }
@@ -244,7 +251,7 @@ impl GraphMetadata {
         let min_size = get("min_size")?;
         let terms = match kind {
             Kind::LossGradient => read_terms(path, get("terms")?)?,
-            Kind::Forward | Kind::Targets => Vec::new(),
+            _ => Vec::new(),
         };
         let weights_name = get("external_data")?;
         if Path::new(&weights_name).file_name() != Some(weights_name.as_ref()) {
@@ -261,7 +268,9 @@ impl GraphMetadata {
             pooling: get("pooling")?,
             style_layers: layers("style_layers")?,
             content_layers: layers("content_layers")?,
-            style_loss: (kind != Kind::Forward).then(|| get("style_loss")).transpose()?,
+            style_loss: (!matches!(kind, Kind::Forward | Kind::Backward))
+                .then(|| get("style_loss"))
+                .transpose()?,
             terms,
             min_size: min_size.parse().map_err(|_| ModelError::WrongContract {
                 path: path.to_path_buf(),
@@ -275,6 +284,11 @@ impl GraphMetadata {
             sha256,
             external_data: (weights_name, get("external_data_sha256")?),
         })
+    }
+
+    /// The tiles of a picture of `size` (width, height) whose windows have some `side` pixels; 0: the whole picture.
+    pub(crate) fn tiling(&self, size: (u32, u32), side: u32) -> Tiling {
+        Tiling::new(size, side, self.style_layers.iter().chain(&self.content_layers))
     }
 
     /// The file with the weights.

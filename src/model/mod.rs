@@ -13,6 +13,8 @@ mod loss_gradient;
 pub mod metadata;
 mod operators;
 mod session;
+mod tiled;
+mod tiles;
 mod weights;
 
 use std::error::Error as StdError;
@@ -25,6 +27,7 @@ pub use graphs::{GraphFile, GraphOptions, Graphs, USUAL_STYLE_LOSS, default_fold
 pub use loss_gradient::OnnxLossGradient;
 pub use metadata::GraphMetadata;
 pub use operators::{KernelSet, UnusableKernels};
+pub use tiled::TiledLossGradient;
 pub use weights::{LayerFactors, NoLayerFactors, Weights};
 
 use crate::picture::MAX_PIXELS;

@@ -28,11 +28,12 @@ impl Stylizer {
             .collect::<Result<Vec<Picture>, Error>>()?;
         let blend: Vec<(Picture, f64)> = seen.into_iter().zip(self.shares(styles)).collect();
         let folder = self.metadata().path.parent().unwrap_or(Path::new(""));
-        let (name, kernels) = (self.settings.graph_name(), self.settings.kernels);
+        let name = self.settings.graph_name();
+        let how = (self.settings.kernels, self.settings.tile);
         Ok(Evaluator::new(
             &self.engine,
             (folder, &name),
-            kernels,
+            how,
             content,
             &blend,
         )?)

@@ -17,8 +17,7 @@ use crate::grey::Grey;
 use crate::init::Init;
 use crate::model::metadata::{CONTRACT_VERSION, Kind};
 use crate::model::{
-    Enlarge, Evaluation, GraphMetadata, Graphs, LossGradient, OnnxLossGradient, Targets, Weights,
-    default_folder,
+    Enlarge, Evaluation, GraphMetadata, Graphs, LossGradient, Targets, Weights, default_folder,
 };
 use crate::observe::{Event, Observer, Planned, Started};
 use crate::optimize::{self, OptimizeError, Outcome, StopReason};
@@ -83,6 +82,8 @@ pub struct Judged {
     pub gradient: Array4<f32>,
     /// Where the nodes of the graph ran, when not all of them on the processor.
     pub placement: Option<Placement>,
+    /// The tiles that it was computed in: how many, and their width and height in pixels.
+    pub tiles: (usize, (u32, u32)),
 }
 
 impl Stylizer {
@@ -135,7 +136,7 @@ impl Stylizer {
         };
         let loss = &self.graphs.loss_gradient;
         let weights = FileRecord::new("weights", &loss.weights_file(), loss.weights_digest().to_owned());
-        graphs.map(record).into_iter().chain([weights]).collect()
+        graphs.into_iter().map(record).chain([weights]).collect()
     }
 
     /// All files that were read so far: graphs, whichever of them run, their weights, ONNX Runtime's library.
@@ -223,9 +224,9 @@ impl Stylizer {
     ) -> Result<(), Error> {
         for (scale, stage) in stages.iter().enumerate() {
             let loss = self.loss(stage, observer)?;
-            let mut loss: Box<dyn LossGradient> = match stage.postprocess.is_grey() {
+            let mut loss: Box<dyn LossGradient + '_> = match stage.postprocess.is_grey() {
                 true => Box::new(Grey::new(loss)),
-                false => Box::new(loss),
+                false => loss,
             };
             let _ = observer.observe(&Event::Started(Started {
                 scale,
@@ -273,7 +274,7 @@ impl Stylizer {
         drop(features);
         let unit = self.content_unit(&targets).unwrap_or(1.0);
         let weights = self.weights.clone().with_content_times(unit);
-        let mut loss = self.graphs.loss_gradient(&self.engine, &targets, weights)?;
+        let (mut loss, placement) = self.loss_gradient(&targets, weights)?;
         let image = to_tensor(image).into_raw_vec_and_offset().0;
         let mut gradient = Array4::zeros((1, 3, height as usize, width as usize));
         let evaluation = loss
@@ -287,7 +288,8 @@ impl Stylizer {
             term_names: loss.term_names().to_vec(),
             evaluation,
             gradient,
-            placement: loss.placement().cloned(),
+            placement,
+            tiles: self.graphs.tiles((width, height)),
         })
     }
 
@@ -340,15 +342,35 @@ impl Stylizer {
     /// take the place of the content's, and the finer scales could not bring it back. With the square of the ratio of
     /// pixels the loss is lower after as many seconds than with the ratio itself (two pairs of pictures, 1 to 2 %). A weight
     /// that follows the pair's balance has that of each scale.
-    fn loss(&self, stage: &Stage, observer: &mut dyn Observer) -> Result<OnnxLossGradient, Error> {
+    fn loss<'a>(
+        &'a self,
+        stage: &'a Stage,
+        observer: &mut dyn Observer,
+    ) -> Result<Box<dyn LossGradient + 'a>, Error> {
         let unit = self.content_unit(&stage.targets);
         let factor = unit.unwrap_or_else(|| stage.coarseness.powi(2));
         let weights = self.weights.relative().with_content_times(factor);
-        let loss = self.graphs.loss_gradient(&self.engine, &stage.targets, weights)?;
-        if let Some(placement) = loss.placement() {
+        let (loss, placement) = self.loss_gradient(&stage.targets, weights)?;
+        if let Some(placement) = &placement {
             let _ = observer.observe(&Event::Placed(placement));
         }
         Ok(loss)
+    }
+
+    /// The loss with these targets, whole or in tiles, and where its nodes run if not all on the processor.
+    fn loss_gradient<'a>(
+        &'a self,
+        targets: &'a Targets,
+        weights: Weights,
+    ) -> Result<(Box<dyn LossGradient + 'a>, Option<Placement>), Error> {
+        let tiled = self.graphs.tiled_loss_gradient(&self.engine, targets, &weights)?;
+        if let Some(tiled) = tiled {
+            let placement = tiled.placement().cloned();
+            return Ok((Box::new(tiled), placement));
+        }
+        let loss = self.graphs.loss_gradient(&self.engine, targets, weights)?;
+        let placement = loss.placement().cloned();
+        Ok((Box::new(loss), placement))
     }
 
     fn style_at_own_size(&self, style: &Picture) -> Result<Picture, Error> {

@@ -286,6 +286,20 @@ fn bytes_do_not_depend_on_threads_or_on_what_is_left_in_the_workspace(isa: Isa) 
     }
 }
 
+/// As in the halo of a tile: next to nothing is nothing, and what is not a number stays so.
+fn values_next_to_nothing_are_stored_as_zero_and_nan_as_nan(isa: Isa) {
+    let size = Size { height: 9, width: 40 };
+    let conv = Conv3x3::new(&[0.5; 9], &[0.0], 1, isa);
+    let mut dy = vec![1e-36; size.area()];
+    dy[20] = f32::NAN;
+    dy[8 * 40 + 39] = 1e-3;
+    let mut dx = vec![f32::INFINITY; size.area()];
+    with(1, |exec| conv.backward(Gradient::Whole(&dy), size, &mut dx, exec));
+    assert!(dx[20].is_nan());
+    assert!(dx[4 * 40] == 0.0 && dx[8 * 40 + 38] > 1e-4);
+    assert!(dx.iter().all(|x| !x.is_subnormal()));
+}
+
 fn instruction_sets_agree(isa: Isa) {
     for shape in SHAPES {
         let want = wide(&with(1, |exec| Case::new(shape, Isa::portable()).forward(exec)));
@@ -305,5 +319,6 @@ crate::on_every_instruction_set! {
     a_tie_in_fused_pooling_goes_to_the_first_value_and_zeros_to_none
     backward_is_the_adjoint_of_forward
     bytes_do_not_depend_on_threads_or_on_what_is_left_in_the_workspace
+    values_next_to_nothing_are_stored_as_zero_and_nan_as_nan
     instruction_sets_agree
 }

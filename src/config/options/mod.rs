@@ -210,6 +210,13 @@ pub struct Options {
     #[cfg_attr(feature = "cli", arg(long, value_name = "FORMAT", help_heading = "Engine", hide_short_help = true))]
     pub precision: Option<Precision>,
 
+    /// Compute in tiles with windows of some PIXELS a side, in less memory and more time [default: 0, the whole picture]
+    ///
+    /// The loss and its gradient are the same. Windows are rounded to multiples of 64; a tile is a window and a frame of 80
+    /// pixels or more around it. 0 to 32768.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "PIXELS", value_parser = flags::Whole::<u32>::new(), help_heading = "Engine", hide_short_help = true))]
+    pub tile: Option<u32>,
+
     /// What the CPU provider computes with: auto (the program's own kernels), onnxruntime, portable, neon, avx2, avx512, amx
     ///
     /// stylize takes auto, the fastest. evaluate takes onnxruntime, which is several times slower and closer to
@@ -244,6 +251,7 @@ pub struct Options {
 fn range_of(option: &str) -> Option<RangeInclusive<u64>> {
     Some(match option {
         "size" | "style-size" => crate::range::SIZE,
+        "tile" => 0..=*crate::range::SIZE.end(),
         "seed" => 0..=u64::MAX,
         "iterations" => crate::range::ITERATIONS,
         "history" => 1..=1000,
@@ -289,6 +297,7 @@ pub struct Settings {
     #[serde(flatten)]
     pub encoding: Encoding,
     pub threads: usize,
+    pub tile: u32,
     pub kernels: KernelSet,
     #[serde(flatten)]
     pub provider: Request,
@@ -363,6 +372,7 @@ impl Options {
                 .transpose()?,
             encoding: self.encoding()?,
             threads,
+            tile: whole("tile", self.tile.unwrap_or(0))?,
             kernels: self.kernels.unwrap_or_default().resolved(),
             provider: self.request()?,
             warnings,

@@ -1,0 +1,296 @@
+//! The loss tile by tile, for pictures that have no room in one run: every tile forward, the head once on the sums, every
+//! tile forward and backward. It is the same loss.
+
+use std::collections::HashMap;
+
+use ndarray::{ArrayView4, ArrayViewMut4, s};
+use ort::session::{Session, SessionInputValue};
+use ort::value::{DynValue, Tensor, TensorRef};
+
+use super::forward::{Sums, see};
+use super::loss_gradient::TermWeights;
+use super::metadata::{Kind, Term, TermKind, layer_size};
+use super::tiles::{Tile, Tiling};
+use super::{
+    Evaluation, GraphMetadata, Graphs, LossGradient, ModelError, ObjectiveError, Padding, Targets, Weights,
+    session,
+};
+use crate::runtime::{Engine, Placement};
+
+/// The sessions of `forward`, `head` and `backward` with their targets and weights.
+pub struct TiledLossGradient<'a> {
+    targets: &'a Targets,
+    tiling: Tiling,
+    side: u32,
+    forward: (&'a GraphMetadata, Session),
+    head: (&'a GraphMetadata, Session),
+    backward: (&'a GraphMetadata, Session),
+    padding: Padding,
+    terms: &'a [Term],
+    weights: Vec<TermWeights>,
+    term_names: Vec<String>,
+    placement: Option<Placement>,
+}
+
+impl Graphs {
+    /// The tiles of a picture of `size` (width, height in pixels): how many, and their width and height.
+    pub fn tiles(&self, size: (u32, u32)) -> (usize, (u32, u32)) {
+        let tiling = self.forward.tiling(size, self.tile);
+        (tiling.tiles.len(), tiling.tile)
+    }
+
+    /// Builds the loss for images of the size of the targets' content image, to be computed tile by tile; none where the
+    /// whole picture is one tile.
+    ///
+    /// # Errors
+    /// A session cannot be built.
+    pub fn tiled_loss_gradient<'a>(
+        &'a self,
+        engine: &Engine,
+        targets: &'a Targets,
+        weights: &Weights,
+    ) -> Result<Option<TiledLossGradient<'a>>, ModelError> {
+        let tiling = self.forward.tiling(targets.size, self.tile);
+        let Some((head, backward)) = self.in_tiles(engine).filter(|_| !tiling.is_whole()) else {
+            return Ok(None);
+        };
+        let (forward, kernels) = self.choose(engine, Kind::Forward);
+        let of_tiles = |metadata| session::build(engine, (metadata, kernels), Some(tiling.tile));
+        let terms = &self.loss_gradient.terms[..];
+        let backward = (backward, of_tiles(backward)?);
+        let placement = engine.placement(&backward.1);
+        Ok(Some(TiledLossGradient {
+            targets,
+            forward: (forward, of_tiles(forward)?),
+            head: (head, session::build(engine, (head, None), None)?),
+            backward,
+            tiling,
+            side: self.tile,
+            padding: self.padding,
+            terms,
+            weights: TermWeights::of(terms, weights),
+            term_names: terms.iter().map(|term| term.name.clone()).collect(),
+            placement,
+        }))
+    }
+}
+
+type Inputs<'v> = Vec<(String, SessionInputValue<'v>)>;
+
+impl TiledLossGradient<'_> {
+    /// Where the nodes of `backward` run, when not all of them on the processor.
+    pub fn placement(&self) -> Option<&Placement> {
+        self.placement.as_ref()
+    }
+
+    /// The style terms, and what they inject, of these sums.
+    fn head(&mut self, sums: &[Sums]) -> ort::Result<HashMap<String, DynValue>> {
+        let mut inputs: Inputs<'_> = Vec::new();
+        for sums in sums {
+            inputs.extend(sums.inputs()?);
+        }
+        for (name, value) in &self.targets.styles {
+            inputs.push((name.clone(), value.view().into()));
+        }
+        let weights = self.weights.iter();
+        for weights in weights.filter(|weights| weights.kind == TermKind::Style) {
+            inputs.push((weights.input.clone(), weights.tensor()?.into()));
+        }
+        let outputs = self.head.1.run(inputs)?;
+        Ok(outputs
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect())
+    }
+
+    /// Adds the gradient of a tile and its part of the terms that are not the style's.
+    fn backward(
+        &mut self,
+        tile: &Tile,
+        image: ArrayView4<'_, f32>,
+        injected: &HashMap<String, DynValue>,
+        gradient: &mut ArrayViewMut4<'_, f32>,
+        values: &mut HashMap<String, Vec<f64>>,
+    ) -> ort::Result<()> {
+        let image = self.tiling.cut(image, tile).as_standard_layout().into_owned();
+        let mut inputs: Inputs<'_> = vec![
+            ("image".to_owned(), TensorRef::from_array_view(&image)?.into()),
+            ("padding".to_owned(), self.padding.tensor()?.into()),
+        ];
+        for term in self.terms {
+            let guide = tile.guide(term.layer.as_deref(), self.tiling.tile);
+            inputs.push((format!("guide/{}", term.name), Tensor::from_array(guide)?.into()));
+        }
+        let outputs = |name: &str| name.starts_with("matrix/") || name.starts_with("vector/");
+        for (name, value) in injected.iter().filter(|(name, _)| outputs(name)) {
+            inputs.push((name.clone(), value.view().into()));
+        }
+        for (name, value) in &self.targets.contents {
+            let layer = name.trim_start_matches("content/");
+            let places = layer_size(layer, self.targets.size);
+            let count = f64::from(places.0) * f64::from(places.1);
+            inputs.push((
+                format!("count/{name}"),
+                Tensor::from_array(([1], vec![count as f32]))?.into(),
+            ));
+            let whole = value.try_extract_array::<f32>()?;
+            let (x, y) = tile.origin(Some(layer));
+            let (width, height) = layer_size(layer, self.tiling.tile);
+            let (right, bottom) = (x + width as usize, y + height as usize);
+            let part = whole.slice(s![.., .., y..bottom, x..right]);
+            let part = part.as_standard_layout().into_owned();
+            inputs.push((name.clone(), Tensor::from_array(part)?.into()));
+        }
+        let weights = self.weights.iter();
+        for weights in weights.filter(|weights| weights.kind != TermKind::Style) {
+            inputs.push((weights.input.clone(), weights.tensor()?.into()));
+        }
+        let outputs = self.backward.1.run(inputs)?;
+        let part = outputs["gradient"].try_extract_array::<f32>()?;
+        let (x, y) = tile.origin(None);
+        let (right, bottom) = (x + self.tiling.tile.0 as usize, y + self.tiling.tile.1 as usize);
+        let mut place = gradient.slice_mut(s![.., .., y..bottom, x..right]);
+        place += &part;
+        for weights in self
+            .weights
+            .iter()
+            .filter(|weights| weights.kind != TermKind::Style)
+        {
+            let found = outputs[weights.output.as_str()].try_extract_tensor::<f32>()?.1;
+            let sums = values
+                .entry(weights.output.clone())
+                .or_insert_with(|| vec![0.0; found.len()]);
+            sums.iter_mut()
+                .zip(found)
+                .for_each(|(sum, value)| *sum += f64::from(*value));
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, image: &[f32], gradient: &mut [f32]) -> Result<Vec<f64>, ModelError> {
+        let (width, height) = self.targets.size;
+        let shape = (1, 3, height as usize, width as usize);
+        let fits = "the image has the size of the targets";
+        let image = ArrayView4::from_shape(shape, image).expect(fits);
+        gradient.fill(0.0);
+        let mut gradient = ArrayViewMut4::from_shape(shape, gradient).expect(fits);
+        let (metadata, session) = &mut self.forward;
+        let sums = see(session, metadata, image, self.padding, self.side, false)?.sums;
+        let (of_head, of_backward) = (self.head.0, self.backward.0);
+        let failed = |metadata: &GraphMetadata, cause| ModelError::run(&metadata.path, cause);
+        let injected = self.head(&sums).map_err(|cause| failed(of_head, cause))?;
+        let mut values = HashMap::new();
+        for weights in self
+            .weights
+            .iter()
+            .filter(|weights| weights.kind == TermKind::Style)
+        {
+            let found = injected[&weights.output].try_extract_tensor::<f32>();
+            let found = found.map_err(|cause| failed(of_head, cause))?.1;
+            values.insert(
+                weights.output.clone(),
+                found.iter().copied().map(f64::from).collect(),
+            );
+        }
+        for tile in self.tiling.tiles.clone() {
+            self.backward(&tile, image, &injected, &mut gradient, &mut values)
+                .map_err(|cause| failed(of_backward, cause))?;
+        }
+        Ok(self
+            .terms
+            .iter()
+            .map(|term| values[&term.loss][term.index])
+            .collect())
+    }
+}
+
+impl LossGradient for TiledLossGradient<'_> {
+    fn term_names(&self) -> &[String] {
+        &self.term_names
+    }
+
+    fn evaluate(&mut self, image: &[f32], gradient: &mut [f32]) -> Result<Evaluation, ObjectiveError> {
+        let terms = self.run(image, gradient)?;
+        Ok(Evaluation {
+            loss: terms.iter().sum(),
+            terms,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use ndarray::Array4;
+
+    use super::*;
+    use crate::model::{GraphOptions, KernelSet};
+    use crate::runtime::{LibraryQuery, Request, Runtime};
+
+    fn noise(height: usize, width: usize, seed: usize) -> Array4<f32> {
+        Array4::from_shape_fn((1, 3, height, width), |(_, channel, y, x)| {
+            ((x * 37 + y * 101 + channel * 53 + seed * 17 + x * y % 7) % 251) as f32 - 120.0
+        })
+    }
+
+    /// Loss, terms and gradient of a picture in tiles whose windows have some `tile` pixels, and how many there are.
+    fn evaluate(
+        name: &str,
+        loss: &str,
+        kernels: KernelSet,
+        padding: Padding,
+        tile: u32,
+    ) -> (Vec<f64>, Vec<f32>, usize) {
+        let runtime = Runtime::load(&LibraryQuery::default()).unwrap();
+        let engine = Engine::start(&runtime, &Request::default(), 2).unwrap();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+        let options = GraphOptions {
+            kernels,
+            padding,
+            style_loss: loss.to_owned(),
+            tile,
+        };
+        let graphs = Graphs::open(&folder, name, &options).unwrap();
+        let (content, image) = (noise(331, 299, 1), noise(331, 299, 3));
+        let style = noise(260, 330, 2) * 0.5;
+        let mut features = graphs.features(&engine).unwrap();
+        let targets = features.targets(content.view(), &[(style.view(), 1.0)]).unwrap();
+        drop(features);
+        let weights = Weights::uniform(&graphs.loss_gradient, 1e3, 1.0, 1e-3);
+        let image = image.into_raw_vec_and_offset().0;
+        let mut gradient = vec![0.0; image.len()];
+        let evaluation = match graphs.tiled_loss_gradient(&engine, &targets, &weights).unwrap() {
+            Some(mut tiled) => tiled.evaluate(&image, &mut gradient),
+            None => graphs
+                .loss_gradient(&engine, &targets, weights)
+                .unwrap()
+                .evaluate(&image, &mut gradient),
+        };
+        (evaluation.unwrap().terms, gradient, graphs.tiles((299, 331)).0)
+    }
+
+    #[test]
+    fn tiles_compute_what_the_whole_picture_does() {
+        for (name, loss, kernels, padding, bound) in [
+            ("gatys", "gram", KernelSet::Auto, Padding::Replicate, 1e-3),
+            ("gatys", "moments", KernelSet::OnnxRuntime, Padding::Zero, 1e-3),
+            ("gatys-avg", "gram", KernelSet::Auto, Padding::Zero, 1e-5),
+        ] {
+            let (whole, gradient, one) = evaluate(name, loss, kernels, padding, 0);
+            let (terms, tiled, count) = evaluate(name, loss, kernels, padding, 64);
+            assert_eq!((one, count), (1, 4), "{name}");
+            for (term, whole) in terms.iter().zip(&whole) {
+                assert!(
+                    (term / whole - 1.0).abs() < 2e-6,
+                    "{name} {loss}: {terms:?}, not {whole:?}"
+                );
+            }
+            let square =
+                |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v).powi(2)).sum::<f64>();
+            let off = square(&mut tiled.iter().zip(&gradient).map(|(a, b)| a - b));
+            let error = (off / square(&mut gradient.iter().copied())).sqrt();
+            assert!(error < bound, "{name} {loss}: {error:e}");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! How a picture is cut into tiles that compute exactly what the whole picture does.
+//!
+//! A tile is a window, whose places are its own, and a halo around it as wide as the deepest layer sees; at the picture's
+//! edge there is none. Windows partition the places of every layer: they begin where every pool does. All tiles of a
+//! picture have one shape, so that one session runs them, and begin at multiples of [`GRID`], so that the convolutions'
+//! blocks lie as in the whole picture. B. Galerne, L. Raad, J. Lezama, J.-M. Morel, "Scaling painting style transfer" (2024)
+//! compute in two passes so; there the gradient's halo is wider, since what a window injects is not added up.
+
+use ndarray::{Array4, ArrayView4, s};
+
+use super::metadata::layer_size;
+
+/// What tiles begin at multiples of, in pixels: four places, a tile of the convolutions, of the deepest layer.
+const GRID: u32 = 64;
+
+/// A place of the deepest layer in pixels; windows begin at multiples of it.
+const STRIDE: u32 = 16;
+
+/// Convolutions of each block between two pools.
+const CONVOLUTIONS: [u32; 5] = [2, 2, 4, 4, 4];
+
+/// The tiles of a picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tiling {
+    /// Width and height of every tile in pixels.
+    pub tile: (u32, u32),
+    /// Row by row.
+    pub tiles: Vec<Tile>,
+}
+
+/// A part of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tile {
+    /// Across, and down.
+    spans: [Span; 2],
+}
+
+/// A tile along one side of the picture, in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Span {
+    start: u32,
+    /// The window's ends, from the tile's start on.
+    window: (u32, u32),
+}
+
+impl Tiling {
+    /// Tiles whose windows have some `side` pixels, for pictures of `size` (width, height) of which these layers are
+    /// seen; one for the whole picture if `side` is 0 or nothing is gained.
+    pub(crate) fn new<'a>(size: (u32, u32), side: u32, layers: impl IntoIterator<Item = &'a String>) -> Self {
+        let reach = layers.into_iter().map(|layer| reach(layer)).max().unwrap_or(0);
+        let halo = reach.next_multiple_of(STRIDE);
+        let (width, columns) = spans(size.0, side, halo);
+        let (height, rows) = spans(size.1, side, halo);
+        let tiles = rows
+            .iter()
+            .flat_map(|&row| columns.iter().map(move |&column| Tile { spans: [column, row] }));
+        Self {
+            tile: (width, height),
+            tiles: tiles.collect(),
+        }
+    }
+
+    /// The tile of `image`, f32 `[1, C, height, width]`.
+    pub(crate) fn cut<'a>(&self, image: ArrayView4<'a, f32>, tile: &Tile) -> ArrayView4<'a, f32> {
+        let (x, y) = tile.origin(None);
+        let (width, height) = (self.tile.0 as usize, self.tile.1 as usize);
+        image.slice_move(s![.., .., y..y + height, x..x + width])
+    }
+
+    /// Whether the picture is one tile.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.tiles.len() == 1
+    }
+}
+
+impl Tile {
+    /// Left and top of the tile in the picture, at a layer or in pixels.
+    pub(crate) fn origin(&self, layer: Option<&str>) -> (usize, usize) {
+        let (x, y) = at(layer, (self.spans[0].start, self.spans[1].start));
+        (x as usize, y as usize)
+    }
+
+    /// The window in the tile, of this `size` (width, height), at a layer or in pixels: its left and top, its right and
+    /// bottom.
+    pub(crate) fn window(&self, layer: Option<&str>, size: (u32, u32)) -> [(usize, usize); 2] {
+        let corner = |end: fn(&Span) -> u32, size: (u32, u32)| {
+            let ends = (end(&self.spans[0]), end(&self.spans[1]));
+            let (x, y) = at(layer, ends);
+            let most = at(layer, size);
+            (x.min(most.0) as usize, y.min(most.1) as usize)
+        };
+        [
+            corner(|span| span.window.0, size),
+            corner(|span| span.window.1, size),
+        ]
+    }
+
+    /// The guide of the tile, of this `size`, at a layer or in pixels, `[1, 1, h, w]`: ones in its window, else zeros.
+    pub(crate) fn guide(&self, layer: Option<&str>, size: (u32, u32)) -> Array4<f32> {
+        let (width, height) = at(layer, size);
+        let mut guide = Array4::zeros((1, 1, height as usize, width as usize));
+        let [(left, top), (right, bottom)] = self.window(layer, size);
+        guide.slice_mut(s![.., .., top..bottom, left..right]).fill(1.0);
+        guide
+    }
+}
+
+/// A size or a place in pixels at a layer.
+fn at(layer: Option<&str>, pixels: (u32, u32)) -> (u32, u32) {
+    layer.map_or(pixels, |layer| layer_size(layer, pixels))
+}
+
+/// The length of the tiles along a side of `extent` pixels, and the tiles.
+fn spans(extent: u32, side: u32, halo: u32) -> (u32, Vec<Span>) {
+    let step = (side / GRID).max(1) * GRID;
+    // As long as the whole in what the grid leaves, so that the last tile ends with it.
+    let least = step + 2 * halo;
+    let length = least + (GRID + extent % GRID - least % GRID) % GRID;
+    if side == 0 || length >= extent {
+        let whole = Span {
+            start: 0,
+            window: (0, extent),
+        };
+        return (extent, vec![whole]);
+    }
+    let last = extent - length;
+    let starts: Vec<u32> = (0..last).step_by(step as usize).chain([last]).collect();
+    let begin = |index: usize| if index == 0 { 0 } else { starts[index] + halo };
+    let spans = starts.iter().enumerate().map(|(index, &start)| {
+        let end = if index + 1 < starts.len() {
+            begin(index + 1)
+        } else {
+            extent
+        };
+        Span {
+            start,
+            window: (begin(index) - start, end - start),
+        }
+    });
+    (length, spans.collect())
+}
+
+/// How far beyond its own pixels a place of a layer sees, in pixels: each convolution adds a place.
+fn reach(layer: &str) -> u32 {
+    let numbers = layer.strip_prefix("relu").and_then(|name| name.split_once('_'));
+    let number = |text: &str| text.parse::<u32>().ok();
+    let place = numbers.and_then(|(block, index)| Some((number(block)?, number(index)?)));
+    let (block, index) = place.unwrap_or((5, 4));
+    let before = (1..block)
+        .zip(CONVOLUTIONS)
+        .map(|(block, count)| count << (block - 1));
+    before.sum::<u32>() + (index << (block - 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reach_of_a_layer_is_that_of_its_receptive_field() {
+        let reaches = ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1", "relu5_4"].map(reach);
+        assert_eq!(reaches, [1, 4, 10, 30, 70, 118]);
+    }
+
+    #[test]
+    fn windows_partition_every_layer_and_are_far_enough_from_the_tiles_ends() {
+        let layers = ["relu1_1", "relu3_1", "relu5_1"].map(str::to_owned);
+        for size in [(640, 480), (613, 459), (1024, 300), (257, 1000), (80, 2048)] {
+            for side in [1, 64, 100, 256, 512] {
+                let tiling = Tiling::new(size, side, &layers);
+                for layer in [None, Some("relu1_1"), Some("relu3_1"), Some("relu5_1")] {
+                    let (width, height) = at(layer, size);
+                    let mut seen = ndarray::Array2::zeros((height as usize, width as usize));
+                    for tile in &tiling.tiles {
+                        let (x, y) = tile.origin(layer);
+                        let guide = tile.guide(layer, tiling.tile);
+                        let (_, _, h, w) = guide.dim();
+                        let guide = guide.slice(s![0, 0, .., ..]).to_owned();
+                        let mut part = seen.slice_mut(s![y..y + h, x..x + w]);
+                        part += &guide;
+                    }
+                    assert!(
+                        seen.iter().all(|&count: &f32| count == 1.0),
+                        "{size:?} {side} {layer:?}"
+                    );
+                }
+                for tile in &tiling.tiles {
+                    let [from, to] = tile.window(None, tiling.tile);
+                    let (x, y) = tile.origin(None);
+                    for (start, begin, end, extent, length) in [
+                        (x, from.0, to.0, size.0, tiling.tile.0),
+                        (y, from.1, to.1, size.1, tiling.tile.1),
+                    ] {
+                        assert!(start % 64 == 0 && (begin + start) % 16 == 0 && begin < end);
+                        assert!(start == 0 || begin >= 70);
+                        let ends = start + length as usize == extent as usize;
+                        assert!(ends || end + 70 <= length as usize);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_picture_that_is_hardly_larger_than_a_tile_is_whole() {
+        let layers = ["relu5_1".to_owned()];
+        assert!(Tiling::new((640, 480), 0, &layers).is_whole());
+        let tiling = Tiling::new((256, 200), 128, &layers);
+        assert!(tiling.is_whole() && tiling.tile == (256, 200));
+        let tiling = Tiling::new((640, 200), 128, &layers);
+        assert_eq!((tiling.tile, tiling.tiles.len()), ((320, 200), 4));
+    }
+}
