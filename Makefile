@@ -61,6 +61,7 @@ test: setup ## run all tests
 lint: setup ## check format, lints and documentation
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) clippy --lib --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
 	$(TOOLS) ruff check scripts tests fuzz
 	$(TOOLS) ruff format --check scripts tests fuzz

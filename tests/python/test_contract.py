@@ -216,8 +216,8 @@ def test_masks_are_made_where_a_gradient_goes_through_them():
         for kind in SIGNATURES
         if kind in contract.ON_IMAGES
     }
-    assert "ConvReluGate" not in made["forward"]
-    assert made["backward"].count("ConvReluGate") == made["loss_grad"].count("ConvReluGate") == 3
+    assert "ConvReluMask" not in made["forward"]
+    assert made["backward"].count("ConvReluMask") == made["loss_grad"].count("ConvReluMask") == 3
     assert made["loss_grad"].count("ConvReluPoolGradient") == 4
 
 

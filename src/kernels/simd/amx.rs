@@ -1,7 +1,9 @@
-//! Whether there is AMX: the unit itself is in `gemm::amx`.
+//! AVX-512 beside AMX: whether there is AMX. The unit itself is in `gemm::amx`.
 
 use std::arch::x86_64::{__cpuid, __cpuid_count};
 use std::sync::LazyLock;
+
+pub(super) use super::avx512::run;
 
 /// Whether the processor has the unit and the system lets this process use it.
 pub(super) fn is_available() -> bool {

@@ -8,6 +8,12 @@
 use super::{Simd, SimdOp};
 use std::arch::x86_64::*;
 
+/// Whether the machine has it.
+#[inline(always)]
+pub(super) fn is_available() -> bool {
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+}
+
 #[derive(Clone, Copy)]
 pub(super) struct Avx2(());
 

@@ -17,25 +17,94 @@ mod portable;
 /// Most vectors of a panel.
 pub(super) const PANEL: usize = 3;
 
-/// An instruction set that the kernels are compiled for.
-///
-/// Results are the same to the byte for any number of threads, but may differ in the last bits
-/// between instruction sets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Isa {
-    /// Plain Rust, right on every machine.
-    Portable(Lanes),
-    /// x86-64 with AVX2 and FMA: 8 lanes.
-    Avx2,
-    /// x86-64 with AVX-512F: 16 lanes.
-    Avx512,
-    /// x86-64 with AVX-512F and AMX-BF16 on Linux: 16 lanes, and products of bf16 parts in convolutions and the gradients of
-    /// Gram matrices.
-    Amx,
-    /// The kernels for AMX with the unit in plain Rust, for tests: right on every machine, and slow.
-    EmulatedAmx,
+/// Makes [`Isa`] of a row for each set: its name for users, its lanes, where there can be one, and its module, which has
+/// `is_available` and `run`.
+macro_rules! instruction_sets {
+    ($($(#[$doc:meta])+ $name:ident, $text:literal, $lanes:literal, $cfg:meta, $module:ident;)*) => {
+        /// An instruction set that the kernels are compiled for.
+        ///
+        /// Results are the same to the byte for any number of threads, but may differ in the last bits
+        /// between instruction sets.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Isa {
+            /// Plain Rust, right on every machine.
+            Portable(Lanes),
+            /// The kernels for AMX with the unit in plain Rust, for tests: right on every machine, and slow.
+            EmulatedAmx,
+            $($(#[$doc])+ $name,)*
+        }
+
+        impl Isa {
+            /// Those that have a module of their own, the slowest first.
+            const OWN: &[Self] = &[$(Self::$name),*];
+
+            /// The name on the command line.
+            pub fn name(self) -> &'static str {
+                match self {
+                    Self::Portable(_) => "portable",
+                    Self::EmulatedAmx => "emulated-amx",
+                    $(Self::$name => $text,)*
+                }
+            }
+
+            /// Whether this machine can run it.
+            pub fn is_available(self) -> bool {
+                match self {
+                    Self::Portable(lanes) => lanes.are_available(),
+                    Self::EmulatedAmx => true,
+                    $(
+                        #[cfg($cfg)]
+                        Self::$name => $module::is_available(),
+                    )*
+                    #[allow(unreachable_patterns, reason = "the sets of other architectures")]
+                    _ => false,
+                }
+            }
+
+            /// Lanes of a vector.
+            pub fn lanes(self) -> usize {
+                match self {
+                    Self::Portable(lanes) => lanes as usize,
+                    Self::EmulatedAmx => 16,
+                    $(Self::$name => $lanes,)*
+                }
+            }
+
+            /// Runs `op` compiled for this instruction set.
+            ///
+            /// # Panics
+            ///
+            /// When this machine does not have it.
+            #[inline]
+            pub(super) fn run<J: SimdOp>(self, op: J) {
+                assert!(self.is_available(), "{self:?} is not available on this machine");
+                match self {
+                    // SAFETY: the features were detected.
+                    Self::Portable(lanes) => unsafe { portable::run(lanes, op) },
+                    Self::EmulatedAmx => portable::run_sixteen(op),
+                    $(
+                        #[cfg($cfg)]
+                        // SAFETY: the features were detected.
+                        Self::$name => unsafe { $module::run(op) },
+                    )*
+                    #[allow(unreachable_patterns, reason = "the sets of other architectures")]
+                    _ => unreachable!(),
+                }
+            }
+        }
+    };
+}
+
+instruction_sets! {
     /// 64-bit ARM: 4 lanes.
-    Neon,
+    Neon, "neon", 4, target_arch = "aarch64", neon;
+    /// x86-64 with AVX2 and FMA: 8 lanes.
+    Avx2, "avx2", 8, target_arch = "x86_64", avx2;
+    /// x86-64 with AVX-512F: 16 lanes.
+    Avx512, "avx512", 16, target_arch = "x86_64", avx512;
+    /// x86-64 with AVX-512F and AMX-BF16 on Linux: 16 lanes, and products of bf16 parts in convolutions and the gradients
+    /// of Gram matrices.
+    Amx, "amx", 16, all(target_arch = "x86_64", target_os = "linux"), amx;
 }
 
 /// Lanes of the vectors that plain Rust is compiled for.
@@ -80,68 +149,18 @@ impl Isa {
     /// Every instruction set that this machine can run, the slowest first.
     pub fn available() -> Vec<Self> {
         let portable = Lanes::ALL.map(Self::Portable);
-        let own = [Self::Neon, Self::Avx2, Self::Avx512, Self::Amx];
-        let all = portable.into_iter().chain(own);
+        let all = portable.into_iter().chain(Self::OWN.iter().copied());
         all.filter(|isa| isa.is_available()).collect()
     }
 
-    /// Whether this machine can run it.
-    pub fn is_available(self) -> bool {
-        match self {
-            Self::Portable(lanes) => lanes.are_available(),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => is_x86_feature_detected!("avx512f"),
-            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-            Self::Amx => amx::is_available(),
-            Self::EmulatedAmx => true,
-            #[cfg(target_arch = "aarch64")]
-            Self::Neon => true,
-            #[allow(unreachable_patterns, reason = "the sets of other architectures")]
-            _ => false,
-        }
-    }
-
-    /// Lanes of a vector.
-    pub fn lanes(self) -> usize {
-        match self {
-            Self::Avx512 | Self::Amx | Self::EmulatedAmx => 16,
-            Self::Avx2 => 8,
-            Self::Neon => 4,
-            Self::Portable(lanes) => lanes as usize,
-        }
+    /// One of each name, also those that this machine cannot run, but for what only tests run.
+    pub(crate) fn named() -> impl Iterator<Item = Self> {
+        [Self::portable()].into_iter().chain(Self::OWN.iter().copied())
     }
 
     /// Vectors of a panel: as many as leave registers to the rest of a register block.
     pub(super) fn panel(self) -> usize {
         if self.lanes() == 8 { 2 } else { PANEL }
-    }
-
-    /// Runs `op` compiled for this instruction set.
-    ///
-    /// # Panics
-    ///
-    /// When this machine does not have it.
-    #[inline]
-    pub(super) fn run<J: SimdOp>(self, op: J) {
-        assert!(self.is_available(), "{self:?} is not available on this machine");
-        match self {
-            // SAFETY: the features were detected.
-            Self::Portable(lanes) => unsafe { portable::run(lanes, op) },
-            Self::EmulatedAmx => portable::run_sixteen(op),
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: the features were detected.
-            Self::Avx2 => unsafe { avx2::run(op) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: the features were detected.
-            Self::Avx512 | Self::Amx => unsafe { avx512::run(op) },
-            #[cfg(target_arch = "aarch64")]
-            // SAFETY: NEON belongs to the architecture.
-            Self::Neon => unsafe { neon::run(op) },
-            #[allow(unreachable_patterns, reason = "the sets of other architectures")]
-            _ => unreachable!(),
-        }
     }
 }
 
@@ -150,10 +169,10 @@ impl Isa {
 #[inline(always)]
 pub(crate) fn call<R>(work: impl FnOnce() -> R) -> R {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx512f") {
-        // SAFETY: the feature was detected.
+    if avx512::is_available() {
+        // SAFETY: the features were detected.
         return unsafe { avx512::call(work) };
-    } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+    } else if avx2::is_available() {
         // SAFETY: the features were detected.
         return unsafe { avx2::call(work) };
     }

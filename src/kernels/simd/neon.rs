@@ -8,6 +8,11 @@
 use super::{Simd, SimdOp};
 use std::arch::aarch64::*;
 
+/// Every 64-bit ARM has it.
+pub(super) fn is_available() -> bool {
+    true
+}
+
 #[derive(Clone, Copy)]
 pub(super) struct Neon(());
 

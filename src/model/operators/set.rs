@@ -41,9 +41,8 @@ impl UnusableKernels {
 impl KernelSet {
     /// One for each name, also those that this machine cannot run.
     fn all() -> impl Iterator<Item = KernelSet> {
-        let own = [Isa::portable(), Isa::Neon, Isa::Avx2, Isa::Avx512, Isa::Amx];
         let others = [KernelSet::Auto, KernelSet::OnnxRuntime];
-        others.into_iter().chain(own.map(KernelSet::Own))
+        others.into_iter().chain(Isa::named().map(KernelSet::Own))
     }
 
     /// The name on the command line.
@@ -51,12 +50,7 @@ impl KernelSet {
         match self {
             KernelSet::Auto => "auto",
             KernelSet::OnnxRuntime => "onnxruntime",
-            KernelSet::Own(Isa::Portable(_)) => "portable",
-            KernelSet::Own(Isa::Neon) => "neon",
-            KernelSet::Own(Isa::Avx2) => "avx2",
-            KernelSet::Own(Isa::Avx512) => "avx512",
-            KernelSet::Own(Isa::Amx) => "amx",
-            KernelSet::Own(Isa::EmulatedAmx) => "emulated-amx",
+            KernelSet::Own(isa) => isa.name(),
         }
     }
 

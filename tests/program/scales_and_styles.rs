@@ -1,13 +1,10 @@
 //! Several scales and several style images, from outside.
-#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test")]
-
-mod support;
 
 use std::fs;
 
+use crate::support::{Workshop, fail, stderr, succeed, waves};
 use image::{Rgb, RgbImage, Rgba, RgbaImage};
 use serde_json::Value;
-use support::{Workshop, fail, stderr, succeed, waves};
 
 /// The trace of a run in the workshop with these flags; the picture is `out.png`.
 fn traced(workshop: &Workshop, flags: &[&str]) -> Value {

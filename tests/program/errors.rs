@@ -1,11 +1,8 @@
 //! Whatever is wrong gets one line that names the thing and the remedy, an exit code, and no output file.
-#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test")]
-
-mod support;
 
 use std::fs;
 
-use support::{Workshop, fail, graph_files, impasto, onnxruntime, succeed, tiny_graphs, waves};
+use crate::support::{Workshop, fail, graph_files, impasto, onnxruntime, succeed, tiny_graphs, waves};
 
 /// `stylize` with `arguments` appended must fail, name all `parts`, and leave no output behind.
 fn refuse(workshop: &Workshop, arguments: &[&str], parts: &[&str]) {

@@ -1,13 +1,10 @@
 //! Flags, settings files and traces take the same values, and refuse others in the same words.
-#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test")]
-
-mod support;
 
 use std::fs;
 use std::process::Command;
 
+use crate::support::{Workshop, fail, impasto, stderr, succeed};
 use serde_json::{Value, json};
-use support::{Workshop, fail, impasto, stderr, succeed};
 
 /// Options that are whole numbers, and their ranges.
 const WHOLE: [(&str, u64, u64); 6] = [

@@ -1,9 +1,6 @@
 //! What goes wrong in the daily use is told with the way out.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test")]
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
-
-mod support;
 
 use std::fs;
 use std::io;
@@ -11,7 +8,9 @@ use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use support::{Workshop, fail, graph_files, impasto, onnxruntime, stderr, succeed, tiny_graphs, waves};
+use crate::support::{
+    Workshop, fail, graph_files, impasto, onnxruntime, stderr, succeed, tiny_graphs, waves,
+};
 
 #[test]
 fn shares_may_have_spaces_and_a_negative_one_is_told_its_range() {
@@ -157,7 +156,7 @@ fn a_graph_may_name_only_a_file_beside_it_as_its_weights() {
     let workshop = Workshop::new();
     let folder = workshop.path("graphs");
     fs::create_dir(&folder).unwrap();
-    for name in support::PRESET_FILES {
+    for name in crate::support::PRESET_FILES {
         fs::copy(tiny_graphs().join(name), folder.join(name)).unwrap();
     }
     let graph = folder.join("gatys.forward.onnx");

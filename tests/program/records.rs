@@ -1,15 +1,12 @@
 //! `--trace` holds all it takes to repeat a run, and `--repeat` does so, on tiny graphs.
-#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test")]
-
-mod support;
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::{Workshop, fail, graph_files, impasto, onnxruntime, stderr, succeed, wait_for, waves};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use support::{Workshop, fail, graph_files, impasto, onnxruntime, stderr, succeed, wait_for, waves};
 
 /// `impasto stylize --repeat trace.json -o OUTPUT` in the workshop.
 fn repeat(workshop: &Workshop, output: &str) -> Command {

@@ -2,18 +2,15 @@
 //!
 //! `tests/data/expected.json` and the gradients beside it come from `tests/data/reference.py`, which computes the
 //! network, the loss and its gradient in float64 with numpy and shares nothing with the exporter.
-#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test")]
-
-mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::{fail, impasto, onnxruntime, repository, stderr, stdout, succeed, tiny_graphs};
 use ndarray::Array3;
 use serde_json::Value;
-use support::{fail, impasto, onnxruntime, repository, stderr, stdout, succeed, tiny_graphs};
 
 /// How far a term may be off, relative to itself: by ONNX Runtime's kernels, and by our own, which round more.
 const TERM_TOLERANCE: f64 = 5e-6;

@@ -1,12 +1,9 @@
 //! `--config FILE.toml`, on tiny graphs.
-#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test")]
-
-mod support;
 
 use std::fs;
 
+use crate::support::{Workshop, fail, stdout, succeed};
 use serde_json::Value;
-use support::{Workshop, fail, stdout, succeed};
 
 fn workshop(config: &str) -> Workshop {
     let workshop = Workshop::new();
@@ -140,7 +137,7 @@ fn an_error_of_a_flag_is_not_blamed_on_the_file() {
         .args(["--learning-rate", "300"])
         .output()
         .unwrap();
-    let message = support::stderr(&output);
+    let message = crate::support::stderr(&output);
     assert!(
         message.contains("learning-rate is 300") && !message.contains("impasto.toml"),
         "{message}"

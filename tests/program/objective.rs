@@ -1,18 +1,15 @@
 //! What is asked of the picture: presets, weights, total variation, padding, style losses.
-#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test")]
-
-mod support;
 
 use std::fs;
 use std::path::Path;
 
+use crate::support::{Workshop, fail, impasto, onnxruntime, stdout, succeed, tiny_graphs};
 use impasto::config::PRESETS;
 use impasto::model::{FeatureGraph, GraphOptions, Graphs, KernelSet};
 use impasto::picture::Picture;
 use impasto::runtime::{Engine, LibraryQuery, Request, Runtime};
 use impasto::tensor::to_tensor;
 use serde_json::Value;
-use support::{Workshop, fail, impasto, onnxruntime, stdout, succeed, tiny_graphs};
 
 fn json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()

@@ -1,8 +1,5 @@
 //! Nothing leaves the machine, and nothing is written but what was asked for.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test")]
-
-mod support;
 
 use std::ffi::c_long;
 use std::fs;
@@ -12,7 +9,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{Workshop, impasto, repository, succeed, tiny_graphs};
+use crate::support::{Workshop, impasto, repository, succeed, tiny_graphs};
 use tempfile::TempDir;
 
 /// What programs take for the user's folders and for those of temporary files.

@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{Workshop, fail, impasto, onnxruntime, repository, stderr, stdout, succeed, tiny_graphs};
+use crate::support::{
+    Workshop, fail, impasto, onnxruntime, repository, stderr, stdout, succeed, tiny_graphs,
+};
 use tempfile::TempDir;
 
 /// A program in a folder of its own, away from the repository's runtimes, as an installation would have it.

@@ -3,14 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{Workshop, repository, stdout, succeed, tiny_graphs};
+use crate::support::{Workshop, repository, stdout, succeed, tiny_graphs};
 use tempfile::TempDir;
 
 /// The tree with the program under test and the tiny graphs, moved after it was made.

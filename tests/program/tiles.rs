@@ -1,12 +1,9 @@
 //! Pictures in tiles, from outside: the same loss, and a picture to look at.
-#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test")]
-
-mod support;
 
 use std::fs;
 
+use crate::support::{Workshop, fail, succeed, waves};
 use serde_json::Value;
-use support::{Workshop, fail, succeed, waves};
 
 /// Pictures of 320 pixels, so that windows of 64 make several tiles.
 fn large() -> Workshop {
@@ -105,7 +102,7 @@ fn a_tile_out_of_range_or_without_its_graphs_is_refused() {
     );
     let graphs = workshop.path("graphs");
     fs::create_dir(&graphs).unwrap();
-    for file in support::graph_files() {
+    for file in crate::support::graph_files() {
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
         if !name.contains("backward") {
             fs::copy(&file, graphs.join(&name)).unwrap();

@@ -1,13 +1,10 @@
 //! A session that fails in the middle of a run does not lose the picture so far.
-#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test")]
-
-mod support;
 
 use std::fs;
 
+use crate::support::{Workshop, fail, impasto, succeed, tiny_graphs};
 use prost::Message as _;
 use serde_json::Value;
-use support::{Workshop, fail, impasto, succeed, tiny_graphs};
 
 /// The part of an ONNX model that adds nodes and an output to another one (field numbers: `onnx.proto`). Protocol
 /// buffers merge when their bytes are joined.
@@ -97,7 +94,7 @@ fn workshop_with_tripwire() -> Workshop {
     let workshop = Workshop::new();
     let graphs = workshop.path("graphs");
     fs::create_dir(&graphs).unwrap();
-    for name in support::PRESET_FILES {
+    for name in crate::support::PRESET_FILES {
         fs::copy(tiny_graphs().join(name), graphs.join(name)).unwrap();
     }
     let graph = graphs.join("gatys.loss_grad.onnx");

@@ -1,9 +1,6 @@
 //! The help fits its purpose: a screen for `-h`, all of it by task for `--help`.
-#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test")]
 
-mod support;
-
-use support::{impasto, stdout, succeed};
+use crate::support::{impasto, stdout, succeed};
 
 fn help(arguments: &[&str]) -> String {
     stdout(&succeed(impasto().args(arguments)))

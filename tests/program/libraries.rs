@@ -1,14 +1,11 @@
 //! A file that is not ONNX Runtime, or only a part of it, is refused with the reason before it can do harm.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test")]
-
-mod support;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{Workshop, fail, impasto, onnxruntime, stderr, succeed};
+use crate::support::{Workshop, fail, impasto, onnxruntime, stderr, succeed};
 
 /// Every command that loads the library must refuse it, and name all `parts`.
 fn refuse(library: &Path, parts: &[&str]) {

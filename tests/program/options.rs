@@ -1,13 +1,10 @@
 //! Options of `impasto stylize` that change the picture, its file or the way to it, on tiny graphs.
-#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test")]
-
-mod support;
 
 use std::fs;
 
+use crate::support::{STARTS, Workshop, fail, stderr, succeed};
 use image::{ColorType, ImageReader, RgbImage};
 use serde_json::Value;
-use support::{STARTS, Workshop, fail, stderr, succeed};
 
 fn open(workshop: &Workshop, name: &str) -> RgbImage {
     image::open(workshop.path(name)).unwrap().to_rgb8()

@@ -1,13 +1,10 @@
 //! `impasto stylize` from outside, on tiny graphs of seeded weights.
-#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test")]
-
-mod support;
 
 use std::fs;
 use std::process::Stdio;
 
+use crate::support::{Workshop, impasto, stderr, succeed, wait_for, waves};
 use serde_json::Value;
-use support::{Workshop, impasto, stderr, succeed, wait_for, waves};
 
 fn json(path: &std::path::Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()

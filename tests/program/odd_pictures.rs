@@ -1,14 +1,11 @@
 //! Grey, one-coloured, long, tall and flat pictures with every colour mode, start and optimiser: a picture or a clear
 //! error, never NaN, never a panic.
-#![allow(clippy::unwrap_used, reason = "a helper that panics fails its test")]
-
-mod support;
 
 use std::fs;
 
+use crate::support::{STARTS, Workshop, fail, succeed, waves};
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use serde_json::Value;
-use support::{STARTS, Workshop, fail, succeed, waves};
 
 const COLORS: [&str; 3] = ["style", "match", "original"];
 
