@@ -91,9 +91,11 @@ impl Stored<'_> {
 impl Epilogue for Stored<'_> {
     #[inline(always)]
     unsafe fn write<S: Simd>(self, simd: S, channel: usize, run: Run, y: [[S::V; TILE]; TILE]) {
-        let y = y.map(|row| row.map(|value| without_subnormals(simd, value)));
-        // SAFETY: the caller's promise.
-        unsafe { self.store(simd, channel, run, y) }
+        for (r, start, width) in self.rows(channel, run) {
+            let row = y[r].map(|value| without_subnormals(simd, value));
+            // SAFETY: the values belong to the run, which is the caller's.
+            unsafe { store_row(simd, self.y.at(start, width), width, row, self.y.is_large()) }
+        }
     }
 }
 
