@@ -43,7 +43,11 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    fn new(option: &'static str, value: impl Display, expected: impl Into<Cow<'static, str>>) -> ConfigError {
+    pub(crate) fn new(
+        option: &'static str,
+        value: impl Display,
+        expected: impl Into<Cow<'static, str>>,
+    ) -> ConfigError {
         ConfigError {
             option,
             value: value.to_string(),

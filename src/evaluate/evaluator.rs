@@ -21,7 +21,7 @@ pub struct Evaluator<'a> {
     folder: PathBuf,
     content: &'a Picture,
     objective: FeatureExtractor,
-    /// Sees the layers that are not in the loss, too.
+    /// SessionInfo the layers that are not in the loss, too.
     held_out: Option<FeatureExtractor>,
 }
 

@@ -92,6 +92,7 @@ impl Conv3x3 {
             stored: Stored {
                 y: Output::new(y),
                 size,
+                flushes: false,
             },
             mask: mask.map(Output::new),
             bias: &self.bias,
@@ -145,6 +146,7 @@ impl Conv3x3 {
         let epilogue = Stored {
             y: Output::new(dx),
             size,
+            flushes: exec.flushes,
         };
         let orientation = Orientation::Transposed;
         match dy {
@@ -195,6 +197,7 @@ impl Conv3x3 {
         let epilogue = Stored {
             y: Output::new(&mut buffer[..len]),
             size: framed,
+            flushes: exec.flushes,
         };
         let orientation = Orientation::Transposed;
         match dy {

@@ -16,11 +16,13 @@ pub(super) trait Epilogue: Copy + Sync {
     unsafe fn write<S: Simd>(self, simd: S, channel: usize, run: Run, y: [[S::V; TILE]; TILE]);
 }
 
-/// Stores a gradient.
+/// Stores.
 #[derive(Clone, Copy)]
 pub(super) struct Stored<'a> {
     pub y: Output<'a, f32>,
     pub size: Size,
+    /// [`Exec::flushes`](super::Exec::flushes)
+    pub flushes: bool,
 }
 
 /// Adds a bias, applies a ReLU, stores the result and, if asked, where its gradient goes on.
@@ -90,25 +92,23 @@ impl Stored<'_> {
 
 impl Epilogue for Stored<'_> {
     #[inline(always)]
-    unsafe fn write<S: Simd>(self, simd: S, channel: usize, run: Run, y: [[S::V; TILE]; TILE]) {
-        for (r, start, width) in self.rows(channel, run) {
-            let row = y[r].map(|value| without_subnormals(simd, value));
-            // SAFETY: the values belong to the run, which is the caller's.
-            unsafe { store_row(simd, self.y.at(start, width), width, row, self.y.is_large()) }
+    unsafe fn write<S: Simd>(self, simd: S, channel: usize, run: Run, mut y: [[S::V; TILE]; TILE]) {
+        if self.flushes {
+            flush(simd, &mut y);
         }
+        // SAFETY: the caller's promise.
+        unsafe { self.store(simd, channel, run, y) }
     }
 }
 
-/// Magnitudes below it are stored as 0. In the halo of a tile the gradient fades layer by layer into subnormal numbers, with
-/// which the next layer would be several times slower.
-const LEAST: f32 = 1e-30;
-
-/// A value, or 0 in place of one that is next to nothing.
+/// Puts 0 in place of values that are next to nothing; what is not a number stays.
 #[inline(always)]
-fn without_subnormals<S: Simd>(simd: S, value: S::V) -> S::V {
-    let zero = simd.splat(0.0);
-    let magnitude = simd.max(value, simd.sub(zero, value));
-    simd.select_gt(simd.splat(LEAST), magnitude, zero, value)
+fn flush<S: Simd>(simd: S, y: &mut [[S::V; TILE]; TILE]) {
+    let (least, zero) = (simd.splat(1e-30), simd.splat(0.0));
+    for value in y.iter_mut().flatten() {
+        let magnitude = simd.max(*value, simd.sub(zero, *value));
+        *value = simd.select_gt(least, magnitude, zero, *value);
+    }
 }
 
 /// Writes the first `width` values of a row of tiles.

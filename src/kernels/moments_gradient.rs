@@ -181,7 +181,7 @@ impl Times<'_> {
             packed: packed.as_mut_ptr(),
             packed_stride: 0,
         };
-        self.stage::<S>(&rhs);
+        self.stage(simd, &rhs);
         let row_stride = self.part + GAP;
         for first in (0..gemm.rows()).step_by(rows) {
             let out = Out {
@@ -200,20 +200,26 @@ impl Times<'_> {
 
     /// Stages the features, with zeros after the last pixel, and packs them.
     #[inline(always)]
-    fn stage<S: Simd>(&self, rhs: &Rhs) {
+    fn stage<S: Simd>(&self, simd: S, rhs: &Rhs) {
         let mut places = [(0, 0); MOST_VECTORS];
         let places = &mut places[..rhs.vectors];
         self.gemm.places(places);
+        let staged_rows = self.gemm.staged_rows();
         for (channel, row) in self.gradient.f.chunks_exact(self.pixels).enumerate() {
             let values = &row[self.range.clone()];
+            let row = channel % staged_rows;
             for (vector, (base, step)) in places.iter().enumerate() {
-                let start = (vector * S::LANES).min(values.len());
-                let values = &values[start..(start + S::LANES).min(values.len())];
-                let place = base + channel % self.gemm.staged_rows() * step;
+                let values = &values[(vector * S::LANES).min(values.len())..];
                 // SAFETY: the stage has room for the vectors of its rows.
-                let vector = unsafe { std::slice::from_raw_parts_mut(rhs.stage.add(place), S::LANES) };
-                vector[..values.len()].copy_from_slice(values);
-                vector[values.len()..].fill(0.0);
+                unsafe {
+                    let to = rhs.stage.add(base + row * step);
+                    if values.len() >= S::LANES {
+                        simd.store(to, simd.load(values.as_ptr()));
+                    } else {
+                        simd.store(to, simd.splat(0.0));
+                        to.copy_from_nonoverlapping(values.as_ptr(), values.len());
+                    }
+                }
             }
             // SAFETY: the scratch memory has room for what is packed.
             unsafe { self.gemm.pack(rhs, channel, channel + 1 == self.gemm.depth()) }

@@ -159,6 +159,7 @@ impl<I: InputReader, O: Epilogue> Block<'_, WinogradPass<'_, I, O>> {
     #[inline(always)]
     unsafe fn transform_input<S: Simd>(&self, simd: S, channels: Range<usize>) {
         let (gemm, rhs) = (self.pass.gemm, self.rhs());
+        let staged_rows = gemm.staged_rows();
         let mut places = [(0, 0); MOST_VECTORS];
         gemm.places(&mut places[..rhs.vectors]);
         let end = channels.end;
@@ -174,9 +175,10 @@ impl<I: InputReader, O: Epilogue> Block<'_, WinogradPass<'_, I, O>> {
             if let Some((channel, run)) = next {
                 self.fill(simd, channel, run, index + 1);
             }
+            let row = channel % staged_rows;
             for part in run.by_vector(S::LANES) {
                 let (base, step) = places[part.first / S::LANES];
-                let place = base + channel % gemm.staged_rows() * step + part.first % S::LANES;
+                let place = base + row * step + part.first % S::LANES;
                 let from = self.stage(index).wrapping_add((part.col - run.col) * TILE);
                 let to = rhs.stage.wrapping_add(place);
                 // SAFETY: the stage's rows have two vectors of tiles more than the block. Tiles

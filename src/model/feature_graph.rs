@@ -9,6 +9,7 @@ use ort::value::DynValue;
 use super::forward::{Means, see, wrong};
 use super::metadata::{Kind, Operators};
 use super::operators::{KernelSet, Kernels};
+use super::session::Pictures;
 use super::{GraphMetadata, ModelError, Padding, session};
 use crate::runtime::Engine;
 
@@ -69,7 +70,7 @@ impl FeatureGraph {
             Some((metadata, kernels)) => (metadata, Some(kernels)),
             None => (&self.portable, None),
         };
-        let mut session = session::build(engine, (metadata, kernels), None)?;
+        let mut session = session::build(engine, (metadata, kernels), Pictures::Any)?;
         let seen = see(&mut session, metadata, image, Padding::Zero, tile, true)?;
         let gram = |means: Means| (means.layer, means.gram.mapv(|value| value as f32));
         let contents = metadata.content_layers.iter().zip(&seen.contents);

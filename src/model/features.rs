@@ -6,6 +6,7 @@ use ort::value::DynValue;
 
 use super::forward::{Means, Sums, see};
 use super::metadata::Kind;
+use super::session::Pictures;
 use super::{GraphMetadata, Graphs, ModelError, Padding, session};
 use crate::runtime::Engine;
 
@@ -39,7 +40,7 @@ impl Graphs {
     pub fn features(&self, engine: &Engine) -> Result<FeatureSession<'_>, ModelError> {
         let build = |kind: Kind| {
             let (metadata, kernels) = self.choose(engine, kind);
-            let session = session::build(engine, (metadata, kernels), None)?;
+            let session = session::build(engine, (metadata, kernels), Pictures::Any)?;
             Ok::<_, ModelError>((metadata, session))
         };
         Ok(FeatureSession {

@@ -5,7 +5,7 @@ use ort::session::{Session, SessionInputValue, SessionOutputs};
 use ort::value::{DynValue, Tensor, TensorRef};
 
 use super::metadata::layer_size;
-use super::tiles::Tile;
+use super::tiles::{Tile, Tiling};
 use super::{GraphMetadata, ModelError, Padding};
 
 /// The mean over the places of a layer, by the layer's name.
@@ -84,10 +84,17 @@ impl Sums {
         })
     }
 
-    fn add(&mut self, other: Sums) {
-        self.products += &other.products;
-        self.sums += &other.sums;
-        self.count += other.count;
+    /// Adds the sums of a tile to those of all layers, which are none before the first.
+    fn add(totals: &mut Vec<Sums>, part: Vec<Sums>) {
+        if totals.is_empty() {
+            *totals = part;
+            return;
+        }
+        for (total, part) in totals.iter_mut().zip(part) {
+            total.products += &part.products;
+            total.sums += &part.sums;
+            total.count += part.count;
+        }
     }
 
     /// As inputs of graphs, for one region.
@@ -130,58 +137,22 @@ pub(super) fn see(
     wanted: bool,
 ) -> Result<Seen, ModelError> {
     let (_, _, height, width) = image.dim();
-    let tiling = metadata.tiling((width as u32, height as u32), side);
-    let mut tiles = tiling.tiles.iter();
-    let mut see_tile = |tile: &Tile| {
-        let outputs = run(session, metadata, tiling.cut(image, tile).view(), padding, tile);
-        let mut outputs = outputs.map_err(|cause| ModelError::run(&metadata.path, cause))?;
-        let sums = metadata.style_layers.iter();
-        let sums = sums.map(|layer| Sums::read(&outputs, metadata, layer));
-        let sums = sums.collect::<Result<Vec<_>, _>>()?;
-        let contents = metadata.content_layers.iter().map(|layer| {
-            let name = format!("content/{layer}");
-            let value = outputs.remove(&name);
-            let value = value.ok_or_else(|| wrong(metadata, &name, None))?;
-            Ok((name, value))
-        });
-        let contents = contents.collect::<Result<Vec<_>, ModelError>>()?;
-        Ok::<_, ModelError>(Seen { sums, contents })
-    };
+    let size = (width as u32, height as u32);
+    let tiling = metadata.tiling(size, side);
+    let mut see = |tile: &Tile| see_tile(session, metadata, image, padding, (&tiling, tile));
     if tiling.is_whole() {
-        return see_tile(&tiling.tiles[0]);
+        return see(&tiling.tiles[0]);
     }
-    let mut contents = Vec::new();
-    let mut sums: Vec<Sums> = Vec::new();
-    tiles.try_for_each(|tile| {
-        let seen = see_tile(tile)?;
-        if sums.is_empty() {
-            sums = seen.sums;
-        } else {
-            sums.iter_mut()
-                .zip(seen.sums)
-                .for_each(|(sum, part)| sum.add(part));
+    let (mut sums, mut contents) = (Vec::new(), Vec::new());
+    for tile in &tiling.tiles {
+        let seen = see(tile)?;
+        Sums::add(&mut sums, seen.sums);
+        if wanted {
+            put(&mut contents, seen.contents, metadata, size, (&tiling, tile))?;
         }
-        for (index, layer) in metadata.content_layers.iter().enumerate().filter(|_| wanted) {
-            let (name, value) = &seen.contents[index];
-            let part = value.try_extract_array::<f32>().ok();
-            let part = part.and_then(|part| part.into_dimensionality::<Ix4>().ok());
-            let part = part.ok_or_else(|| wrong(metadata, name, Some(value)))?;
-            if contents.len() == index {
-                let (width, height) = layer_size(layer, (width as u32, height as u32));
-                let shape = (1, part.dim().1, height as usize, width as usize);
-                contents.push((name.clone(), Array4::<f32>::zeros(shape)));
-            }
-            let [(left, top), (right, bottom)] = tile.window(Some(layer), tiling.tile);
-            let (x, y) = tile.origin(Some(layer));
-            let mut place = contents[index]
-                .1
-                .slice_mut(s![.., .., y + top..y + bottom, x + left..x + right]);
-            place.assign(&part.slice(s![.., .., top..bottom, left..right]));
-        }
-        Ok::<_, ModelError>(())
-    })?;
+    }
     let failed = |cause| ModelError::run(&metadata.path, cause);
-    let contents = contents.into_iter().map(|(name, array)| {
+    let contents = contents.into_iter().map(|(name, array): (_, Array4<f32>)| {
         let value = Tensor::from_array(array).map_err(failed)?;
         Ok((name, value.into_dyn()))
     });
@@ -189,22 +160,71 @@ pub(super) fn see(
     Ok(Seen { sums, contents })
 }
 
-/// Runs `forward` on a tile.
+/// Puts a tile's activations where they belong in those of a picture of `size`.
+fn put(
+    wholes: &mut Vec<(String, Array4<f32>)>,
+    parts: Vec<(String, DynValue)>,
+    metadata: &GraphMetadata,
+    size: (u32, u32),
+    (tiling, tile): (&Tiling, &Tile),
+) -> Result<(), ModelError> {
+    for (index, (layer, (name, value))) in metadata.content_layers.iter().zip(parts).enumerate() {
+        let part = value.try_extract_array::<f32>().ok();
+        let part = part.and_then(|part| part.into_dimensionality::<Ix4>().ok());
+        let part = part.ok_or_else(|| wrong(metadata, &name, Some(&value)))?;
+        if wholes.len() == index {
+            let (width, height) = layer_size(layer, size);
+            let shape = (1, part.dim().1, height as usize, width as usize);
+            wholes.push((name.clone(), Array4::zeros(shape)));
+        }
+        let ([rows, columns], [own_rows, own_columns]) =
+            (tiling.place(tile, Some(layer)), tile.window(Some(layer)));
+        let mut place = wholes[index].1.slice_mut(s![.., .., rows, columns]);
+        let mut place = place.slice_mut(s![.., .., own_rows.clone(), own_columns.clone()]);
+        place.assign(&part.slice(s![.., .., own_rows, own_columns]));
+    }
+    Ok(())
+}
+
+/// Runs `forward` on a tile of `image`.
+fn see_tile(
+    session: &mut Session,
+    metadata: &GraphMetadata,
+    image: ArrayView4<'_, f32>,
+    padding: Padding,
+    place: (&Tiling, &Tile),
+) -> Result<Seen, ModelError> {
+    let outputs = run(session, metadata, image, padding, place);
+    let mut outputs = outputs.map_err(|cause| ModelError::run(&metadata.path, cause))?;
+    let sums = metadata.style_layers.iter();
+    let sums = sums.map(|layer| Sums::read(&outputs, metadata, layer));
+    let sums = sums.collect::<Result<_, _>>()?;
+    let contents = metadata.content_layers.iter().map(|layer| {
+        let name = format!("content/{layer}");
+        let value = outputs.remove(&name);
+        let value = value.ok_or_else(|| wrong(metadata, &name, None))?;
+        Ok((name, value))
+    });
+    let contents = contents.collect::<Result<_, ModelError>>()?;
+    Ok(Seen { sums, contents })
+}
+
 fn run<'s>(
     session: &'s mut Session,
     metadata: &GraphMetadata,
     image: ArrayView4<'_, f32>,
     padding: Padding,
-    tile: &Tile,
+    (tiling, tile): (&Tiling, &Tile),
 ) -> ort::Result<SessionOutputs<'s>> {
-    let (_, _, height, width) = image.dim();
-    let image: Array4<f32> = image.as_standard_layout().into_owned();
+    let [rows, columns] = tiling.place(tile, None);
+    let part = image.slice(s![.., .., rows, columns]);
+    let part: Array4<f32> = part.as_standard_layout().into_owned();
     let mut inputs: Vec<(String, SessionInputValue<'_>)> = vec![
-        ("image".to_owned(), TensorRef::from_array_view(&image)?.into()),
+        ("image".to_owned(), TensorRef::from_array_view(&part)?.into()),
         ("padding".to_owned(), padding.tensor()?.into()),
     ];
     for layer in &metadata.style_layers {
-        let guide = tile.guide(Some(layer), (width as u32, height as u32));
+        let guide = tiling.guide(tile, Some(layer));
         inputs.push((format!("guide/style/{layer}"), Tensor::from_array(guide)?.into()));
     }
     session.run(inputs)

@@ -202,7 +202,7 @@ impl Graphs {
     }
 
     /// Checks that a picture of `size` (width, height in pixels) is large enough for the deepest layer. `what` and
-    /// `option` name it and the flag that changes its size in the error.
+    /// `remedy` say in the error which it is and what makes it larger.
     ///
     /// # Errors
     /// [`ModelError::TooSmall`].

@@ -8,6 +8,7 @@ use ort::value::{DynValue, Tensor, TensorValueType};
 
 use super::forward::whole;
 use super::metadata::{Kind, Term, TermKind, layer_size};
+use super::session::Pictures;
 use super::{
     Evaluation, GraphMetadata, Graphs, LossGradient, ModelError, ObjectiveError, Padding, Targets, Weights,
     session,
@@ -41,7 +42,7 @@ impl Graphs {
         weights: Weights,
     ) -> Result<OnnxLossGradient, ModelError> {
         let (metadata, kernels) = self.choose(engine, Kind::LossGradient);
-        let session = session::build(engine, (metadata, kernels), Some(targets.size))?;
+        let session = session::build(engine, (metadata, kernels), Pictures::Whole(targets.size))?;
         let placement = engine.placement(&session);
         let given = (&metadata.terms[..], &weights, self.padding);
         let bound = bind(&session, targets, given, engine.memory());

@@ -6,34 +6,51 @@ use std::sync::Arc;
 use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 
-use super::operators::Kernels;
+use super::operators::{Kernels, SessionInfo};
 use super::{GraphMetadata, ModelError};
 use crate::runtime::{Engine, Purpose};
 
+/// The pictures that a session sees; sizes are width and height in pixels.
+#[derive(Clone, Copy)]
+pub(super) enum Pictures {
+    /// Of any size; the session is made for a few runs.
+    Any,
+    /// Of one size: the graph's symbolic shape is fixed, so that ONNX Runtime folds shapes, and the session is made for
+    /// many runs.
+    Whole((u32, u32)),
+    /// The same, but parts of larger ones.
+    Tiles((u32, u32)),
+}
+
 /// Builds a session of a graph for one region, which may be of the program's own operators.
-///
-/// With `size` (width, height in pixels) the graph's symbolic shape is fixed, so that ONNX Runtime folds
-/// shapes, and the session is made for many runs; without, it takes any size and is made for a few.
 pub(super) fn build(
     engine: &Engine,
     (metadata, kernels): (&GraphMetadata, Option<&Arc<Kernels>>),
-    size: Option<(u32, u32)>,
+    pictures: Pictures,
 ) -> Result<Session, ModelError> {
+    let (size, tiles) = match pictures {
+        Pictures::Any => (None, false),
+        Pictures::Whole(size) => (Some(size), false),
+        Pictures::Tiles(size) => (Some(size), true),
+    };
     let key = size.map(|(width, height)| format!("{}|{width}x{height}", metadata.sha256));
     let builder = engine.builder(key.as_deref().map_or(Purpose::FewRuns, Purpose::ManyRuns))?;
-    let threads = engine.threads();
+    let info = SessionInfo {
+        threads: engine.threads(),
+        tiles,
+    };
     let committed =
-        with_operators(builder, kernels, threads).and_then(|builder| commit(builder, metadata, size));
+        with_operators(builder, kernels, info).and_then(|builder| commit(builder, metadata, size));
     committed.map_err(|cause| ModelError::session(&metadata.path, cause))
 }
 
 fn with_operators(
     builder: SessionBuilder,
     kernels: Option<&Arc<Kernels>>,
-    threads: usize,
+    info: SessionInfo,
 ) -> ort::Result<SessionBuilder> {
     match kernels {
-        Some(kernels) => Ok(builder.with_operators(kernels.domain(threads)?)?),
+        Some(kernels) => Ok(builder.with_operators(kernels.domain(info)?)?),
         None => Ok(builder),
     }
 }

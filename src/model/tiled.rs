@@ -10,6 +10,7 @@ use ort::value::{DynValue, Tensor, TensorRef};
 use super::forward::{Sums, see};
 use super::loss_gradient::TermWeights;
 use super::metadata::{Kind, Term, TermKind, layer_size};
+use super::session::Pictures;
 use super::tiles::{Tile, Tiling};
 use super::{
     Evaluation, GraphMetadata, Graphs, LossGradient, ModelError, ObjectiveError, Padding, Targets, Weights,
@@ -27,7 +28,8 @@ pub struct TiledLossGradient<'a> {
     backward: (&'a GraphMetadata, Session),
     padding: Padding,
     terms: &'a [Term],
-    weights: Vec<TermWeights>,
+    /// Those of the style terms, and those of the others.
+    weights: [Vec<TermWeights>; 2],
     term_names: Vec<String>,
     placement: Option<Placement>,
 }
@@ -55,20 +57,22 @@ impl Graphs {
             return Ok(None);
         };
         let (forward, kernels) = self.choose(engine, Kind::Forward);
-        let of_tiles = |metadata| session::build(engine, (metadata, kernels), Some(tiling.tile));
+        let of_tiles = |metadata| session::build(engine, (metadata, kernels), Pictures::Tiles(tiling.tile));
         let terms = &self.loss_gradient.terms[..];
+        let weights = TermWeights::of(terms, weights).into_iter();
+        let (of_style, of_others) = weights.partition(|weights| weights.kind == TermKind::Style);
         let backward = (backward, of_tiles(backward)?);
         let placement = engine.placement(&backward.1);
         Ok(Some(TiledLossGradient {
             targets,
             forward: (forward, of_tiles(forward)?),
-            head: (head, session::build(engine, (head, None), None)?),
+            head: (head, session::build(engine, (head, None), Pictures::Any)?),
             backward,
             tiling,
             side: self.tile,
             padding: self.padding,
             terms,
-            weights: TermWeights::of(terms, weights),
+            weights: [of_style, of_others],
             term_names: terms.iter().map(|term| term.name.clone()).collect(),
             placement,
         }))
@@ -92,8 +96,7 @@ impl TiledLossGradient<'_> {
         for (name, value) in &self.targets.styles {
             inputs.push((name.clone(), value.view().into()));
         }
-        let weights = self.weights.iter();
-        for weights in weights.filter(|weights| weights.kind == TermKind::Style) {
+        for weights in &self.weights[0] {
             inputs.push((weights.input.clone(), weights.tensor()?.into()));
         }
         let outputs = self.head.1.run(inputs)?;
@@ -112,17 +115,19 @@ impl TiledLossGradient<'_> {
         gradient: &mut ArrayViewMut4<'_, f32>,
         values: &mut HashMap<String, Vec<f64>>,
     ) -> ort::Result<()> {
-        let image = self.tiling.cut(image, tile).as_standard_layout().into_owned();
+        let [rows, columns] = self.tiling.place(tile, None);
+        let image = image.slice(s![.., .., rows.clone(), columns.clone()]);
+        let image = image.as_standard_layout().into_owned();
         let mut inputs: Inputs<'_> = vec![
             ("image".to_owned(), TensorRef::from_array_view(&image)?.into()),
             ("padding".to_owned(), self.padding.tensor()?.into()),
         ];
         for term in self.terms {
-            let guide = tile.guide(term.layer.as_deref(), self.tiling.tile);
+            let guide = self.tiling.guide(tile, term.layer.as_deref());
             inputs.push((format!("guide/{}", term.name), Tensor::from_array(guide)?.into()));
         }
-        let outputs = |name: &str| name.starts_with("matrix/") || name.starts_with("vector/");
-        for (name, value) in injected.iter().filter(|(name, _)| outputs(name)) {
+        let is_injected = |name: &str| name.starts_with("matrix/") || name.starts_with("vector/");
+        for (name, value) in injected.iter().filter(|(name, _)| is_injected(name)) {
             inputs.push((name.clone(), value.view().into()));
         }
         for (name, value) in &self.targets.contents {
@@ -134,28 +139,19 @@ impl TiledLossGradient<'_> {
                 Tensor::from_array(([1], vec![count as f32]))?.into(),
             ));
             let whole = value.try_extract_array::<f32>()?;
-            let (x, y) = tile.origin(Some(layer));
-            let (width, height) = layer_size(layer, self.tiling.tile);
-            let (right, bottom) = (x + width as usize, y + height as usize);
-            let part = whole.slice(s![.., .., y..bottom, x..right]);
+            let [rows, columns] = self.tiling.place(tile, Some(layer));
+            let part = whole.slice(s![.., .., rows, columns]);
             let part = part.as_standard_layout().into_owned();
             inputs.push((name.clone(), Tensor::from_array(part)?.into()));
         }
-        let weights = self.weights.iter();
-        for weights in weights.filter(|weights| weights.kind != TermKind::Style) {
+        for weights in &self.weights[1] {
             inputs.push((weights.input.clone(), weights.tensor()?.into()));
         }
         let outputs = self.backward.1.run(inputs)?;
         let part = outputs["gradient"].try_extract_array::<f32>()?;
-        let (x, y) = tile.origin(None);
-        let (right, bottom) = (x + self.tiling.tile.0 as usize, y + self.tiling.tile.1 as usize);
-        let mut place = gradient.slice_mut(s![.., .., y..bottom, x..right]);
+        let mut place = gradient.slice_mut(s![.., .., rows, columns]);
         place += &part;
-        for weights in self
-            .weights
-            .iter()
-            .filter(|weights| weights.kind != TermKind::Style)
-        {
+        for weights in &self.weights[1] {
             let found = outputs[weights.output.as_str()].try_extract_tensor::<f32>()?.1;
             let sums = values
                 .entry(weights.output.clone())
@@ -180,11 +176,7 @@ impl TiledLossGradient<'_> {
         let failed = |metadata: &GraphMetadata, cause| ModelError::run(&metadata.path, cause);
         let injected = self.head(&sums).map_err(|cause| failed(of_head, cause))?;
         let mut values = HashMap::new();
-        for weights in self
-            .weights
-            .iter()
-            .filter(|weights| weights.kind == TermKind::Style)
-        {
+        for weights in &self.weights[0] {
             let found = injected[&weights.output].try_extract_tensor::<f32>();
             let found = found.map_err(|cause| failed(of_head, cause))?.1;
             values.insert(

@@ -6,7 +6,9 @@
 //! blocks lie as in the whole picture. B. Galerne, L. Raad, J. Lezama, J.-M. Morel, "Scaling painting style transfer" (2024)
 //! compute in two passes so; there the gradient's halo is wider, since what a window injects is not added up.
 
-use ndarray::{Array4, ArrayView4, s};
+use std::ops::Range;
+
+use ndarray::{Array4, s};
 
 use super::metadata::layer_size;
 
@@ -60,11 +62,20 @@ impl Tiling {
         }
     }
 
-    /// The tile of `image`, f32 `[1, C, height, width]`.
-    pub(crate) fn cut<'a>(&self, image: ArrayView4<'a, f32>, tile: &Tile) -> ArrayView4<'a, f32> {
-        let (x, y) = tile.origin(None);
-        let (width, height) = (self.tile.0 as usize, self.tile.1 as usize);
-        image.slice_move(s![.., .., y..y + height, x..x + width])
+    /// The rows and the columns of the picture that a tile has, at a layer or in pixels.
+    pub(crate) fn place(&self, tile: &Tile, layer: Option<&str>) -> [Range<usize>; 2] {
+        let (width, height) = at(layer, self.tile);
+        let (x, y) = at(layer, (tile.spans[0].start, tile.spans[1].start));
+        [range(y, y + height), range(x, x + width)]
+    }
+
+    /// The guide of a tile, at a layer or in pixels, `[1, 1, h, w]`: ones in its window, else zeros.
+    pub(crate) fn guide(&self, tile: &Tile, layer: Option<&str>) -> Array4<f32> {
+        let (width, height) = at(layer, self.tile);
+        let mut guide = Array4::zeros((1, 1, height as usize, width as usize));
+        let [rows, columns] = tile.window(layer);
+        guide.slice_mut(s![.., .., rows, columns]).fill(1.0);
+        guide
     }
 
     /// Whether the picture is one tile.
@@ -74,35 +85,17 @@ impl Tiling {
 }
 
 impl Tile {
-    /// Left and top of the tile in the picture, at a layer or in pixels.
-    pub(crate) fn origin(&self, layer: Option<&str>) -> (usize, usize) {
-        let (x, y) = at(layer, (self.spans[0].start, self.spans[1].start));
-        (x as usize, y as usize)
+    /// The rows and the columns of the tile that are its window, at a layer or in pixels.
+    pub(crate) fn window(&self, layer: Option<&str>) -> [Range<usize>; 2] {
+        let [across, down] = self.spans.map(|span| span.window);
+        let (left, top) = at(layer, (across.0, down.0));
+        let (right, bottom) = at(layer, (across.1, down.1));
+        [range(top, bottom), range(left, right)]
     }
+}
 
-    /// The window in the tile, of this `size` (width, height), at a layer or in pixels: its left and top, its right and
-    /// bottom.
-    pub(crate) fn window(&self, layer: Option<&str>, size: (u32, u32)) -> [(usize, usize); 2] {
-        let corner = |end: fn(&Span) -> u32, size: (u32, u32)| {
-            let ends = (end(&self.spans[0]), end(&self.spans[1]));
-            let (x, y) = at(layer, ends);
-            let most = at(layer, size);
-            (x.min(most.0) as usize, y.min(most.1) as usize)
-        };
-        [
-            corner(|span| span.window.0, size),
-            corner(|span| span.window.1, size),
-        ]
-    }
-
-    /// The guide of the tile, of this `size`, at a layer or in pixels, `[1, 1, h, w]`: ones in its window, else zeros.
-    pub(crate) fn guide(&self, layer: Option<&str>, size: (u32, u32)) -> Array4<f32> {
-        let (width, height) = at(layer, size);
-        let mut guide = Array4::zeros((1, 1, height as usize, width as usize));
-        let [(left, top), (right, bottom)] = self.window(layer, size);
-        guide.slice_mut(s![.., .., top..bottom, left..right]).fill(1.0);
-        guide
-    }
+fn range(start: u32, end: u32) -> Range<usize> {
+    start as usize..end as usize
 }
 
 /// A size or a place in pixels at a layer.
@@ -172,12 +165,10 @@ mod tests {
                     let (width, height) = at(layer, size);
                     let mut seen = ndarray::Array2::zeros((height as usize, width as usize));
                     for tile in &tiling.tiles {
-                        let (x, y) = tile.origin(layer);
-                        let guide = tile.guide(layer, tiling.tile);
-                        let (_, _, h, w) = guide.dim();
-                        let guide = guide.slice(s![0, 0, .., ..]).to_owned();
-                        let mut part = seen.slice_mut(s![y..y + h, x..x + w]);
-                        part += &guide;
+                        let [rows, columns] = tiling.place(tile, layer);
+                        let guide = tiling.guide(tile, layer);
+                        let mut part = seen.slice_mut(s![rows, columns]);
+                        part += &guide.slice(s![0, 0, .., ..]);
                     }
                     assert!(
                         seen.iter().all(|&count: &f32| count == 1.0),
@@ -185,16 +176,14 @@ mod tests {
                     );
                 }
                 for tile in &tiling.tiles {
-                    let [from, to] = tile.window(None, tiling.tile);
-                    let (x, y) = tile.origin(None);
-                    for (start, begin, end, extent, length) in [
-                        (x, from.0, to.0, size.0, tiling.tile.0),
-                        (y, from.1, to.1, size.1, tiling.tile.1),
-                    ] {
+                    let [rows, columns] = tiling.place(tile, None);
+                    let [own_rows, own_columns] = tile.window(None);
+                    for (place, own, extent) in [(columns, own_columns, size.0), (rows, own_rows, size.1)] {
+                        let (start, begin, end, length) = (place.start, own.start, own.end, place.len());
                         assert!(start % 64 == 0 && (begin + start) % 16 == 0 && begin < end);
                         assert!(start == 0 || begin >= 70);
-                        let ends = start + length as usize == extent as usize;
-                        assert!(ends || end + 70 <= length as usize);
+                        let ends = start + length == extent as usize;
+                        assert!(ends || end + 70 <= length);
                     }
                 }
             }

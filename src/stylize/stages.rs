@@ -101,11 +101,11 @@ impl Stylizer {
     pub(super) fn check_blend(&self, styles: &[Picture]) -> Result<(), ConfigError> {
         let parts = self.settings.style_blend.len();
         if styles.is_empty() || (parts > 0 && parts != styles.len()) {
-            return Err(ConfigError {
-                option: "style-blend",
-                value: format!("{parts} numbers for {} style images", styles.len()),
-                expected: "one number for each style image, of which there is at least one".into(),
-            });
+            return Err(ConfigError::new(
+                "style-blend",
+                format!("{parts} numbers for {} style images", styles.len()),
+                "one number for each style image, of which there is at least one",
+            ));
         }
         Ok(())
     }

@@ -10,7 +10,15 @@ use crate::kernels::{Exec, Isa, Parallel, Size};
 pub(super) struct Call<'a> {
     pub context: &'a ComputeContext,
     pub kernels: &'a Kernels,
+    pub info: SessionInfo,
+}
+
+/// What a node knows of its session.
+#[derive(Clone, Copy)]
+pub(in crate::model) struct SessionInfo {
     pub threads: usize,
+    /// Whether its pictures are tiles, in whose halo gradients fade.
+    pub tiles: bool,
 }
 
 impl Call<'_> {
@@ -23,6 +31,7 @@ impl Call<'_> {
         Exec {
             parallel: self,
             workspace: &self.kernels.workspace,
+            flushes: self.info.tiles,
         }
     }
 
@@ -43,7 +52,7 @@ impl Call<'_> {
 // SAFETY: ONNX Runtime's pool takes each number once; if it refuses, it has called none.
 unsafe impl Parallel for Call<'_> {
     fn threads(&self) -> usize {
-        self.threads
+        self.info.threads
     }
 
     fn par_for(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {

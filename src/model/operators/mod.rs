@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ort::operator::OperatorDomain;
 
 use crate::kernels::{Conv3x3, Isa, Workspace};
+pub(super) use context::SessionInfo;
 use operator::{NONE, Own};
 pub use set::{KernelSet, UnusableKernels};
 
@@ -54,16 +55,16 @@ impl Kernels {
         KernelSet::Own(self.isa)
     }
 
-    /// The operators, for a session with this many threads.
-    pub(super) fn domain(self: &Arc<Self>, threads: usize) -> ort::Result<OperatorDomain> {
+    /// The operators of a session.
+    pub(super) fn domain(self: &Arc<Self>, info: SessionInfo) -> ort::Result<OperatorDomain> {
         let domain = layers::OPERATORS
             .iter()
             .chain(terms::OPERATORS)
             .try_fold(OperatorDomain::new(DOMAIN)?, |domain, operator| {
-                domain.add(Own::<NONE>::new(operator, self.clone(), threads))
+                domain.add(Own::<NONE>::new(operator, self.clone(), info))
             })?;
         let adding = &terms::MOMENTS_GRADIENT;
-        domain.add(Own::<{ terms::ADD }>::new(adding, self.clone(), threads))
+        domain.add(Own::<{ terms::ADD }>::new(adding, self.clone(), info))
     }
 
     /// The weights of a layer; made at the first call.

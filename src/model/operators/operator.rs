@@ -8,7 +8,7 @@ use ort::operator::{
 use ort::value::TensorElementType;
 
 use super::Kernels;
-use super::context::Call;
+use super::context::{Call, SessionInfo};
 
 /// What a node does at every run.
 pub(super) type Compute = Box<dyn Fn(&Call<'_>) -> ort::Result<()> + Send>;
@@ -43,18 +43,18 @@ pub(super) enum Port {
 pub(super) struct Own<const REUSED: u32> {
     signature: &'static Signature,
     kernels: Arc<Kernels>,
-    threads: usize,
+    info: SessionInfo,
 }
 
 /// No operator has so many inputs.
 pub(super) const NONE: u32 = u32::MAX;
 
 impl<const REUSED: u32> Own<REUSED> {
-    pub(super) fn new(signature: &'static Signature, kernels: Arc<Kernels>, threads: usize) -> Self {
+    pub(super) fn new(signature: &'static Signature, kernels: Arc<Kernels>, info: SessionInfo) -> Self {
         Self {
             signature,
             kernels,
-            threads,
+            info,
         }
     }
 }
@@ -92,7 +92,7 @@ impl<const REUSED: u32> Operator for Own<REUSED> {
         Ok(Box::new(Node {
             compute: (self.signature.make)(&self.kernels, context)?,
             kernels: self.kernels.clone(),
-            threads: self.threads,
+            info: self.info,
         }))
     }
 }
@@ -101,7 +101,7 @@ impl<const REUSED: u32> Operator for Own<REUSED> {
 struct Node {
     compute: Compute,
     kernels: Arc<Kernels>,
-    threads: usize,
+    info: SessionInfo,
 }
 
 impl Kernel for Node {
@@ -109,7 +109,7 @@ impl Kernel for Node {
         (self.compute)(&Call {
             context,
             kernels: &self.kernels,
-            threads: self.threads,
+            info: self.info,
         })
     }
 }

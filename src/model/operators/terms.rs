@@ -234,7 +234,7 @@ mod tests {
     use ort::session::SessionInputValue;
     use ort::value::Tensor;
 
-    use crate::model::operators::Kernels;
+    use crate::model::operators::{Kernels, SessionInfo};
     use crate::model::{GraphOptions, Graphs, KernelSet, LossGradient, Weights};
     use crate::runtime::{Engine, LibraryQuery, Purpose, Request, Runtime};
 
@@ -323,7 +323,11 @@ mod tests {
         let flavour = if own { ".cpu" } else { "" };
         if own {
             let kernels = Kernels::choose(KernelSet::Auto).unwrap();
-            builder = builder.with_operators(kernels.domain(1).unwrap()).unwrap();
+            let info = SessionInfo {
+                threads: 1,
+                tiles: false,
+            };
+            builder = builder.with_operators(kernels.domain(info).unwrap()).unwrap();
         }
         let file = folder.join(format!("gatys.{graph}{flavour}.onnx"));
         let mut session = builder.commit_from_file(file).unwrap();
