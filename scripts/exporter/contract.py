@@ -32,8 +32,9 @@ IMAGE_SHAPE = (1, 3, "height", "width")
 INPUT_CONVENTION = "BGR, 0..255, minus mean 103.939,116.779,123.68, NCHW float32"
 
 IMAGE_OPERATORS = frozenset({
-    "Add", "AveragePool", "Cast", "Concat", "Conv", "Div", "Equal", "Expand", "Greater", "MatMul", "MaxPool",
-    "Mul", "Neg", "Pad", "ReduceSum", "Relu", "Reshape", "Resize", "Slice", "Sqrt", "Sub", "Transpose",
+    "Add", "AveragePool", "Cast", "Concat", "Conv", "Div", "Equal", "Expand", "Gemm", "Greater", "MatMul",
+    "MaxPool", "Mul", "Neg", "Pad", "ReduceSum", "Relu", "Reshape", "Resize", "Slice", "Sqrt", "Sub",
+    "Transpose", "Where",
 })  # fmt: skip
 """Those that work on pictures; the CPU, CUDA and TensorRT providers of ONNX Runtime all run them."""
 

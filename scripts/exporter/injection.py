@@ -26,20 +26,27 @@ def style_injection(
 ) -> Injection:
     """The sum over regions of w_p (A F_p + b), for an activation [1, C, h, w]."""
     channels = activation.shape[1]
-    with g.group("MomentsGradient", activation, guide, matrix, vector) as group:
-        # As one product, of the regions' matrices side by side with the guided features one above the other.
-        guided = g.op("Mul", activation, guide, name="guided")
-        rows = g.op("Concat", g.ints(-1), area_of(g, activation), axis=0, name="rows")
-        features = g.op("Reshape", guided, rows, name="features")
-        beside = g.op("Transpose", matrix, perm=[1, 0, 2], name="beside")
-        slope = g.op("MatMul", g.op("Reshape", beside, g.ints(channels, -1)), features, name="slope")
-        if vector:
-            guides = g.op("Reshape", guide, rows, name="guides")
-            shift = g.op("MatMul", g.op("Transpose", vector, perm=[1, 0]), guides, name="shift")
-            slope = g.op("Add", slope, shift, name="slope")
-        gradient = g.op("Reshape", slope, g.op("Shape", activation), name="gradient")
-        group.outputs = (gradient.with_shape(activation.shape),)
-    return added(g, group.output)
+
+    def inject(upstream: Value | None) -> Value:
+        with g.group("MomentsGradient", activation, guide, matrix, vector, upstream) as group:
+            rows = g.op("Concat", g.ints(-1), area_of(g, activation), axis=0, name="rows")
+
+            def flat(x: Value | None) -> Value | None:
+                """[.., .., h, w] -> [.., places]"""
+                return x and g.op("Reshape", x, rows, name="flat")
+
+            # One product: the regions' matrices side by side with the guided features one above the other.
+            guided = g.op("Mul", activation, guide, name="guided")
+            beside = g.op("Transpose", matrix, perm=[1, 0, 2], name="beside")
+            beside = g.op("Reshape", beside, g.ints(channels, -1), name="beside")
+            slope = g.op("Gemm", beside, flat(guided), flat(upstream), name="slope")
+            if vector:
+                slope = g.op("Gemm", vector, flat(guide), slope, transA=1, name="slope")
+            gradient = g.op("Reshape", slope, g.op("Shape", activation), name="gradient")
+            group.outputs = (gradient.with_shape(activation.shape),)
+        return group.output
+
+    return inject
 
 
 def content_term(
@@ -55,9 +62,14 @@ def content_term(
     factor = g.op("Div", weight, values, name="factor")
     value = g.op("Mul", group.output, factor, name="weighted")
     coefficient = g.op("Add", factor, factor, name="coefficient")
-    with g.group("ContentGradient", activation, target, guide, coefficient) as group:
-        group.outputs = (g.op("Mul", guided, coefficient, name="gradient").with_shape(activation.shape),)
-    return Term(value, added(g, group.output))
+
+    def inject(upstream: Value | None) -> Value:
+        with g.group("ContentGradient", activation, target, guide, coefficient, upstream) as group:
+            gradient = g.op("Mul", guided, coefficient, name="gradient").with_shape(activation.shape)
+            group.outputs = (added(g, gradient, upstream),)
+        return group.output
+
+    return Term(value, inject)
 
 
 def tv_term(g: Graph, image: Value, guide: Value, weight: Value) -> Term:
@@ -84,18 +96,22 @@ def tv_term(g: Graph, image: Value, guide: Value, weight: Value) -> Term:
         total = total_of(g, g.op("Add", *squares, name="square"))
         group.outputs = (g.op("Mul", total, g.real([0.5], "half"), name="value"),)
     value = g.op("Mul", group.output, weight, name="weighted")
-    with g.group("TotalVariationGradient", image, guide, weight) as group:
-        across, down = guided
-        here = back(g.op("Add", across, down, name="both"), 0, 0)
-        there = g.op("Add", back(across, 0, 1), back(down, 1, 0), name="neighbours")
-        slope = g.op("Sub", here, there, name="slope")
-        group.outputs = (g.op("Mul", slope, weight, name="gradient").with_shape(image.shape),)
-    return Term(value, added(g, group.output))
+
+    def inject(upstream: Value | None) -> Value:
+        with g.group("TotalVariationGradient", image, guide, weight, upstream) as group:
+            across, down = guided
+            here = back(g.op("Add", across, down, name="both"), 0, 0)
+            there = g.op("Add", back(across, 0, 1), back(down, 1, 0), name="neighbours")
+            slope = g.op("Sub", here, there, name="slope")
+            gradient = g.op("Mul", slope, weight, name="gradient").with_shape(image.shape)
+            group.outputs = (added(g, gradient, upstream),)
+        return group.output
+
+    return Term(value, inject)
 
 
-def added(g: Graph, gradient: Value) -> Injection:
-    """Adds a gradient that does not depend on the rest."""
-    return lambda upstream: g.op("Add", gradient, upstream, name="sum") if upstream else gradient
+def added(g: Graph, gradient: Value, upstream: Value | None) -> Value:
+    return g.op("Add", gradient, upstream, name="sum") if upstream else gradient
 
 
 def total_of(g: Graph, x: Value) -> Value:

@@ -9,17 +9,35 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from . import operators
 from .graph import Graph, Group, Item, Node, Value
 
 POOLS = {"MaxPool": "max", "AveragePool": "avg"}
-INJECTIONS = {"MomentsGradient", "ContentGradient", "TotalVariationGradient"}
-"""The groups whose operators can add what comes from deeper layers."""
-GROUPS = {"Moments", "SquareDifference", "TotalVariation", *INJECTIONS}
+GROUPS = {"Moments", "SquareDifference", "TotalVariation"}
+GROUPS |= {"MomentsGradient", "ContentGradient", "TotalVariationGradient"}
 """The groups that become an operator of their name, with their inputs."""
 OF_THE_TRUNK = {"Conv", "ConvGradient", "ReluGradient", *POOLS, *(f"{pool}Gradient" for pool in POOLS)}
 """What may use an activation that is not kept for a term."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution, its ReLU, and the pool that is fused with them: after the ReLU, or before it."""
+
+    convolution: Node
+    relu: Node
+    pool: Node | None
+
+    @property
+    def nodes(self) -> list[Node]:
+        return [node for node in (self.convolution, self.relu, self.pool) if node]
+
+    @property
+    def output(self) -> Value:
+        after = self.pool if self.pool and self.pool.inputs[0] == self.relu.output else self.relu
+        return after.output
 
 
 def lowered(g: Graph, outputs: Mapping[str, Value]) -> tuple[Graph, dict[str, Value]]:
@@ -45,107 +63,99 @@ class _Lowering:
             self.users[value.name].append(None)
         self.values = {value.name: self.made.input(value.name, value.shape) for value in g.inputs}
         """The lowered values by the names of the portable ones."""
+        self.layers = {node.name: layer for layer in self.find_layers() for node in layer.nodes}
         self.masks: dict[str, tuple[Value, ...]] = {}
-        """By ReLU: its mask, and the size before its pool."""
+        """By convolution: its ReLU's mask, and the size before its pool."""
+
+    def find_layers(self) -> Iterator[Layer]:
+        for item in self.items:
+            if not self.is_convolution(item):
+                continue
+            (user,) = (user for user in self.users[item.output.name] if user.op_type in {"Relu", *POOLS})
+            if user.op_type in POOLS:
+                (relu,) = (user for user in self.users[user.output.name] if user.op_type == "Relu")
+                yield Layer(item, relu, user)
+            else:
+                pools = [pool for pool in self.users[user.output.name] if pool and pool.op_type in POOLS]
+                yield Layer(item, user, pools[0] if pools and not self.is_kept(user) else None)
 
     def lower(self, item: Item) -> None:
+        layer = self.layers.get(item.name)
         if isinstance(item, Group):
             self.lower_group(item)
-        elif self.is_layer(item):
-            return  # Its ReLU brings it.
-        elif item.op_type == "Relu" and self.is_layer(self.maker.get(item.inputs[0].name)):
-            self.lower_layer(item)
+        elif layer and item.output == layer.output:
+            self.lower_layer(layer)
+        elif layer:
+            return  # Its last node brings it.
         elif item.op_type in POOLS:
-            self.lower_pool(item)
-        elif item.op_type == "Add" and self.injection_into(item):
-            self.keep(item, self.inject(self.injection_into(item), item.inputs[1]))
+            pool, x = POOLS[item.op_type], self.value(item.inputs[0])
+            self.keep(item, self.own("Pool", x, pool=pool, name=item.name))
         else:
             self.copy(item)
 
     def lower_group(self, group: Group) -> None:
         if group.op_type == "Frame":
             return  # The first layer brings it.
-        if group.op_type in INJECTIONS:
-            user = self.only_user(group.output)
-            if self.injection_into(user) is not group:
-                self.keep(group, self.inject(group, None))
-        elif group.op_type in GROUPS:
-            self.keep(group, self.own(group.op_type, *map(self.value, group.inputs), name=group.name))
+        if group.op_type in GROUPS:
+            name = f"{group.name}/{group.op_type.lower()}"
+            self.keep(group, self.own(group.op_type, *map(self.value, group.inputs), name=name))
         else:
             self.lower_gradient(group)
 
-    def lower_layer(self, relu: Node) -> None:
-        convolution = self.maker[relu.inputs[0].name]
-        x, padding = self.framed(convolution)
-        pool = self.fused_pool(relu)
-        tensors, layer = self.tensors(convolution), {"layer": convolution.name, "name": relu.name}
-        if pool:
-            self.own("ConvReluPool", self.value(x), *tensors, pool=POOLS[pool.op_type], **layer)
-            y, *mask = self.made.nodes[-1].outputs
-            self.values[pool.output.name] = y
+    def lower_layer(self, layer: Layer) -> None:
+        x, padding = self.framed(layer.convolution)
+        tensors = self.tensors(layer.convolution)
+        names = {"layer": layer.convolution.name, "name": layer.relu.name}
+        if layer.pool:
+            self.own("ConvReluPool", self.value(x), *tensors, pool=POOLS[layer.pool.op_type], **names)
         else:
-            op_type = "ConvReluMask" if self.needs_mask(relu) else "ConvRelu"
-            self.own(op_type, self.value(x), self.value(padding), *tensors, **layer)
-            y, *mask = self.made.nodes[-1].outputs
-            self.values[relu.output.name] = y
-        self.masks[relu.name] = tuple(mask)
-
-    def lower_pool(self, pool: Node) -> None:
-        if pool.output.name not in self.values:
-            made = self.own("Pool", self.value(pool.inputs[0]), pool=POOLS[pool.op_type], name=pool.name)
-            self.keep(pool, made)
+            op_type = "ConvReluMask" if self.needs_mask(layer.relu) else "ConvRelu"
+            self.own(op_type, self.value(x), self.value(padding), *tensors, **names)
+        y, *mask = self.made.nodes[-1].outputs
+        self.values[layer.output.name] = y
+        self.masks[layer.convolution.name] = tuple(mask)
 
     def lower_gradient(self, group: Group) -> None:
         of, dy = group.attributes["of"], group.inputs[0]
-        if self.is_layer(of):
+        layer = self.layers.get(of.name)
+        if of.op_type == "Frame":
+            self.keep(group, self.layer_gradient(self.maker[dy.name], of.inputs[1]))
+        elif layer and of is layer.convolution:
             user = self.only_user(group.output)
             if not (isinstance(user, Group) and user.op_type == "FrameGradient"):
-                self.keep(group, self.convolution_gradient(group, None))
-        elif of.op_type == "Frame":
-            self.keep(group, self.convolution_gradient(self.maker[dy.name], of.inputs[1]))
-        elif of.op_type == "Relu" and self.is_layer(self.maker.get(of.inputs[0].name)):
-            if self.is_kept(of):
-                self.values[group.output.name] = self.value(dy)  # The terms have brought dY through the ReLU.
+                self.keep(group, self.layer_gradient(group, None))
+        elif layer:
+            return  # Its convolution brings it.
         elif of.op_type in POOLS:
-            if not self.fused_pool(self.maker[of.inputs[0].name]):
-                pool = POOLS[of.op_type]
-                x = self.value(of.inputs[0])
-                self.keep(group, self.own("PoolGradient", self.value(dy), x, pool=pool, name=group.name))
+            pool, x = POOLS[of.op_type], self.value(of.inputs[0])
+            self.keep(group, self.own("PoolGradient", self.value(dy), x, pool=pool, name=group.name))
         else:
             for node in group.nodes:
                 if node.name in self.live:
                     self.copy(node)
 
-    def convolution_gradient(self, group: Group, padding: Value | None) -> Value:
-        """Through a convolution and the ReLU, or ReLU and pool, after it."""
-        convolution = group.attributes["of"]
-        shape = self.value(self.framed(convolution)[0]).shape
-        options = {"layer": convolution.name, "name": group.name, "shape": shape}
-        after = self.maker[group.inputs[0].name]
-        relu, dy = after.attributes["of"], after.inputs[0]
-        if self.is_kept(relu):
-            return self.own("ConvGradient", self.value(dy), None, self.value(padding), **options)
-        if pool := self.fused_pool(relu):
-            dy = self.maker[dy.name].inputs[0]
-            mask, options["pool"] = self.masks[relu.name], POOLS[pool.op_type]
-            return self.own("ConvReluPoolGradient", self.value(dy), *mask, **options)
-        (mask,) = self.masks[relu.name]
-        return self.own("ConvGradient", self.value(dy), mask, self.value(padding), **options)
+    def layer_gradient(self, group: Group, padding: Value | None) -> Value:
+        """Through a convolution and what is fused with it, from the gradient of the convolution alone."""
+        layer = self.layers[group.attributes["of"].name]
+        shape = self.value(self.framed(layer.convolution)[0]).shape
+        options = {"layer": layer.convolution.name, "name": group.name, "shape": shape}
+        dy = self.upstream(layer)
+        if self.is_kept(layer.relu):  # The terms have brought dY through the ReLU.
+            return self.own("ConvGradient", dy, None, self.value(padding), **options)
+        mask = self.masks[layer.convolution.name]
+        if layer.pool:
+            pool = POOLS[layer.pool.op_type]
+            return self.own("ConvReluPoolGradient", dy, *mask, pool=pool, **options)
+        return self.own("ConvGradient", dy, *mask, self.value(padding), **options)
 
-    def inject(self, group: Group, upstream: Value | None) -> Value:
-        add = self.value(upstream)
-        inputs = [*map(self.value, group.inputs), add]
-        return self.own(group.op_type, *inputs, name=f"{group.name}/{group.op_type.lower()}")
-
-    def injection_into(self, item: Item | None) -> Group | None:
-        """The injection that an Add adds to what comes from deeper layers."""
-        maker = (
-            self.maker.get(item.inputs[0].name) if isinstance(item, Node) and item.op_type == "Add" else None
-        )
-        return maker if isinstance(maker, Group) and maker.op_type in INJECTIONS else None
+    def upstream(self, layer: Layer) -> Value:
+        """The gradient that comes to a layer's output."""
+        groups = (item for item in self.items if isinstance(item, Group))
+        first = next(group for group in groups if group.attributes.get("of") in layer.nodes)
+        return self.value(first.inputs[0])
 
     @staticmethod
-    def is_layer(item: Item | None) -> bool:
+    def is_convolution(item: Item | None) -> bool:
         return isinstance(item, Node) and item.op_type == "Conv" and item.attributes["kernel_shape"] == [3, 3]
 
     def is_kept(self, relu: Node) -> bool:
@@ -156,10 +166,6 @@ class _Lowering:
         """Whether its gradient is wanted, and no term brings it through the ReLU."""
         users = self.users[relu.output.name]
         return not self.is_kept(relu) and any(user.op_type == "ReluGradient" for user in users)
-
-    def fused_pool(self, relu: Node) -> Node | None:
-        pools = [user for user in self.users[relu.output.name] if user and user.op_type in POOLS]
-        return pools[0] if pools and not self.is_kept(relu) else None
 
     def framed(self, convolution: Node) -> tuple[Value, Value | None]:
         """What a layer works on, and what it sees around it; None is zeros."""

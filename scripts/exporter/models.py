@@ -80,9 +80,9 @@ class Model:
 
     def inject_style(self, slopes: dict[str, tuple[Value, Value | None]]) -> None:
         for layer, (matrix, vector) in slopes.items():
-            with self.g.scope(f"style/{layer}"):
-                activation, guide = self.activations[layer], self.guides[layer]
-                self.seed(activation, injection.style_injection(self.g, activation, guide, matrix, vector))
+            activation, guide = self.activations[layer], self.guides[layer]
+            inject = injection.style_injection(self.g, activation, guide, matrix, vector)
+            self.seed(activation, f"style/{layer}", inject)
 
     def content(self, count_of: Callable[[str, Value], Value]) -> None:
         """Adds the content terms; `count_of` tells the places of a layer under its guide, [1]."""
@@ -98,7 +98,7 @@ class Model:
                     "Slice", weights, self.g.ints(index), self.g.ints(index + 1), name="weight"
                 )
                 terms.append(injection.content_term(self.g, activation, target, guide, places, weight))
-            self.seed(activation, terms[-1].injection)
+            self.seed(activation, f"content/{layer}", terms[-1].injection)
         losses = self.g.op("Concat", *(term.value for term in terms), axis=0, name="content_losses")
         self.outputs[contract.CONTENT_LOSSES] = losses
 
@@ -108,12 +108,18 @@ class Model:
         with self.g.scope("tv"):
             term = injection.tv_term(self.g, self.image, guide, weight)
             self.outputs[contract.TV_LOSS] = self.g.op("ReduceSum", term.value, keepdims=0, name="loss")
-        self.seed(self.image, term.injection)
+        self.seed(self.image, "tv", term.injection)
 
-    def seed(self, value: Value, inject: Injection) -> None:
+    def seed(self, value: Value, scope: str, inject: Injection) -> None:
         """A layer may carry both style and content."""
         present = self.seeds.get(value)
-        self.seeds[value] = (lambda upstream: inject(present(upstream))) if present else inject
+
+        def inject_all(upstream: Value | None) -> Value:
+            upstream = present(upstream) if present else upstream
+            with self.g.scope(scope):
+                return inject(upstream)
+
+        self.seeds[value] = inject_all
 
     def gradient(self) -> None:
         (gradient,) = backward(self.g, self.items, self.seeds, [self.image])

@@ -49,10 +49,12 @@ def sums(g: Graph, activation: Value, guide: Value) -> Sums:
     groups = min(32, 2048 // channels)
     with g.group("Moments", activation, guide) as group:
         # Its product with its own transpose has the guide in it once.
-        guided = g.op("Mul", activation, g.op("Sqrt", guide, name="root"), name="guided")
+        guided = g.op("Mul", *_rows(g, activation, g.op("Sqrt", guide, name="root")), name="guided")
         blocks = _blocks(g, guided, area_of(g, activation), groups**2)
-        transposed = g.op("Transpose", blocks, perm=[0, 1, 3, 2], name="transposed")
-        products = g.op("MatMul", blocks, transposed, name="products")
+        # Channels first: ONNX Runtime makes one product of both transpositions and this.
+        left = g.op("Transpose", blocks, perm=[1, 2, 0, 3], name="left")
+        right = g.op("Transpose", blocks, perm=[1, 2, 3, 0], name="right")
+        products = g.op("MatMul", left, right, name="products")
         shape = g.ints(0, groups, groups, channels, channels)
         products = g.op("Reshape", products, shape, name="products")
         for _ in ("blocks", "groups"):
@@ -90,22 +92,25 @@ def means(g: Graph, sums: Sums) -> Moments:
 
 def over_count(g: Graph, x: Value, count: Value, name: str) -> Value:
     """X [regions, ...] / n; where n is 0, X is too, and is left so."""
-    is_empty = g.op("Cast", g.op("Equal", count, g.real(0, "zero")), to=g.float_elem_type, name="is_empty")
-    count = g.op("Add", count, is_empty, name="count")
+    is_empty = g.op("Equal", count, g.real(0, "zero"), name="is_empty")
+    count = g.op("Where", is_empty, g.real(1, "one"), count, name="count")
     count = g.op("Reshape", count, g.ints(-1, *[1] * (len(x.shape) - 1)), name="count")
     return g.op("Div", x, count, name=name).with_shape(x.shape)
 
 
+def _rows(g: Graph, activation: Value, guide: Value) -> tuple[Value, Value]:
+    """[1, C, h, w] -> [C, 1, places], and [regions, 1, h, w] -> [regions, places]."""
+    features = g.op("Reshape", activation, g.ints(activation.shape[1], 1, -1), name="features")
+    return features, g.op("Reshape", guide, g.ints(0, -1), name="guides")
+
+
 def _blocks(g: Graph, guided: Value, area: Value, number: int) -> Value:
-    """[regions, C, h, w], of h*w = `area`, -> [regions, number, C, places], filled up with zeros."""
-    channels = guided.shape[1]
-    features = g.op("Reshape", guided, g.ints(0, channels, -1), name="features")
+    """[C, regions, `area`] -> [C, regions, number, places], filled up with zeros."""
     whole_blocks = g.op("Div", g.op("Add", area, g.ints(number - 1)), g.ints(number))
     missing = g.op("Sub", g.op("Mul", whole_blocks, g.ints(number)), area, name="missing")
     pads = g.op("Concat", g.ints(0, 0, 0, 0, 0), missing, axis=0)
-    filled = g.op("Pad", features, pads, name="filled")
-    rows = g.op("Reshape", filled, g.ints(0, channels, number, -1), name="rows")
-    return g.op("Transpose", rows, perm=[0, 2, 1, 3], name="blocks")
+    filled = g.op("Pad", guided, pads, name="filled")
+    return g.op("Reshape", filled, g.ints(0, 0, number, -1), name="blocks")
 
 
 def area_of(g: Graph, x: Value) -> Value:

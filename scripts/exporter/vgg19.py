@@ -106,13 +106,20 @@ def trunk(
     activations = {}
     x = input_affine(g, image, weights.input_affine) if weights.input_affine else image
     x = framed(g, x, padding)
-    for layer in LAYERS[: LAYERS.index(deepest(observed)) + 1]:
-        if layer.endswith("_1") and activations:
-            x = pool(g, x, pooling, f"pool{block_of(layer) - 1}")
+    layers = LAYERS[: LAYERS.index(deepest(observed)) + 1]
+    for layer, following in zip(layers, [*layers[1:], layers[-1]], strict=True):
         convolution = weights.convolutions[convolution_of(layer)]
-        x = convolve(g, x, convolution, convolution_of(layer), padding=1 if activations else 0)
+        x = convolve(g, x, convolution, convolution_of(layer), padding=0 if layer == layers[0] else 1)
+        block = block_of(layer)
+        is_pooled, is_seen = block_of(following) > block, layer in observed
+        # The maximum of ReLUs is the ReLU of the maximum, of a quarter of the values.
+        pools_first = is_pooled and not is_seen and pooling == "max"
+        if pools_first:
+            x = pool(g, x, pooling, f"pool{block}")
         x = activations[layer] = g.op("Relu", x, name=layer)
-    return activations
+        if is_pooled and not pools_first:
+            x = pool(g, x, pooling, f"pool{block}")
+    return {layer: activations[layer] for layer in observed}
 
 
 def framed(g: Graph, x: Value, padding: Value) -> Value:

@@ -26,11 +26,16 @@ def forward_and_backward(g, x, y):
     forward = ReferenceEvaluator(g.to_model({"y": y}))
     trunk = g.items()
     dy = g.input("dy", y.shape)
-    pullback = ReferenceEvaluator(g.to_model({"dx": backward(g, trunk, {y: added(g, dy)}, [x])[0]}))
+    pullback = ReferenceEvaluator(g.to_model({"dx": backward(g, trunk, {y: seed(g, dy)}, [x])[0]}))
     return (
         lambda x: forward.run(None, {"x": x})[0],
         lambda x, dy: pullback.run(None, {"x": x, "dy": dy})[0],
     )
+
+
+def seed(g, dy):
+    """The gradient dY, and what comes from elsewhere."""
+    return lambda upstream: added(g, dy, upstream)
 
 
 def assert_rule_matches_differences(op_type, x_shape, weights=(), ints=(), **attributes):
@@ -116,6 +121,32 @@ def test_max_pool_keeps_windows_apart_and_leaves_the_odd_edge_without_gradient()
     )
 
 
+@pytest.mark.parametrize("op_type", ["MaxPool", "AveragePool"])
+@pytest.mark.parametrize("size", [(5, 6), (4, 7), (4, 6)])
+def test_what_an_odd_size_lacks_is_padding_of_the_convolution_before_the_pool(op_type, size):
+    g = Graph(np.float64)
+    x = g.input("x", (1, 2, "height", "width"))
+    kernel = g.real(weights(3, 2, 3, 3), "weight")
+    y = g.op(op_type, g.op("Conv", x, kernel, kernel_shape=[3, 3], pads=[1] * 4), **POOL)
+    assert_graph_matches_differences(g, x, y, (1, 2, *size))
+
+
+@pytest.mark.parametrize("level", [-3.0, 0.0, 2.0])
+def test_a_pool_before_its_relu_passes_the_gradient_that_a_pool_after_it_does(level):
+    """In flat areas too, where all of a window are equal, or all are zero after the ReLU."""
+    x = np.random.default_rng(4).integers(-2, 3, (1, 2, 7, 6)) + level
+    dy = np.random.default_rng(5).standard_normal((1, 2, 3, 3))
+    gradients = []
+    for first, second in (("MaxPool", "Relu"), ("Relu", "MaxPool")):
+        g = Graph(np.float64)
+        value = image = g.input("x", (1, 2, "height", "width"))
+        for op_type in (first, second):
+            value = g.op(op_type, value, **(POOL if op_type == "MaxPool" else {}))
+        _, pullback = forward_and_backward(g, image, value)
+        gradients.append(pullback(x, dy))
+    np.testing.assert_array_equal(*gradients)
+
+
 @pytest.mark.parametrize("size", [(4, 5), (1, 1), (1, 3)])
 @pytest.mark.parametrize("axis", [2, 3])
 @pytest.mark.parametrize(("start", "end"), [(0, 1), (-1, INT64_MAX)])
@@ -165,7 +196,7 @@ def test_gradients_that_meet_at_one_value_add_up():
     second = g.op("AveragePool", first, **POOL)
     trunk = g.items()
     inputs = {y: g.input(f"d_{name}", y.shape) for name, y in (("first", first), ("second", second))}
-    seeds = {y: added(g, dy) for y, dy in inputs.items()}
+    seeds = {y: seed(g, dy) for y, dy in inputs.items()}
     model = ReferenceEvaluator(g.to_model({"dx": backward(g, trunk, seeds, [x])[0]}))
     x = np.array([[1.0, -1.0], [1.0, 1.0]])[None, None]
     (dx,) = model.run(None, {"x": x, "d_first": np.full_like(x, 10), "d_second": np.array([[[[4.0]]]])})
@@ -243,7 +274,7 @@ def test_a_missing_rule_is_named_with_its_operator_and_node():
     x = g.input("x", (1, 1, "height", "width"))
     y = g.op("Softplus", x, name="soft1_1")
     with pytest.raises(MissingRule, match=r"Softplus.*'soft1_1'"):
-        backward(g, g.items(), {y: added(g, y)}, [x])
+        backward(g, g.items(), {y: seed(g, y)}, [x])
 
 
 @pytest.mark.parametrize(
@@ -263,7 +294,7 @@ def test_a_rule_refuses_by_name_what_it_is_not_made_for(op_type, attributes):
     inputs = [g.real(weights(1, 1, 3, 3), "weight")] if op_type == "Conv" else []
     y = g.op(op_type, x, *inputs, name="odd_one", **attributes)
     with pytest.raises(MissingRule, match=f"{op_type}.*'odd_one'"):
-        backward(g, g.items(), {y: added(g, y)}, [x])
+        backward(g, g.items(), {y: seed(g, y)}, [x])
 
 
 @pytest.mark.parametrize("bounds", [((1,), (2,), (2,)), ((0,), (4,), (2,), (2,))])
@@ -272,4 +303,4 @@ def test_the_rule_of_slice_refuses_a_middle_and_a_stride(bounds):
     x = g.input("x", (1, 1, "height", "width"))
     y = g.op("Slice", x, *(g.ints(*numbers) for numbers in bounds), name="odd_one")
     with pytest.raises(MissingRule, match=r"Slice.*'odd_one'"):
-        backward(g, g.items(), {y: added(g, y)}, [x])
+        backward(g, g.items(), {y: seed(g, y)}, [x])
