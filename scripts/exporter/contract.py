@@ -38,7 +38,7 @@ IMAGE_OPERATORS = frozenset({
 })  # fmt: skip
 """Those that work on pictures; the CPU, CUDA and TensorRT providers of ONNX Runtime all run them."""
 
-FOLDED_OPERATORS = frozenset({"Cast", "Gather", "ReduceProd", "Shape"})
+FOLDED_OPERATORS = frozenset({"Cast", "Gather", "Range", "ReduceProd", "Shape"})
 """Those that only work on weights or on sizes; ONNX Runtime folds them once height and width are fixed."""
 
 PORTABLE, CPU = "portable", "cpu"

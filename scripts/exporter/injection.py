@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .graph import INT64_MAX, Graph, Value
-from .moments import area_of, place_sums
+from .moments import area_of, channels_first, guided, place_sums
 
 Injection = Callable[[Value | None], Value]
 """From the gradient that comes to a value from deeper layers, None at the deepest, to the whole."""
@@ -36,10 +36,10 @@ def style_injection(
                 return x and g.op("Reshape", x, rows, name="flat")
 
             # One product: the regions' matrices side by side with the guided features one above the other.
-            guided = g.op("Mul", activation, guide, name="guided")
-            beside = g.op("Transpose", matrix, perm=[1, 0, 2], name="beside")
+            features = guided(g, channels_first(g, activation), guide)
+            beside = g.op("Transpose", matrix, perm=[1, 2, 0], name="beside")
             beside = g.op("Reshape", beside, g.ints(channels, -1), name="beside")
-            slope = g.op("Gemm", beside, flat(guided), flat(upstream), name="slope")
+            slope = g.op("Gemm", beside, flat(features), flat(upstream), name="slope")
             if vector:
                 slope = g.op("Gemm", vector, flat(guide), slope, transA=1, name="slope")
             gradient = g.op("Reshape", slope, g.op("Shape", activation), name="gradient")
@@ -56,8 +56,8 @@ def content_term(
     channels = activation.shape[1]
     with g.group("SquareDifference", activation, target, guide) as group:
         difference = g.op("Sub", activation, target, name="difference").with_shape(activation.shape)
-        guided = g.op("Mul", difference, guide, name="guided")
-        group.outputs = (total_of(g, g.op("Mul", difference, guided, name="square")),)
+        weighted = g.op("Mul", difference, guide, name="weighted")
+        group.outputs = (total_of(g, g.op("Mul", difference, weighted, name="square")),)
     values = g.op("Mul", count, g.real(channels, "channels"), name="values")
     factor = g.op("Div", weight, values, name="factor")
     value = g.op("Mul", group.output, factor, name="weighted")
@@ -65,7 +65,7 @@ def content_term(
 
     def inject(upstream: Value | None) -> Value:
         with g.group("ContentGradient", activation, target, guide, coefficient, upstream) as group:
-            gradient = g.op("Mul", guided, coefficient, name="gradient").with_shape(activation.shape)
+            gradient = g.op("Mul", weighted, coefficient, name="gradient").with_shape(activation.shape)
             group.outputs = (added(g, gradient, upstream),)
         return group.output
 

@@ -13,7 +13,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from .graph import Graph, Value
+
+GROUPS = 32
+"""Of rows, whose products are summed one after another."""
 
 
 @dataclass(frozen=True)
@@ -41,30 +46,39 @@ class Moments:
 def sums(g: Graph, activation: Value, guide: Value) -> Sums:
     """Of an activation [1, C, h, w] under guides [regions, 1, h, w].
 
-    The product is summed in groups of blocks of places. In a flat area all addends are equal, and so are
-    their rounding errors: one long float32 sum over 512x512 such places is off by 2e-5, this by 3e-6. Deep
-    layers have many channels and few places: they get fewer blocks, whose products are larger.
+    The product is summed row by row of places, then over groups of rows, then over all. In a flat area all
+    addends are equal, and so are their rounding errors: one long float32 sum over 512x512 such places is off
+    by 2e-5, this by a fifth of that. Sums over more than 32 matrices are products, since ReduceSum of so many
+    does not give the same bits twice on every card.
     """
     regions, channels = guide.shape[0], activation.shape[1]
-    groups = min(32, 2048 // channels)
     with g.group("Moments", activation, guide) as group:
-        # Its product with its own transpose has the guide in it once.
-        guided = g.op("Mul", *_rows(g, activation, g.op("Sqrt", guide, name="root")), name="guided")
-        blocks = _blocks(g, guided, area_of(g, activation), groups**2)
-        # Channels first: ONNX Runtime makes one product of both transpositions and this.
-        left = g.op("Transpose", blocks, perm=[1, 2, 0, 3], name="left")
-        right = g.op("Transpose", blocks, perm=[1, 2, 3, 0], name="right")
+        features = channels_first(g, activation)
+        weighted = guided(g, features, guide)
+        # ONNX Runtime makes one product of both transpositions and this.
+        left = g.op("Transpose", weighted, perm=[1, 2, 0, 3], name="left")
+        right = g.op("Transpose", features, perm=[1, 2, 3, 0], name="right")
         products = g.op("MatMul", left, right, name="products")
-        shape = g.ints(0, groups, groups, channels, channels)
-        products = g.op("Reshape", products, shape, name="products")
-        for _ in ("blocks", "groups"):
-            products = g.op("ReduceSum", products, g.ints(1), keepdims=0, name="products")
-        first = place_sums(g, g.op("Mul", activation, guide, name="weighted"))
+        flat = g.op("Reshape", products, g.ints(0, 0, channels**2), name="products")
+        sums_of_groups = g.op("MatMul", _groups_of_rows(g, activation), flat, name="groups")
+        total = g.op("ReduceSum", sums_of_groups, g.ints(1), keepdims=0, name="products")
+        total = g.op("Reshape", total, g.ints(0, channels, channels), name="products")
+        first = g.op("Transpose", place_sums(g, weighted), perm=[1, 0], name="first")
         group.outputs = (
-            products.with_shape((regions, channels, channels)),
+            total.with_shape((regions, channels, channels)),
             first.with_shape((regions, channels)),
         )
     return Sums(*group.outputs, count(g, guide))
+
+
+def channels_first(g: Graph, activation: Value) -> Value:
+    """[1, C, h, w] -> [C, 1, h, w]"""
+    return g.op("Reshape", activation, g.ints(activation.shape[1], 1, 0, 0), name="features")
+
+
+def guided(g: Graph, features: Value, guide: Value) -> Value:
+    """Features [C, 1, h, w] times their guides [regions, 1, h, w], [C, regions, h, w]."""
+    return g.op("Mul", features, g.op("Transpose", guide, perm=[1, 0, 2, 3], name="guides"), name="guided")
 
 
 def count(g: Graph, guide: Value) -> Value:
@@ -98,19 +112,15 @@ def over_count(g: Graph, x: Value, count: Value, name: str) -> Value:
     return g.op("Div", x, count, name=name).with_shape(x.shape)
 
 
-def _rows(g: Graph, activation: Value, guide: Value) -> tuple[Value, Value]:
-    """[1, C, h, w] -> [C, 1, places], and [regions, 1, h, w] -> [regions, places]."""
-    features = g.op("Reshape", activation, g.ints(activation.shape[1], 1, -1), name="features")
-    return features, g.op("Reshape", guide, g.ints(0, -1), name="guides")
-
-
-def _blocks(g: Graph, guided: Value, area: Value, number: int) -> Value:
-    """[C, regions, `area`] -> [C, regions, number, places], filled up with zeros."""
-    whole_blocks = g.op("Div", g.op("Add", area, g.ints(number - 1)), g.ints(number))
-    missing = g.op("Sub", g.op("Mul", whole_blocks, g.ints(number)), area, name="missing")
-    pads = g.op("Concat", g.ints(0, 0, 0, 0, 0), missing, axis=0)
-    filled = g.op("Pad", guided, pads, name="filled")
-    return g.op("Reshape", filled, g.ints(0, 0, number, -1), name="blocks")
+def _groups_of_rows(g: Graph, x: Value) -> Value:
+    """[GROUPS, h]: 1 where a row of [.., .., h, w] belongs to a group, else 0."""
+    height = g.op("Slice", g.op("Shape", x), g.ints(2), g.ints(3), name="height")
+    height = g.op("Reshape", height, g.ints(), name="height")
+    zero, one = (g.constant(np.array(number, np.int64), "number") for number in (0, 1))
+    rows = g.op("Range", zero, height, one, name="rows")
+    group_of_row = g.op("Div", g.op("Mul", rows, g.ints(GROUPS)), height, name="group")
+    groups = g.constant(np.arange(GROUPS)[:, None], "groups")
+    return g.op("Cast", g.op("Equal", group_of_row, groups), to=g.float_elem_type, name="rows")
 
 
 def area_of(g: Graph, x: Value) -> Value:
