@@ -125,9 +125,9 @@ fn describe(loss: f64, before: Option<f64>) -> String {
     }
 }
 
-/// Says so when nodes were left to the processor.
+/// Says so when nodes were left to the processor, or copies are slow.
 pub fn warn_of_placement(placement: Option<&Placement>) {
-    if let Some(warning) = placement.and_then(Placement::warning) {
+    for warning in placement.map(Placement::warnings).unwrap_or_default() {
         say(&format!("warning: {warning}"));
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::{IoBinding, Session};
-use ort::value::{DynValue, Tensor, TensorValueType};
+use ort::value::{Tensor, TensorValueType};
 
 use super::forward::whole;
 use super::metadata::{Kind, Term, TermKind, layer_size};
@@ -22,8 +22,7 @@ pub struct OnnxLossGradient {
     session: Session,
     binding: IoBinding,
     image: Tensor<f32>,
-    /// The image on the device, where runs are recorded and replayed: then it must stay where it is.
-    resident: Option<Tensor<f32>>,
+    resident: Option<Resident>,
     metadata: GraphMetadata,
     term_names: Vec<String>,
     placement: Option<Placement>,
@@ -43,10 +42,18 @@ impl Graphs {
     ) -> Result<OnnxLossGradient, ModelError> {
         let (metadata, kernels) = self.choose(engine, Kind::LossGradient);
         let session = session::build(engine, (metadata, kernels), Pictures::Whole(targets.size))?;
-        let placement = engine.placement(&session);
         let given = (&metadata.terms[..], &weights, self.padding);
         let bound = bind(&session, targets, given, engine.memory());
-        let (binding, image, resident) = bound.map_err(|cause| ModelError::session(&metadata.path, cause))?;
+        let Bound {
+            binding,
+            image,
+            resident,
+            is_pageable,
+        } = bound.map_err(|cause| ModelError::session(&metadata.path, cause))?;
+        let placement = engine.placement(&session).map(|placement| Placement {
+            is_pageable,
+            ..placement
+        });
         let names = metadata.terms.iter().map(|term| term.name.clone());
         let (metadata, term_names) = (metadata.clone(), names.collect());
         Ok(OnnxLossGradient {
@@ -62,13 +69,30 @@ impl Graphs {
     }
 }
 
-/// Binds all inputs but the image, and all outputs; returns the host's image, and the device's if it stays there.
+/// What a run of the session takes and where it leaves what it makes.
+struct Bound {
+    binding: IoBinding,
+    /// The image on the host.
+    image: Tensor<f32>,
+    resident: Option<Resident>,
+    /// Whether the host's memory is not what the device copies from fast, though it has such.
+    is_pageable: bool,
+}
+
+/// What stays where it is on the device, since runs are recorded and replayed.
+struct Resident {
+    image: Tensor<f32>,
+    /// Where outputs come to on the host, by name.
+    brought: Vec<(String, Tensor<f32>)>,
+}
+
+/// Binds all inputs but the image, and all outputs.
 fn bind(
     session: &Session,
     targets: &Targets,
     (terms, weights, padding): (&[Term], &Weights, Padding),
     memory: Option<DeviceMemory>,
-) -> ort::Result<(IoBinding, Tensor<f32>, Option<Tensor<f32>>)> {
+) -> ort::Result<Bound> {
     let mut binding = session.create_binding()?;
     for (name, value) in targets.styles.iter().chain(&targets.contents) {
         binding.bind_input(name, value)?;
@@ -86,27 +110,37 @@ fn bind(
         .as_ref()
         .map(|memory| (&memory.pinned, memory.id, MemoryType::CPUOutput));
     // Pinned memory is faster, not needed.
-    let host = allocator(session, pinned).unwrap_or_default();
+    let pinned = allocator(session, pinned);
+    let is_pageable = pinned.is_err();
+    let host = pinned.unwrap_or_default();
     let replayed = memory.filter(|memory| memory.replay);
     let place = replayed
         .as_ref()
         .map(|memory| (&memory.device, memory.id, MemoryType::Default));
     let device = allocator(session, place)?;
-    let outputs = if replayed.is_some() { &device } else { &host };
-    binding.bind_output("gradient", Tensor::<f32>::new(outputs, image_shape)?)?;
-    binding.bind_output("loss", Tensor::<f32>::new(outputs, [0_usize; 0])?)?;
-    for weights in weights {
-        binding.bind_output(weights.output, Tensor::<f32>::new(outputs, weights.shape)?)?;
+    let of_device = if replayed.is_some() { &device } else { &host };
+    let mut outputs = vec![("gradient".to_owned(), image_shape.to_vec())];
+    outputs.extend(weights.into_iter().map(|weights| (weights.output, weights.shape)));
+    binding.bind_output("loss", Tensor::<f32>::new(of_device, [0_usize; 0])?)?;
+    for (name, shape) in &outputs {
+        binding.bind_output(name, Tensor::<f32>::new(of_device, shape.clone())?)?;
     }
     let resident = match replayed {
         Some(_) => {
             let image = Tensor::<f32>::new(&device, image_shape)?;
             binding.bind_input("image", &image)?;
-            Some(image)
+            let on_host = |(name, shape)| Ok((name, Tensor::<f32>::new(&host, shape)?));
+            let brought = outputs.into_iter().map(on_host).collect::<ort::Result<_>>()?;
+            Some(Resident { image, brought })
         }
         None => None,
     };
-    Ok((binding, Tensor::<f32>::new(&host, image_shape)?, resident))
+    Ok(Bound {
+        binding,
+        image: Tensor::<f32>::new(&host, image_shape)?,
+        resident,
+        is_pageable,
+    })
 }
 
 /// Binds guides of ones to all terms, one tensor for all of a size.
@@ -208,37 +242,38 @@ impl OnnxLossGradient {
     fn run(&mut self, image: &[f32], gradient: &mut [f32]) -> ort::Result<Vec<f64>> {
         self.image.extract_tensor_mut().1.copy_from_slice(image);
         match &mut self.resident {
-            Some(resident) => self.image.copy_into(resident)?,
+            Some(resident) => self.image.copy_into(&mut resident.image)?,
             None => self.binding.bind_input("image", &self.image)?,
         }
         let start = Instant::now();
         let outputs = self.session.run_binding(&self.binding)?;
         self.graph_time = start.elapsed();
-        let on_device = self.resident.is_some();
-        let mut terms = Vec::with_capacity(self.metadata.terms.len());
-        for of_output in self.metadata.terms.chunk_by(|one, next| one.loss == next.loss) {
-            let values = read(&outputs[of_output[0].loss.as_str()], on_device)?;
-            terms.extend(of_output.iter().map(|term| values[term.index]));
+        let mut terms = vec![0.0; self.metadata.terms.len()];
+        let mut take = |name: &str, values: &[f32]| {
+            if name == "gradient" {
+                gradient.copy_from_slice(values);
+            }
+            let named = terms.iter_mut().zip(&self.metadata.terms);
+            for (value, term) in named.filter(|(_, term)| term.loss == name) {
+                *value = f64::from(values[term.index]);
+            }
+        };
+        match &mut self.resident {
+            Some(resident) => {
+                for (name, host) in &mut resident.brought {
+                    let output = outputs[name.as_str()].view();
+                    output.downcast::<TensorValueType<f32>>()?.copy_into(&mut *host)?;
+                    take(name, host.extract_tensor().1);
+                }
+            }
+            None => {
+                for (name, output) in &outputs {
+                    take(name, output.try_extract_tensor::<f32>()?.1);
+                }
+            }
         }
-        if on_device {
-            gradient.copy_from_slice(&read(&outputs["gradient"], true)?);
-        } else {
-            gradient.copy_from_slice(outputs["gradient"].try_extract_tensor::<f32>()?.1);
-        }
-        Ok(terms.into_iter().map(f64::from).collect())
+        Ok(terms)
     }
-}
-
-/// The values of an output, brought from the device if they are there.
-fn read(output: &DynValue, on_device: bool) -> ort::Result<Vec<f32>> {
-    if on_device {
-        let copy = output
-            .view()
-            .downcast::<TensorValueType<f32>>()?
-            .to(AllocationDevice::CPU, 0)?;
-        return Ok(copy.extract_tensor().1.to_vec());
-    }
-    Ok(output.try_extract_tensor::<f32>()?.1.to_vec())
 }
 
 impl LossGradient for OnnxLossGradient {
@@ -302,8 +337,19 @@ mod tests {
         let mut resident = graphs.loss_gradient(&engine, &targets, weights.clone()).unwrap();
         let given = (&graphs.loss_gradient.terms[..], &weights, Padding::Zero);
         let bound = bind(&resident.session, &targets, given, Some(stand_in())).unwrap();
-        (resident.binding, resident.image, resident.resident) = bound;
+        assert!(!bound.is_pageable);
+        (resident.binding, resident.image, resident.resident) = (bound.binding, bound.image, bound.resident);
         assert!(resident.resident.is_some());
+
+        // Pinned memory of a card that is not there.
+        let no_card = DeviceMemory {
+            pinned: AllocationDevice::CUDA_PINNED,
+            replay: false,
+            ..stand_in()
+        };
+        let bound = bind(&plain.session, &targets, given, Some(no_card)).unwrap();
+        assert!(bound.is_pageable);
+        (plain.binding, plain.image) = (bound.binding, bound.image);
 
         for seed in 3..5 {
             let image = noise(24, 32, seed).into_raw_vec_and_offset().0;

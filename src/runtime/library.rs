@@ -229,10 +229,19 @@ pub(super) fn start(path: &Path, found_by: FoundBy) -> Result<(Environment, Stri
         .with_telemetry(false)
         .build()
         .map_err(failed)?;
-    // Its warnings would run through the progress bar; its errors come back as errors.
-    environment.set_log_level(LogLevel::Fatal);
+    environment.set_log_level(log_level());
     arena::share(&environment).map_err(failed)?;
     Ok((environment, version))
+}
+
+/// What ONNX Runtime prints itself: nothing, unless the environment variable `IMPASTO_LOG` is `info` or `warning`. Its
+/// warnings would run through the progress bar; its errors come back as errors.
+fn log_level() -> LogLevel {
+    match env::var("IMPASTO_LOG").as_deref() {
+        Ok("info") => LogLevel::Info,
+        Ok("warning") => LogLevel::Warning,
+        _ => LogLevel::Fatal,
+    }
 }
 
 /// Loads the library for the rest of the process, once it is seen to be ONNX Runtime, and asks whether it has the

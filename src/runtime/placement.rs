@@ -21,6 +21,8 @@ pub struct Placement {
     pub left: usize,
     /// The operators of the latter, sorted.
     pub left_operators: BTreeSet<String>,
+    /// Whether the host's memory that the device copies from fast could not be had.
+    pub is_pageable: bool,
 }
 
 impl Placement {
@@ -38,17 +40,21 @@ impl Placement {
         Ok(placement)
     }
 
-    /// The warning that nodes were left to the processor, if there are any.
-    pub fn warning(&self) -> Option<String> {
+    /// Warnings of what costs time: nodes that were left to the processor, and slow copies.
+    pub fn warnings(&self) -> Vec<String> {
         let operators: Vec<&str> = self.left_operators.iter().map(String::as_str).collect();
-        (self.left > 0).then(|| {
+        let left = (self.left > 0).then(|| {
             format!(
                 "{} of {} nodes do not run on the provider but on the CPU ({}), which costs time at every evaluation",
                 self.left,
                 self.left + self.placed,
                 operators.join(", ")
             )
-        })
+        });
+        let pageable = self.is_pageable.then(|| {
+            "no pinned memory could be had, so copies to and from the device take longer".to_owned()
+        });
+        left.into_iter().chain(pageable).collect()
     }
 }
 
@@ -85,18 +91,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_nodes_on_the_processor_are_warned_about() {
+    fn nodes_on_the_processor_and_slow_copies_are_warned_about() {
         let mut placement = Placement {
             placed: 135,
             ..Placement::default()
         };
-        assert_eq!(placement.warning(), None);
+        assert_eq!(placement.warnings(), Vec::<String>::new());
         placement.left = 4;
         placement.left_operators = ["MaxUnpool", "Cast"].map(str::to_owned).into();
-        let warning = placement.warning().unwrap();
+        placement.is_pageable = true;
+        let warnings = placement.warnings();
         assert!(
-            warning.starts_with("4 of 139 nodes") && warning.contains("(Cast, MaxUnpool)"),
-            "{warning}"
+            warnings[0].starts_with("4 of 139 nodes") && warnings[0].contains("(Cast, MaxUnpool)"),
+            "{warnings:?}"
         );
+        assert!(warnings[1].contains("pinned memory"), "{warnings:?}");
     }
 }

@@ -200,9 +200,9 @@ mod tests {
         request.device = Some(1);
         assert!(refused(&request).contains("no devices"));
 
-        request = of("cuda");
-        request.precision = Some(Precision::F16);
-        assert!(refused(&request).contains("only in f32, tf32"));
+        request = of("tensorrt");
+        request.precision = Some(Precision::F32);
+        assert!(refused(&request).contains("only in tf32"));
     }
 
     #[test]

@@ -185,9 +185,10 @@ fn options_that_the_provider_does_not_know_are_refused_before_anything_is_loaded
             ["--device-id", "first"],
         ),
         (
-            ["--provider", "cuda", "--precision", "f16"],
-            ["f16", "only in f32, tf32"],
+            ["--provider", "tensorrt", "--precision", "f32"],
+            ["f32", "only in tf32"],
         ),
+        (["--provider", "cuda", "--precision", "f16"], ["f16", "tf32"]),
         (
             ["--provider", "auto", "--device-id", "0"],
             ["--device-id", "--provider"],
@@ -381,4 +382,17 @@ fn a_device_that_does_not_exist_is_an_error_where_it_can_be_tried() {
         &["--provider", "openvino", "--provider-option", "num_streams=many"],
         &["openvino", "num_streams"],
     );
+}
+
+#[test]
+fn what_onnx_runtime_says_is_shown_where_the_environment_asks_for_it() {
+    let workshop = Workshop::new();
+    let said = |level: &str| {
+        let mut command = workshop.stylize("out.png");
+        command.args(["--iterations", "1", "--kernels", "onnxruntime", "--force"]);
+        stderr(&succeed(command.env("IMPASTO_LOG", level)))
+    };
+    assert!(!said("").contains("onnxruntime:"));
+    let shown = said("info");
+    assert!(shown.contains("onnxruntime:"), "{shown}");
 }

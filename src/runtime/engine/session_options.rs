@@ -26,11 +26,10 @@ impl Engine {
         if matches!(purpose, Purpose::FewRuns) {
             set_all(&mut values, provider.few_runs);
         }
-        let precision = provider
-            .precisions
-            .iter()
-            .find(|(precision, _)| request.precision.is_none_or(|asked| asked == *precision));
-        set_all(&mut values, precision.map_or(&[], |(_, preset)| preset));
+        set_all(
+            &mut values,
+            precision(provider, request).map_or(&[], |(_, preset)| *preset),
+        );
         if let (Some(id), Some(device)) = (request.device, provider.device) {
             let (key, value) = device(id);
             set(&mut values, key, &value);
@@ -111,6 +110,15 @@ impl Engine {
         let digest = Sha256::digest(format!("{key}|{precision}|{versions}|{:?}", request.options));
         Some(shared.join(hexadecimal(&digest[..8])))
     }
+}
+
+/// What the provider computes in, and the options that say so: what is asked for, or the first of its list.
+pub(super) fn precision(
+    provider: &'static Provider,
+    request: &Request,
+) -> Option<&'static (Precision, Preset)> {
+    let mut precisions = provider.precisions.iter();
+    precisions.find(|(precision, _)| request.precision.is_none_or(|asked| asked == *precision))
 }
 
 /// Whether the caller has the launches of a run recorded and replayed.
@@ -197,14 +205,14 @@ mod tests {
         let tensorrt = Provider::named("tensorrt").unwrap();
         let folder = |request: &Request, key| engine.cache_folder(tensorrt, request, OWN_FOLDER, key);
         let plain = of("tensorrt", &[]);
-        let half = Request {
-            precision: Some(Precision::F16),
+        let coarse = Request {
+            precision: Some(Precision::Tf32),
             ..plain.clone()
         };
         let folders = [
             folder(&plain, "graph|512x512"),
             folder(&plain, "graph|512x384"),
-            folder(&half, "graph|512x512"),
+            folder(&coarse, "graph|512x512"),
             folder(&of("tensorrt", &[("trt_sparsity_enable", "1")]), "graph|512x512"),
         ];
         for (index, one) in folders.iter().enumerate() {

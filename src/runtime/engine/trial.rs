@@ -4,8 +4,9 @@ use std::path::Path;
 
 use ort::value::TensorRef;
 
-use super::{Engine, EngineError, Purpose};
-use crate::runtime::provider::Provider;
+use super::session_options::precision;
+use super::{Engine, EngineError, Purpose, Target};
+use crate::runtime::provider::{Precision, Provider};
 use crate::runtime::request::Request;
 use crate::runtime::{Runtime, preload};
 
@@ -18,15 +19,44 @@ impl Engine {
         });
         let mut session = builder?.commit_from_memory(TRIAL_GRAPH)?;
         // Each window sees all four.
-        let input = TensorRef::from_array_view(([1_usize, 1, 2, 2], [1.0_f32, 2.0, 3.0, 4.0].as_slice()))?;
+        let numbers = [1.0, 2.0, 3.0, 4.0].map(|number: f32| number * FINE);
+        let input = TensorRef::from_array_view(([1_usize, 1, 2, 2], numbers.as_slice()))?;
         let outputs = session.run(ort::inputs!["x" => input])?;
-        match outputs["y"].try_extract_tensor::<f32>()?.1 {
-            found if found.iter().all(|&value| value == 10.0) => Ok(()),
-            found => Err(ort::Error::new(format!(
-                "it computes {found:?} where 10 is right"
-            ))),
+        let computed = outputs["y"].try_extract_tensor::<f32>()?.1;
+        judge(computed, self.is_in_f32()).map_err(ort::Error::new)
+    }
+
+    /// Whether the provider is to compute in 32 bits; of a plugin's nothing is known.
+    fn is_in_f32(&self) -> bool {
+        match self.target {
+            Target::Known(provider) => {
+                precision(provider, &self.request).is_some_and(|(precision, _)| *precision == Precision::F32)
+            }
+            Target::Plugin(..) => false,
         }
     }
+}
+
+/// A factor that numbers of 32 bits keep to the last digit and those of TF32 and 16 bits lose.
+const FINE: f32 = 1.0 + 1.0 / 4096.0;
+
+/// Whether the trial's sums, of 1 to 4 times [`FINE`], are right, and `exact` to 32 bits.
+///
+/// What a provider takes for a convolution it may decide by its size: this finds one that always computes in less.
+fn judge(computed: &[f32], exact: bool) -> Result<(), String> {
+    let off = |value: &f32| (value / (10.0 * FINE) - 1.0).abs();
+    let most = computed.iter().map(off).fold(0.0, f32::max);
+    // NaN is no number that is small.
+    if computed.iter().any(|value| value.is_nan()) || most > 0.01 {
+        return Err(format!("it computes {computed:?} where {} is right", 10.0 * FINE));
+    }
+    if exact && most > 1e-6 {
+        return Err(format!(
+            "it rounds to fewer than 32 bits ({computed:?} where {} is right)",
+            10.0 * FINE
+        ));
+    }
+    Ok(())
 }
 
 /// Whether the provider works: its driver and libraries are there, and it runs a graph of one layer. The error says
@@ -89,6 +119,20 @@ const TRIAL_GRAPH: &[u8] = b"\
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_trial_tells_32_bits_from_fewer_and_both_from_what_is_wrong() {
+        let (exact, rounded) = ([10.0 * FINE; 4], [10.0; 4]);
+        assert_eq!(judge(&exact, true), Ok(()));
+        assert!(judge(&rounded, true).unwrap_err().contains("fewer than 32 bits"));
+        assert_eq!(judge(&rounded, false), Ok(()));
+        for wrong in [[9.0; 4], [f32::NAN; 4], [0.0; 4], [f32::INFINITY; 4]] {
+            assert!(
+                judge(&wrong, false).unwrap_err().contains("is right"),
+                "{wrong:?}"
+            );
+        }
+    }
 
     #[test]
     fn a_missing_library_is_named() {

@@ -29,6 +29,7 @@ pub static PROVIDERS: &[Provider] = &[
             "cudnn_conv1d_pad_to_nc1d",
             "do_copy_in_default_stream",
             "enable_cuda_graph",
+            "enable_cudnn",
             "enable_skip_layer_norm_strict_mode",
             "prefer_nhwc",
             "sdpa_kernel",
@@ -96,6 +97,7 @@ pub static PROVIDERS: &[Provider] = &[
             "trt_max_partition_iterations",
             "trt_max_workspace_size",
             "trt_min_subgraph_size",
+            "trt_op_types_to_exclude",
             "trt_sparsity_enable",
             "trt_tactic_sources",
             "trt_timing_cache_enable",
@@ -107,10 +109,7 @@ pub static PROVIDERS: &[Provider] = &[
             ("trt_timing_cache_enable", "0"),
         ],
         // TensorRT takes TF32 by itself where the card has it; NVIDIA_TF32_OVERRIDE=0 in the environment forbids it.
-        precisions: &[
-            (Precision::Tf32, &[("trt_fp16_enable", "0")]),
-            (Precision::F16, &[("trt_fp16_enable", "1")]),
-        ],
+        precisions: &[(Precision::Tf32, &[("trt_fp16_enable", "0")])],
         cache: &[
             ("trt_engine_cache_enable", "1"),
             ("trt_engine_cache_path", OWN_FOLDER),
@@ -156,7 +155,6 @@ pub static PROVIDERS: &[Provider] = &[
         library: Some("onnxruntime_providers_migraphx"),
         device: Some(device_id),
         options: &["device_id", "exhaustive_tune", "fp16_enable", "mem_limit"],
-        precisions: &[(Precision::F32, &[]), (Precision::F16, &[("fp16_enable", "1")])],
         ..Provider::new::<ep::MIGraphX>(migraphx)
     },
     Provider {
@@ -194,10 +192,7 @@ pub static PROVIDERS: &[Provider] = &[
         ],
         threads: Some("num_of_threads"),
         defaults: &[("device_type", "CPU")],
-        precisions: &[
-            (Precision::F32, &[("precision", "FP32")]),
-            (Precision::F16, &[("precision", "FP16")]),
-        ],
+        precisions: &[(Precision::F32, &[("precision", "FP32")])],
         ..Provider::of::<ep::OpenVINO>()
     },
     Provider {
@@ -217,16 +212,7 @@ pub static PROVIDERS: &[Provider] = &[
         ],
         // The Neural Engine computes in 16 bits only; an ML program on the GPU keeps 32.
         defaults: &[("ModelFormat", "MLProgram"), ("RequireStaticInputShapes", "1")],
-        precisions: &[
-            (Precision::F32, &[("MLComputeUnits", "CPUAndGPU")]),
-            (
-                Precision::F16,
-                &[
-                    ("MLComputeUnits", "ALL"),
-                    ("AllowLowPrecisionAccumulationOnGPU", "1"),
-                ],
-            ),
-        ],
+        precisions: &[(Precision::F32, &[("MLComputeUnits", "CPUAndGPU")])],
         ..Provider::of::<ep::CoreML>()
     },
     Provider {
@@ -275,10 +261,7 @@ pub static PROVIDERS: &[Provider] = &[
             "soc_model",
             "vtcm_mb",
         ],
-        precisions: &[
-            (Precision::F32, &[("enable_htp_fp16_precision", "0")]),
-            (Precision::F16, &[("enable_htp_fp16_precision", "1")]),
-        ],
+        precisions: &[(Precision::F32, &[("enable_htp_fp16_precision", "0")])],
         ..Provider::of::<ep::QNN>()
     },
     Provider {
@@ -299,10 +282,7 @@ pub static PROVIDERS: &[Provider] = &[
             "optypelist_for_implmode",
             "precision_mode",
         ],
-        precisions: &[
-            (Precision::F32, &[("precision_mode", "force_fp32")]),
-            (Precision::F16, &[("precision_mode", "force_fp16")]),
-        ],
+        precisions: &[(Precision::F32, &[("precision_mode", "force_fp32")])],
         ..Provider::of::<ep::CANN>()
     },
     Provider {
