@@ -30,6 +30,7 @@ mod guard;
 mod huge_pages;
 pub mod init;
 pub mod kernels;
+pub mod memory;
 pub mod model;
 pub mod observe;
 pub mod optimize;

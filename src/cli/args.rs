@@ -157,6 +157,20 @@ pub struct Stylize {
     #[arg(short, long, help_heading = "Watching", hide_short_help = true)]
     pub quiet: bool,
 
+    /// Say what the run would take of memory, time and disk, and paint nothing
+    ///
+    /// The scales, whether they are computed in tiles, the steps that L-BFGS remembers; time by an evaluation of a small
+    /// picture on this machine. What has no room is refused here as it would be then.
+    #[arg(long, help_heading = "Watching", hide_short_help = true)]
+    pub dry_run: bool,
+
+    /// Print what --dry-run says as JSON
+    ///
+    /// {"scales": [{"width", "height", "iterations", "tiles", "tile": [width, height], "history", "memory": {…}}, …], "tiles"
+    /// and "tile" of the last one, "memory": the peak, "budget", "disk" in bytes, "evaluations", "seconds": {"least", "most"}}
+    #[arg(long, requires = "dry_run", help_heading = "Watching", hide_short_help = true)]
+    pub json: bool,
+
     /// Write down all it takes to repeat the run, and its losses
     ///
     /// As JSON: the loss and its terms at every evaluation, the resolved settings, the sha256 of pictures, graphs and

@@ -2,6 +2,7 @@
 
 mod args;
 mod compare;
+mod dry_run;
 mod evaluate;
 mod hint;
 mod interrupt;

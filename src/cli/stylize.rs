@@ -13,9 +13,10 @@ use impasto::observe::{Fanout, Observer, Planned, Previews, Recorder};
 use impasto::optimize::Outcome;
 use impasto::picture::{self, Encoding, Picture};
 use impasto::record::{FileRecord, Manifest, Trace};
-use impasto::stylize::{Stylized, Stylizer};
+use impasto::stylize::{Schedule, Stylized, Stylizer, Way};
 
 use super::args::Stylize;
+use super::dry_run;
 use super::interrupt::Interrupt;
 use super::outputs::{self, check_distinct, check_file, check_inputs_stay, check_previews};
 use super::plan::{Pictures, Plan};
@@ -41,12 +42,16 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
     let stylizer = quietly(|| Stylizer::new(&plan.options))?;
     plan.check(&stylizer, args.quiet)?;
     let schedule = stylizer.schedule(&content, &styles)?;
-    check_planned(args, &stylizer, &files, &schedule, &encoding)?;
+    let planned = schedule.planned();
+    check_planned(args, &stylizer, &files, &planned, &encoding)?;
+    if args.dry_run {
+        return dry_run::run(args, &stylizer, &schedule, &encoding, (&content, &styles));
+    }
     if !args.quiet {
         announce(&files, &stylizer, &content, &styles, &schedule);
     }
 
-    let mut progress = Progress::new(&schedule, args.quiet);
+    let mut progress = Progress::new(&planned, args.quiet);
     let mut interrupt = Interrupt::listen(progress.bar()).context("cannot listen to Ctrl-C")?;
     let mut recorder = Recorder::new();
     let mut limit = plan.limit();
@@ -67,7 +72,11 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
 
     let picture = painted.picture.encoded(&args.output, &encoding)?;
     let saved = save(&picture, args, &encoding);
-    let manifest = manifest(args, &stylizer, files, &picture, &encoding, &painted)?;
+    let settings = Settings {
+        memory: schedule.budget,
+        ..stylizer.settings().clone()
+    };
+    let manifest = manifest(args, &stylizer, (settings, files), &picture, &encoding, &painted)?;
     // All that can be written is, whatever else fails.
     let traced = args.trace.as_ref().map_or(Ok(()), |path| {
         write_trace(path, args.force, &manifest, &stylizer, &painted, &recorder)
@@ -186,7 +195,7 @@ fn announce(
     stylizer: &Stylizer,
     content: &Picture,
     styles: &[Picture],
-    schedule: &[Planned],
+    schedule: &Schedule,
 ) {
     let named = |(path, picture): (&Path, &Picture)| {
         let (width, height) = picture.size();
@@ -195,13 +204,23 @@ fn announce(
     let content: String = of_role(files, "content").zip([content]).map(named).collect();
     let styles: Vec<String> = of_role(files, "style").zip(styles).map(named).collect();
     say(&format!("{content} in the style of {}", styles.join(", ")));
-    let scales: Vec<String> = schedule
-        .iter()
-        .map(|planned| format!("{}x{}", planned.width, planned.height))
-        .collect();
+    let scales: Vec<String> = schedule.scales.iter().map(describe).collect();
     let graph = stylizer.settings().graph_name();
-    say(&format!("graph {graph}, {}", scales.join(", then ")));
+    say(&format!(
+        "graph {graph}, {}; some {} of memory",
+        scales.join(", then "),
+        schedule.peak().rounded()
+    ));
     announce_engine(stylizer);
+}
+
+/// A scale, and how it is computed where that is not as usual.
+fn describe((planned, way): &(Planned, Way)) -> String {
+    let size = format!("{}x{}", planned.width, planned.height);
+    match way.tiles {
+        1 => size,
+        tiles => format!("{size} in {tiles} tiles of {}x{}", way.tile.0, way.tile.1),
+    }
 }
 
 fn report(args: &Stylize, painted: &Stylized, seconds: f64, interrupted: bool) {
@@ -225,7 +244,7 @@ fn report(args: &Stylize, painted: &Stylized, seconds: f64, interrupted: bool) {
 fn manifest(
     args: &Stylize,
     stylizer: &Stylizer,
-    inputs: Vec<FileRecord>,
+    (settings, inputs): (Settings, Vec<FileRecord>),
     picture: &[u8],
     encoding: &Encoding,
     painted: &Stylized,
@@ -234,7 +253,7 @@ fn manifest(
         stop, evaluations, ..
     } = painted.outcome;
     Ok(Manifest {
-        settings: stylizer.settings().clone(),
+        settings,
         versions: stylizer.versions(),
         library: std::path::absolute(stylizer.engine().runtime().path())?,
         graphs: stylizer.files(),

@@ -107,6 +107,7 @@ mod tests {
         bits = 16
         jpeg-quality = 80
         threads = 1
+        memory = "1G"
         tile = 256
         kernels = "portable"
         provider = "cuda"

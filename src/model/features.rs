@@ -28,8 +28,6 @@ pub struct FeatureSession<'a> {
     forward: (&'a GraphMetadata, Session),
     targets: (&'a GraphMetadata, Session),
     padding: Padding,
-    /// That of the tiles' windows; 0: whole pictures.
-    side: u32,
 }
 
 impl Graphs {
@@ -47,7 +45,6 @@ impl Graphs {
             forward: build(Kind::Forward)?,
             targets: build(Kind::Targets)?,
             padding: self.padding,
-            side: self.tile,
         })
     }
 }
@@ -80,7 +77,8 @@ impl FeatureSession<'_> {
     ///
     /// All are images in the network's convention ([`to_tensor`](crate::tensor::to_tensor)), f32
     /// `[1, 3, height, width]`, each of its own size. A style image comes with the share that its Gram matrices and
-    /// means have in the sum; the shares add up to 1.
+    /// means have in the sum; the shares add up to 1. Pictures are seen in tiles whose windows have some `side` pixels; 0:
+    /// whole.
     ///
     /// # Errors
     /// A session fails.
@@ -88,6 +86,7 @@ impl FeatureSession<'_> {
         &mut self,
         content: ArrayView4<'_, f32>,
         styles: &[(ArrayView4<'_, f32>, f64)],
+        side: u32,
     ) -> Result<Targets, ModelError> {
         let (_, _, height, width) = content.dim();
         let mut seen = |image, wanted| {
@@ -96,7 +95,7 @@ impl FeatureSession<'_> {
                 self.forward.0,
                 image,
                 self.padding,
-                self.side,
+                side,
                 wanted,
             )
         };

@@ -296,7 +296,9 @@ mod tests {
         let graphs = Graphs::open(&folder, "gatys", &options).unwrap();
         let (content, style) = (noise(24, 32, 1), noise(20, 28, 2));
         let mut features = graphs.features(&engine).unwrap();
-        let targets = features.targets(content.view(), &[(style.view(), 1.0)]).unwrap();
+        let targets = features
+            .targets(content.view(), &[(style.view(), 1.0)], 0)
+            .unwrap();
         let weights = Weights::uniform(&graphs.loss_gradient, 1e3, 1.0, 1e-3);
         let mut plain = graphs.loss_gradient(&engine, &targets, weights.clone()).unwrap();
         let mut resident = graphs.loss_gradient(&engine, &targets, weights.clone()).unwrap();

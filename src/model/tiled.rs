@@ -35,14 +35,15 @@ pub struct TiledLossGradient<'a> {
 }
 
 impl Graphs {
-    /// The tiles of a picture of `size` (width, height in pixels): how many, and their width and height.
-    pub fn tiles(&self, size: (u32, u32)) -> (usize, (u32, u32)) {
-        let tiling = self.forward.tiling(size, self.tile);
+    /// The tiles of a picture of `size` (width, height in pixels) whose windows have some `side` pixels, 0 for a whole
+    /// picture: how many, and their width and height.
+    pub fn tiles(&self, size: (u32, u32), side: u32) -> (usize, (u32, u32)) {
+        let tiling = self.forward.tiling(size, side);
         (tiling.tiles.len(), tiling.tile)
     }
 
-    /// Builds the loss for images of the size of the targets' content image, to be computed tile by tile; none where the
-    /// whole picture is one tile.
+    /// Builds the loss for images of the size of the targets' content image, to be computed in tiles whose windows have
+    /// some `side` pixels; none where the whole picture is one tile.
     ///
     /// # Errors
     /// A session cannot be built.
@@ -51,11 +52,13 @@ impl Graphs {
         engine: &Engine,
         targets: &'a Targets,
         weights: &Weights,
+        side: u32,
     ) -> Result<Option<TiledLossGradient<'a>>, ModelError> {
-        let tiling = self.forward.tiling(targets.size, self.tile);
-        let Some((head, backward)) = self.in_tiles(engine).filter(|_| !tiling.is_whole()) else {
+        let tiling = self.forward.tiling(targets.size, side);
+        if tiling.is_whole() {
             return Ok(None);
-        };
+        }
+        let (head, backward) = self.in_tiles(engine)?;
         let (forward, kernels) = self.choose(engine, Kind::Forward);
         let of_tiles = |metadata| session::build(engine, (metadata, kernels), Pictures::Tiles(tiling.tile));
         let terms = &self.loss_gradient.terms[..];
@@ -69,7 +72,7 @@ impl Graphs {
             head: (head, session::build(engine, (head, None), Pictures::Any)?),
             backward,
             tiling,
-            side: self.tile,
+            side,
             padding: self.padding,
             terms,
             weights: [of_style, of_others],
@@ -241,25 +244,33 @@ mod tests {
             kernels,
             padding,
             style_loss: loss.to_owned(),
-            tile,
         };
         let graphs = Graphs::open(&folder, name, &options).unwrap();
         let (content, image) = (noise(331, 299, 1), noise(331, 299, 3));
         let style = noise(260, 330, 2) * 0.5;
         let mut features = graphs.features(&engine).unwrap();
-        let targets = features.targets(content.view(), &[(style.view(), 1.0)]).unwrap();
+        let targets = features
+            .targets(content.view(), &[(style.view(), 1.0)], tile)
+            .unwrap();
         drop(features);
         let weights = Weights::uniform(&graphs.loss_gradient, 1e3, 1.0, 1e-3);
         let image = image.into_raw_vec_and_offset().0;
         let mut gradient = vec![0.0; image.len()];
-        let evaluation = match graphs.tiled_loss_gradient(&engine, &targets, &weights).unwrap() {
+        let evaluation = match graphs
+            .tiled_loss_gradient(&engine, &targets, &weights, tile)
+            .unwrap()
+        {
             Some(mut tiled) => tiled.evaluate(&image, &mut gradient),
             None => graphs
                 .loss_gradient(&engine, &targets, weights)
                 .unwrap()
                 .evaluate(&image, &mut gradient),
         };
-        (evaluation.unwrap().terms, gradient, graphs.tiles((299, 331)).0)
+        (
+            evaluation.unwrap().terms,
+            gradient,
+            graphs.tiles((299, 331), tile).0,
+        )
     }
 
     #[test]

@@ -29,7 +29,7 @@ impl Stylizer {
         let blend: Vec<(Picture, f64)> = seen.into_iter().zip(self.shares(styles)).collect();
         let folder = self.metadata().path.parent().unwrap_or(Path::new(""));
         let name = self.settings.graph_name();
-        let how = (self.settings.kernels, self.settings.tile);
+        let how = (self.settings.kernels, self.side_to_judge(content, styles)?);
         Ok(Evaluator::new(
             &self.engine,
             (folder, &name),

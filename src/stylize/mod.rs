@@ -2,7 +2,9 @@
 
 mod error;
 mod evaluation;
+mod pace;
 mod painting;
+mod schedule;
 mod stages;
 
 use std::borrow::Cow;
@@ -15,6 +17,7 @@ use ndarray::Array4;
 use crate::config::{Options, Settings};
 use crate::grey::Grey;
 use crate::init::Init;
+use crate::memory::Bytes;
 use crate::model::metadata::{CONTRACT_VERSION, Kind};
 use crate::model::{
     Enlarge, Evaluation, GraphMetadata, Graphs, LossGradient, Targets, Weights, default_folder,
@@ -26,7 +29,9 @@ use crate::record::{FileRecord, machine};
 use crate::runtime::{Engine, LibraryQuery, Placement, Runtime};
 use crate::tensor::to_tensor;
 pub use error::Error;
+pub use pace::Pace;
 use painting::Painting;
+pub use schedule::{Memory, Schedule, Way};
 use stages::Stage;
 
 /// Paints pictures: ONNX Runtime loaded, graphs checked, settings resolved.
@@ -60,6 +65,8 @@ pub struct Stylizer {
     engine: Engine,
     graphs: Graphs,
     weights: Weights,
+    /// What a run may take; none where the system does not say what is left.
+    budget: Option<Bytes>,
 }
 
 /// A painted picture and how the optimisation ended.
@@ -105,17 +112,24 @@ impl Stylizer {
             provider: settings.provider.provider,
         })?;
         let engine = Engine::start(&runtime, &settings.provider, settings.threads)?;
+        let budget = settings.memory.or_else(schedule::usual_budget);
         Ok(Stylizer {
             settings,
             engine,
             graphs,
             weights,
+            budget,
         })
     }
 
     /// The resolved settings.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The memory that a run may take; none where the system does not say what is left, and no setting does.
+    pub fn budget(&self) -> Option<Bytes> {
+        self.budget
     }
 
     /// ONNX Runtime and the provider that runs the graphs.
@@ -194,18 +208,18 @@ impl Stylizer {
         observer: &mut dyn Observer,
     ) -> Result<Stylized, Error> {
         let begin = Instant::now();
-        let stages = self.stages(&content, &styles)?;
         let schedule = self.schedule(&content, &styles)?;
+        let stages = self.stages(&content, &styles, &schedule)?;
         let mut painting = self.start(start, &stages[0], &styles[0])?;
         drop((content, styles));
-        let painted = self.paint(&mut painting, &stages, &schedule, begin, observer);
-        let finest = &stages[stages.len() - 1].postprocess;
+        let finest = stages[stages.len() - 1].postprocess.clone();
+        let painted = self.paint(&mut painting, stages, &schedule.planned(), begin, observer);
         match painted {
-            Ok(()) => Ok(painting.finished(finest)),
+            Ok(()) => Ok(painting.finished(&finest)),
             Err(error) if painting.is_begun() => {
                 painting.stop_for(StopReason::Failed);
                 Err(Error::Unfinished {
-                    best: Box::new(painting.finished(finest)),
+                    best: Box::new(painting.finished(&finest)),
                     source: Box::new(error),
                 })
             }
@@ -213,17 +227,18 @@ impl Stylizer {
         }
     }
 
-    /// Goes through the stages of a run that began at `begin`; after an error the painting is the best one until then.
+    /// Goes through the stages of a run that began at `begin`, and drops each when it is done; after an error the painting is
+    /// the best one until then.
     fn paint(
         &self,
         painting: &mut Painting,
-        stages: &[Stage],
+        stages: Vec<Stage>,
         schedule: &[Planned],
         begin: Instant,
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
-        for (scale, stage) in stages.iter().enumerate() {
-            let loss = self.loss(stage, observer)?;
+        for (scale, stage) in stages.into_iter().enumerate() {
+            let loss = self.loss(&stage, observer)?;
             let mut loss: Box<dyn LossGradient + '_> = match stage.postprocess.is_grey() {
                 true => Box::new(Grey::new(loss)),
                 false => loss,
@@ -234,16 +249,16 @@ impl Stylizer {
                 term_names: loss.term_names(),
                 postprocess: &stage.postprocess,
             }));
-            let options = self.optimizer(stage, begin);
+            let options = self.optimizer(&stage, begin);
             painting.optimize(
                 &mut *loss,
                 stage.postprocess.content(),
-                &options,
+                (&options, stage.way.preconditioned),
                 self.weights.unit(),
                 observer,
             )?;
             drop(loss);
-            if scale + 1 == stages.len() || painting.stop().is_from_outside() {
+            if scale + 1 == schedule.len() || painting.stop().is_from_outside() {
                 break;
             }
             if told_to_stop(observer, &painting.picture(&stage.postprocess)) {
@@ -270,11 +285,12 @@ impl Stylizer {
             .map(|style| self.style_at_own_size(style))
             .collect::<Result<Vec<Picture>, Error>>()?;
         let mut features = self.graphs.features(&self.engine)?;
-        let targets = self.targets(&mut features, &content.resize(width, height), &styles)?;
+        let side = self.side_to_judge(image, &styles)?;
+        let targets = self.targets(&mut features, &content.resize(width, height), &styles, side)?;
         drop(features);
         let unit = self.content_unit(&targets).unwrap_or(1.0);
         let weights = self.weights.clone().with_content_times(unit);
-        let (mut loss, placement) = self.loss_gradient(&targets, weights)?;
+        let (mut loss, placement) = self.loss_gradient(&targets, weights, side)?;
         let image = to_tensor(image).into_raw_vec_and_offset().0;
         let mut gradient = Array4::zeros((1, 3, height as usize, width as usize));
         let evaluation = loss
@@ -289,25 +305,8 @@ impl Stylizer {
             evaluation,
             gradient,
             placement,
-            tiles: self.graphs.tiles((width, height)),
+            tiles: self.graphs.tiles((width, height), side),
         })
-    }
-
-    /// The scales that [`Stylizer::stylize`] paints these pictures at, from coarse to fine.
-    ///
-    /// # Errors
-    /// A picture too small for the network, a blend for another number of styles.
-    pub fn schedule(&self, content: &Picture, styles: &[Picture]) -> Result<Vec<Planned>, Error> {
-        let scales = self.scales(content, styles)?;
-        let planned = scales.iter().map(|scale| {
-            let (width, height) = self.sizes(content, styles, scale.size).0;
-            Planned {
-                width,
-                height,
-                iterations: scale.iterations,
-            }
-        });
-        Ok(planned.collect())
     }
 
     /// The image to start from, at the size of the first stage.
@@ -350,20 +349,23 @@ impl Stylizer {
         let unit = self.content_unit(&stage.targets);
         let factor = unit.unwrap_or_else(|| stage.coarseness.powi(2));
         let weights = self.weights.relative().with_content_times(factor);
-        let (loss, placement) = self.loss_gradient(&stage.targets, weights)?;
+        let (loss, placement) = self.loss_gradient(&stage.targets, weights, stage.way.side)?;
         if let Some(placement) = &placement {
             let _ = observer.observe(&Event::Placed(placement));
         }
         Ok(loss)
     }
 
-    /// The loss with these targets, whole or in tiles, and where its nodes run if not all on the processor.
+    /// The loss with these targets, whole or in tiles whose windows have some `side` pixels, and where its nodes run if not all on the processor.
     fn loss_gradient<'a>(
         &'a self,
         targets: &'a Targets,
         weights: Weights,
+        side: u32,
     ) -> Result<(Box<dyn LossGradient + 'a>, Option<Placement>), Error> {
-        let tiled = self.graphs.tiled_loss_gradient(&self.engine, targets, &weights)?;
+        let tiled = self
+            .graphs
+            .tiled_loss_gradient(&self.engine, targets, &weights, side)?;
         if let Some(tiled) = tiled {
             let placement = tiled.placement().cloned();
             return Ok((Box::new(tiled), placement));
@@ -385,7 +387,7 @@ impl Stylizer {
     fn optimizer(&self, stage: &Stage, begin: Instant) -> optimize::Options {
         let settings = &self.settings;
         optimize::Options {
-            method: settings.method.clone(),
+            method: stage.way.method(&settings.method),
             iterations: stage.iterations,
             threads: settings.threads,
             tolerance: settings.tolerance,

@@ -5,9 +5,7 @@ use std::borrow::Cow;
 use super::Stylized;
 use crate::model::LossGradient;
 use crate::observe::{Observer, Relayed};
-use crate::optimize::{
-    Method, OptimizeError, Options, Outcome, StopReason, minimize, minimize_preconditioned,
-};
+use crate::optimize::{OptimizeError, Options, Outcome, StopReason, minimize, minimize_preconditioned};
 use crate::picture::Picture;
 use crate::postprocess::Postprocess;
 use crate::tensor::{from_values, to_tensor};
@@ -49,7 +47,8 @@ impl Painting {
         }
     }
 
-    /// Goes on from here, enlarged to the size of `content`, to a lower `loss`, whose values are in multiples of `unit`.
+    /// Goes on from here, enlarged to the size of `content`, to a lower `loss`, whose values are in multiples of `unit`. What
+    /// is not painted yet may be `preconditioned`.
     ///
     /// # Errors
     /// Those of [`minimize`]; the painting is then the best one until there.
@@ -57,7 +56,7 @@ impl Painting {
         &mut self,
         loss: &mut dyn LossGradient,
         content: &Picture,
-        options: &Options,
+        (options, preconditioned): (&Options, bool),
         unit: f64,
         observer: &mut dyn Observer,
     ) -> Result<(), OptimizeError> {
@@ -70,8 +69,7 @@ impl Painting {
         };
         let size = content.size();
         let start = self.enlarged(content);
-        let is_lbfgs = matches!(options.method, Method::Lbfgs { .. });
-        let minimized = match is_lbfgs && !self.has_shapes {
+        let minimized = match preconditioned && !self.has_shapes {
             true => minimize_preconditioned(loss, start, size, options, &mut observer),
             false => minimize(loss, start, options, &mut observer),
         };

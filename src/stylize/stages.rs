@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use ndarray::Array4;
 
+use super::schedule::{Schedule, Way};
 use super::{Error, Stylizer};
 use crate::color::{ColorMode, match_colors};
 use crate::config::{ConfigError, Settings};
@@ -18,13 +19,14 @@ use crate::tensor::to_tensor;
 pub(super) struct Stage {
     pub(super) targets: Targets,
     pub(super) iterations: u64,
+    pub(super) way: Way,
     /// How many times as many pixels the finest scale has.
     pub(super) coarseness: f64,
     /// Has the content image at the painted size.
     pub(super) postprocess: Postprocess,
 }
 
-type Size = (u32, u32);
+pub(super) type Size = (u32, u32);
 
 impl Stage {
     pub(super) fn size(&self) -> Size {
@@ -33,13 +35,18 @@ impl Stage {
 }
 
 impl Stylizer {
-    /// All stages from coarse to fine. One session computes the targets of all of them.
-    pub(super) fn stages(&self, content: &Picture, styles: &[Picture]) -> Result<Vec<Stage>, Error> {
+    /// All stages of a schedule. One session computes the targets of all of them.
+    pub(super) fn stages(
+        &self,
+        content: &Picture,
+        styles: &[Picture],
+        schedule: &Schedule,
+    ) -> Result<Vec<Stage>, Error> {
         let scales = self.scales(content, styles)?;
         let mut features = self.graphs.features(&self.engine)?;
+        let scales = scales.iter().zip(&schedule.scales);
         scales
-            .iter()
-            .map(|scale| self.stage(&mut features, content, styles, scale))
+            .map(|(scale, (_, way))| self.stage(&mut features, content, styles, (scale, *way)))
             .collect()
     }
 
@@ -48,7 +55,7 @@ impl Stylizer {
         features: &mut FeatureSession<'_>,
         content: &Picture,
         styles: &[Picture],
-        scale: &Scale,
+        (scale, way): (&Scale, Way),
     ) -> Result<Stage, Error> {
         let (painted, sizes) = self.sizes(content, styles, scale.size);
         let (finest, _) = self.sizes(content, styles, self.settings.size);
@@ -57,8 +64,9 @@ impl Stylizer {
         let styles: Vec<Picture> = styles.map(|(style, size)| style.resize(size.0, size.1)).collect();
         let is_grey = is_grey(&content) && self.are_grey(&styles);
         Ok(Stage {
-            targets: self.targets(features, &content, &styles)?,
+            targets: self.targets(features, &content, &styles, way.side)?,
             iterations: scale.iterations,
+            way,
             coarseness: area(finest) / area(painted),
             postprocess: Postprocess::new(content, self.settings.color, is_grey),
         })
@@ -69,12 +77,13 @@ impl Stylizer {
         self.settings.color == ColorMode::Match || styles.iter().all(is_grey)
     }
 
-    /// The targets of pictures at the sizes that the network is to see them.
+    /// The targets of pictures at the sizes that the network is to see them, in windows of some `side` pixels or whole.
     pub(super) fn targets(
         &self,
         features: &mut FeatureSession<'_>,
         content: &Picture,
         styles: &[Picture],
+        side: u32,
     ) -> Result<Targets, Error> {
         let tensors: Vec<Array4<f32>> = styles
             .iter()
@@ -85,7 +94,7 @@ impl Stylizer {
             .map(|tensor| tensor.view())
             .zip(self.shares(styles))
             .collect();
-        Ok(features.targets(to_tensor(content).view(), &blend)?)
+        Ok(features.targets(to_tensor(content).view(), &blend, side)?)
     }
 
     /// Each style image's share of the blend; they add up to 1.
@@ -172,7 +181,7 @@ fn longest((width, height): Size) -> u32 {
     width.max(height)
 }
 
-fn area((width, height): Size) -> f64 {
+pub(super) fn area((width, height): Size) -> f64 {
     f64::from(width) * f64::from(height)
 }
 

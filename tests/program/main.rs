@@ -10,6 +10,7 @@ mod errors;
 mod failure;
 mod help;
 mod libraries;
+mod memory;
 mod messages;
 mod numerics;
 mod objective;

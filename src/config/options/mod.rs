@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{ConfigError, Optimizer, PRESETS, Pooling, Preset};
 use crate::color::ColorMode;
 use crate::init::Init;
+use crate::memory::Bytes;
 use crate::model::{KernelSet, LayerFactors, Padding, USUAL_STYLE_LOSS};
 use crate::optimize::Method;
 use crate::picture::{Bits, Encoding, Fit};
@@ -210,10 +211,18 @@ pub struct Options {
     #[cfg_attr(feature = "cli", arg(long, value_name = "FORMAT", help_heading = "Engine", hide_short_help = true))]
     pub precision: Option<Precision>,
 
-    /// Compute in tiles with windows of some PIXELS a side, in less memory and more time [default: 0, the whole picture]
+    /// How much memory to take, such as 800M or 12G [default: four fifths of what is left]
+    ///
+    /// Left by the machine, the process's control group and ulimit -v, whichever is least. K, M and G are powers of 1024. A
+    /// picture that has no room is computed in tiles, and L-BFGS remembers fewer steps; one that has none even so is refused
+    /// before the start. --dry-run tells.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "SIZE", help_heading = "Engine", hide_short_help = true))]
+    pub memory: Option<Bytes>,
+
+    /// Compute in tiles with windows of some PIXELS a side, in less memory and more time [default: as --memory demands]
     ///
     /// The loss and its gradient are the same. Windows are rounded to multiples of 64; a tile is a window and a frame of 80
-    /// pixels or more around it. 0 to 32768.
+    /// pixels or more around it. 0 to 32768; 0: never in tiles.
     #[cfg_attr(feature = "cli", arg(long, value_name = "PIXELS", value_parser = flags::Whole::<u32>::new(), help_heading = "Engine", hide_short_help = true))]
     pub tile: Option<u32>,
 
@@ -297,7 +306,10 @@ pub struct Settings {
     #[serde(flatten)]
     pub encoding: Encoding,
     pub threads: usize,
-    pub tile: u32,
+    /// None: four fifths of what is left.
+    pub memory: Option<Bytes>,
+    /// None: as the memory demands.
+    pub tile: Option<u32>,
     pub kernels: KernelSet,
     #[serde(flatten)]
     pub provider: Request,
@@ -372,7 +384,8 @@ impl Options {
                 .transpose()?,
             encoding: self.encoding()?,
             threads,
-            tile: whole("tile", self.tile.unwrap_or(0))?,
+            memory: self.memory,
+            tile: self.tile.map(|side| whole("tile", side)).transpose()?,
             kernels: self.kernels.unwrap_or_default().resolved(),
             provider: self.request()?,
             warnings,
