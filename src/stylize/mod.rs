@@ -13,13 +13,14 @@ use std::time::Instant;
 use ndarray::Array4;
 
 use crate::config::{Options, Settings};
+use crate::files::binary::{Reader, Writer, unfit};
 use crate::grey::Grey;
 use crate::init::Init;
 use crate::model::metadata::{CONTRACT_VERSION, Kind};
 use crate::model::{
     Enlarge, Evaluation, GraphMetadata, Graphs, LossGradient, Targets, Weights, default_folder,
 };
-use crate::observe::{Event, Observer, Planned, Started};
+use crate::observe::{Event, Observer, Planned, Resumable, Started};
 use crate::optimize::{self, OptimizeError, Outcome, StopReason};
 use crate::picture::{Fit, Picture, fit};
 use crate::record::{FileRecord, machine};
@@ -60,6 +61,7 @@ pub struct Stylizer {
     engine: Engine,
     graphs: Graphs,
     weights: Weights,
+    whole_iterations: bool,
 }
 
 /// A painted picture and how the optimisation ended.
@@ -69,6 +71,17 @@ pub struct Stylized {
     pub picture: Picture,
     /// The optimiser's account: losses, counts, why it stopped. Its image is moved into `picture`.
     pub outcome: Outcome,
+}
+
+/// Where a run starts.
+#[derive(Debug)]
+pub enum Start<'a> {
+    /// Where the settings say; a file that they name is read.
+    AsSet,
+    /// At this picture.
+    Picture(Picture),
+    /// Where it was left: a [`Checkpoint`](crate::record::Checkpoint) of it has this to read.
+    Saved(&'a mut Reader),
 }
 
 /// The loss of a given picture.
@@ -110,7 +123,14 @@ impl Stylizer {
             engine,
             graphs,
             weights,
+            whole_iterations: false,
         })
+    }
+
+    /// The same; if `whole`, a time limit lets an iteration go to its end, so that the run can be resumed from there.
+    pub fn with_whole_iterations(mut self, whole: bool) -> Stylizer {
+        self.whole_iterations = whole;
+        self
     }
 
     /// The resolved settings.
@@ -179,16 +199,17 @@ impl Stylizer {
         styles: Vec<Picture>,
         observer: &mut dyn Observer,
     ) -> Result<Stylized, Error> {
-        self.stylize_from(None, content, styles, observer)
+        self.stylize_from(Start::AsSet, content, styles, observer)
     }
 
-    /// The same from a start picture; without one the settings say where to start, and a file is read.
+    /// The same from a given start. Of a run that is resumed settings and pictures are those that it had, but that it may
+    /// have more iterations or time.
     ///
     /// # Errors
-    /// As [`Stylizer::stylize`].
+    /// As [`Stylizer::stylize`]; what was saved is not of this run.
     pub fn stylize_from(
         &self,
-        start: Option<Picture>,
+        start: Start<'_>,
         content: Picture,
         styles: Vec<Picture>,
         observer: &mut dyn Observer,
@@ -196,9 +217,13 @@ impl Stylizer {
         let begin = Instant::now();
         let stages = self.stages(&content, &styles)?;
         let schedule = self.schedule(&content, &styles)?;
-        let mut painting = self.start(start, &stages[0], &styles[0])?;
+        let (mut painting, saved) = match start {
+            Start::Saved(saved) => self.restore(begin, &stages, saved)?,
+            Start::Picture(picture) => (self.start(begin, Some(picture), &stages[0], &styles[0])?, None),
+            Start::AsSet => (self.start(begin, None, &stages[0], &styles[0])?, None),
+        };
         drop((content, styles));
-        let painted = self.paint(&mut painting, &stages, &schedule, begin, observer);
+        let painted = self.paint(&mut painting, saved, &stages, &schedule, observer);
         let finest = &stages[stages.len() - 1].postprocess;
         match painted {
             Ok(()) => Ok(painting.finished(finest)),
@@ -213,16 +238,20 @@ impl Stylizer {
         }
     }
 
-    /// Goes through the stages of a run that began at `begin`; after an error the painting is the best one until then.
+    /// Goes through the stages that are left, the first of them from within if there is a state `saved` there; after an
+    /// error the painting is the best one until then.
     fn paint(
         &self,
         painting: &mut Painting,
+        mut saved: Option<&mut Reader>,
         stages: &[Stage],
         schedule: &[Planned],
-        begin: Instant,
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
-        for (scale, stage) in stages.iter().enumerate() {
+        if saved.is_none() {
+            show_resumable(painting, false, observer);
+        }
+        for (scale, stage) in stages.iter().enumerate().skip(painting.scales()) {
             let loss = self.loss(stage, observer)?;
             let mut loss: Box<dyn LossGradient + '_> = match stage.postprocess.is_grey() {
                 true => Box::new(Grey::new(loss)),
@@ -234,24 +263,43 @@ impl Stylizer {
                 term_names: loss.term_names(),
                 postprocess: &stage.postprocess,
             }));
-            let options = self.optimizer(stage, begin);
+            let options = self.optimizer(stage, painting.seconds());
             painting.optimize(
                 &mut *loss,
                 stage.postprocess.content(),
                 &options,
                 self.weights.unit(),
                 observer,
+                saved.take(),
             )?;
             drop(loss);
             if scale + 1 == stages.len() || painting.stop().is_from_outside() {
                 break;
             }
-            if told_to_stop(observer, &painting.picture(&stage.postprocess)) {
+            let ends = told_to_stop(observer, &painting.picture(&stage.postprocess));
+            show_resumable(painting, ends, observer);
+            if ends {
                 painting.stop_for(StopReason::Interrupted);
                 break;
             }
         }
         Ok(())
+    }
+
+    /// The painting that was saved, and if that was within a stage, where to read on there.
+    fn restore<'r>(
+        &self,
+        begin: Instant,
+        stages: &[Stage],
+        saved: &'r mut Reader,
+    ) -> Result<(Painting, Option<&'r mut Reader>), Error> {
+        let restored = Painting::restore(begin, self.weights.has_content(), saved)
+            .and_then(|painting| Ok((painting, saved.number::<u8>()? != 0)));
+        let (painting, is_within) = restored.map_err(OptimizeError::Saved)?;
+        if painting.scales() >= stages.len() {
+            return Err(OptimizeError::Saved(unfit("it has more scales")).into());
+        }
+        Ok((painting, is_within.then_some(saved)))
     }
 
     /// The loss of `image`, with its terms and its gradient; nothing is optimised.
@@ -310,8 +358,14 @@ impl Stylizer {
         Ok(planned.collect())
     }
 
-    /// The image to start from, at the size of the first stage.
-    fn start(&self, given: Option<Picture>, first: &Stage, style: &Picture) -> Result<Painting, Error> {
+    /// The image to start from at `begin`, at the size of the first stage.
+    fn start(
+        &self,
+        begin: Instant,
+        given: Option<Picture>,
+        first: &Stage,
+        style: &Picture,
+    ) -> Result<Painting, Error> {
         let (content, init) = (first.postprocess.content(), &self.settings.init);
         let is_file = given.is_some() || matches!(init, Init::File(_));
         let style = match init {
@@ -323,6 +377,7 @@ impl Stylizer {
             None => init.tensor(content, &style, self.settings.seed)?,
         };
         Ok(Painting::new(
+            begin,
             start.into_raw_vec_and_offset().0,
             first.size(),
             is_file,
@@ -381,19 +436,28 @@ impl Stylizer {
         Ok(style.resize(width, height))
     }
 
-    /// How to optimise a stage of a run that began at `begin`.
-    fn optimizer(&self, stage: &Stage, begin: Instant) -> optimize::Options {
+    /// How to optimise a stage of a run that has taken so many `seconds`.
+    fn optimizer(&self, stage: &Stage, seconds: f64) -> optimize::Options {
         let settings = &self.settings;
         optimize::Options {
             method: settings.method.clone(),
             iterations: stage.iterations,
             threads: settings.threads,
             tolerance: settings.tolerance,
-            max_seconds: settings
-                .max_seconds
-                .map(|most| (most - begin.elapsed().as_secs_f64()).max(0.0)),
+            max_seconds: settings.max_seconds.map(|most| (most - seconds).max(0.0)),
+            whole_iterations: self.whole_iterations,
         }
     }
+}
+
+/// Shows the observer the run between two scales, or before the first; `ends` says that the next is not to be.
+fn show_resumable(painting: &Painting, ends: bool, observer: &mut dyn Observer) {
+    let save = |to: &mut Writer<'_>| {
+        painting.save(to)?;
+        to.number(u8::from(false))
+    };
+    // Whoever wants no more is asked again at the first evaluation.
+    let _ = observer.observe(&Event::Resumable(Resumable { ends, save: &save }));
 }
 
 /// Shows the observer what a scale has come to; true when it wants no more.
