@@ -1,6 +1,5 @@
 //! Checkpoints: what it takes to resume the run, kept in a file while it goes on.
 
-use std::fs;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -71,18 +70,12 @@ impl<'a> Checkpoints<'a> {
         Ok(())
     }
 
-    /// Ends with the run: without its checkpoint if `is_done`, else leaving it to be resumed.
+    /// Whether all of them could be written.
     ///
     /// # Errors
-    /// A checkpoint could not be written, which stopped the run, or the last one cannot be removed.
-    pub fn finish(self, is_done: bool) -> Result<(), OutputError> {
-        match (self.failure, self.plan) {
-            (Some(failure), _) => Err(failure),
-            (None, Some(plan)) if is_done => {
-                fs::remove_file(&plan.path).map_err(OutputError::writing(&plan.path))
-            }
-            (None, _) => Ok(()),
-        }
+    /// The first one that could not be; it also stopped the run.
+    pub fn finish(self) -> Result<(), OutputError> {
+        self.failure.map_or(Ok(()), Err)
     }
 }
 

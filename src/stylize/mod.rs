@@ -13,14 +13,14 @@ use std::time::Instant;
 use ndarray::Array4;
 
 use crate::config::{Options, Settings};
-use crate::files::binary::{Reader, Writer, unfit};
+use crate::files::binary::Reader;
 use crate::grey::Grey;
 use crate::init::Init;
 use crate::model::metadata::{CONTRACT_VERSION, Kind};
 use crate::model::{
     Enlarge, Evaluation, GraphMetadata, Graphs, LossGradient, Targets, Weights, default_folder,
 };
-use crate::observe::{Event, Observer, Planned, Resumable, Started};
+use crate::observe::{Event, Observer, Planned, Started};
 use crate::optimize::{self, OptimizeError, Outcome, StopReason};
 use crate::picture::{Fit, Picture, fit};
 use crate::record::{FileRecord, machine};
@@ -218,7 +218,10 @@ impl Stylizer {
         let stages = self.stages(&content, &styles)?;
         let schedule = self.schedule(&content, &styles)?;
         let (mut painting, saved) = match start {
-            Start::Saved(saved) => self.restore(begin, &stages, saved)?,
+            Start::Saved(saved) => {
+                let has_content = self.weights.has_content();
+                Painting::restore(begin, has_content, stages.len(), saved).map_err(OptimizeError::Saved)?
+            }
             Start::Picture(picture) => (self.start(begin, Some(picture), &stages[0], &styles[0])?, None),
             Start::AsSet => (self.start(begin, None, &stages[0], &styles[0])?, None),
         };
@@ -249,7 +252,7 @@ impl Stylizer {
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
         if saved.is_none() {
-            show_resumable(painting, false, observer);
+            painting.show_resumable(false, observer);
         }
         for (scale, stage) in stages.iter().enumerate().skip(painting.scales()) {
             let loss = self.loss(stage, observer)?;
@@ -277,29 +280,13 @@ impl Stylizer {
                 break;
             }
             let ends = told_to_stop(observer, &painting.picture(&stage.postprocess));
-            show_resumable(painting, ends, observer);
+            painting.show_resumable(ends, observer);
             if ends {
                 painting.stop_for(StopReason::Interrupted);
                 break;
             }
         }
         Ok(())
-    }
-
-    /// The painting that was saved, and if that was within a stage, where to read on there.
-    fn restore<'r>(
-        &self,
-        begin: Instant,
-        stages: &[Stage],
-        saved: &'r mut Reader,
-    ) -> Result<(Painting, Option<&'r mut Reader>), Error> {
-        let restored = Painting::restore(begin, self.weights.has_content(), saved)
-            .and_then(|painting| Ok((painting, saved.number::<u8>()? != 0)));
-        let (painting, is_within) = restored.map_err(OptimizeError::Saved)?;
-        if painting.scales() >= stages.len() {
-            return Err(OptimizeError::Saved(unfit("it has more scales")).into());
-        }
-        Ok((painting, is_within.then_some(saved)))
     }
 
     /// The loss of `image`, with its terms and its gradient; nothing is optimised.
@@ -448,16 +435,6 @@ impl Stylizer {
             whole_iterations: self.whole_iterations,
         }
     }
-}
-
-/// Shows the observer the run between two scales, or before the first; `ends` says that the next is not to be.
-fn show_resumable(painting: &Painting, ends: bool, observer: &mut dyn Observer) {
-    let save = |to: &mut Writer<'_>| {
-        painting.save(to)?;
-        to.number(u8::from(false))
-    };
-    // Whoever wants no more is asked again at the first evaluation.
-    let _ = observer.observe(&Event::Resumable(Resumable { ends, save: &save }));
 }
 
 /// Shows the observer what a scale has come to; true when it wants no more.

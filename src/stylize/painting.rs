@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::Stylized;
 use crate::files::binary::{Reader, Writer, unfit};
 use crate::model::LossGradient;
-use crate::observe::{Observer, Relayed};
+use crate::observe::{Event, Observer, Relayed, Resumable};
 use crate::optimize::{
     Method, OptimizeError, Options, Outcome, StopReason, minimize, minimize_preconditioned, resume,
 };
@@ -61,10 +61,16 @@ impl Painting {
         }
     }
 
-    /// One that was saved, which goes on at `begin`.
-    pub(super) fn restore(begin: Instant, asks_for_content: bool, from: &mut Reader) -> io::Result<Painting> {
+    /// One of so many `scales` that was saved and goes on at `begin`; if it was within a scale, the optimisation there is
+    /// what comes next.
+    pub(super) fn restore(
+        begin: Instant,
+        asks_for_content: bool,
+        scales: usize,
+        from: &mut Reader,
+    ) -> io::Result<(Painting, Option<&mut Reader>)> {
         let before = from.number()?;
-        let [scales, iterations, evaluations]: [u64; 3] = from.number()?;
+        let [painted, iterations, evaluations]: [u64; 3] = from.number()?;
         let [width, height]: [u32; 2] = from.number()?;
         let has_shapes: u8 = from.number()?;
         let outcome = Outcome {
@@ -78,18 +84,23 @@ impl Painting {
         if outcome.image.len() as u64 != 3 * u64::from(width) * u64::from(height) {
             return Err(unfit("the picture has not the size that it should have"));
         }
-        Ok(Painting {
+        if painted >= scales as u64 {
+            return Err(unfit("it has more scales"));
+        }
+        let painting = Painting {
             begin,
             before,
-            scales: scales as usize,
+            scales: painted as usize,
             size: (width, height),
             has_shapes: has_shapes != 0,
             asks_for_content,
             outcome,
-        })
+        };
+        let is_within: u8 = from.number()?;
+        Ok((painting, (is_within != 0).then_some(from)))
     }
 
-    pub(super) fn save(&self, to: &mut Writer<'_>) -> io::Result<()> {
+    fn save(&self, to: &mut Writer<'_>) -> io::Result<()> {
         let outcome = &self.outcome;
         to.number(self.seconds())?;
         to.number([self.scales as u64, outcome.iterations, outcome.evaluations])?;
@@ -98,6 +109,16 @@ impl Painting {
         to.number(outcome.loss)?;
         to.numbers(&outcome.terms)?;
         to.numbers(&outcome.image)
+    }
+
+    /// Shows the observer the run between two scales, or before the first; `ends` says that the next is not to be.
+    pub(super) fn show_resumable(&self, ends: bool, observer: &mut dyn Observer) {
+        let save = |to: &mut Writer<'_>| {
+            self.save(to)?;
+            to.number(u8::from(false))
+        };
+        // Whoever wants no more is asked again at the first evaluation.
+        let _ = observer.observe(&Event::Resumable(Resumable { ends, save: &save }));
     }
 
     /// Seconds that the run has taken.
