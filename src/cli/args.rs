@@ -108,8 +108,8 @@ Examples:
 
 /// Paint CONTENT in the style of one STYLE or several
 ///
-/// Ctrl-C stops at the next evaluation and saves the best picture so far (exit code 130); a second one ends the program
-/// without a picture.
+/// Ctrl-C stops at the next evaluation, with --checkpoint at the end of the iteration, and saves the best picture so far
+/// (exit code 130); a second one ends the program without a picture.
 #[derive(Debug, Args, Serialize, Deserialize)]
 #[command(args_override_self = true, allow_negative_numbers = true, after_long_help = EXAMPLES)]
 pub struct Stylize {

@@ -98,8 +98,7 @@ impl Plan {
         {
             finest.iterations = iterations;
         }
-        let (options, settings) =
-            sources::resolve(longer.clone(), &Config::default(), |_| recorded)?;
+        let (options, settings) = sources::resolve(longer.clone(), &Config::default(), |_| recorded)?;
         let is_longer = longer.iterations.is_some() || longer.max_seconds.is_some();
         let limit = run.ended_after().filter(|_| !is_longer);
         Ok(Plan {

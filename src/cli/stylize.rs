@@ -58,14 +58,15 @@ pub fn paint(args: &Stylize, plan: &Plan, mut saved: Option<&mut Reader>) -> any
     }
 
     let mut progress = Progress::new(&schedule, args.quiet);
-    let mut interrupt =
-        Interrupt::listen(progress.bar(), resumable).context("cannot listen to Ctrl-C")?;
+    let mut interrupt = Interrupt::listen(progress.bar(), resumable).context("cannot listen to Ctrl-C")?;
     let mut recorder = Recorder::new();
     let mut limit = plan.limit().map(UpTo);
     let mut previews = Previews::new(&args.output, args.when(), args.force, encoding);
     let mut watch = Watch::new(&args.watching, title(&files), progress.bar());
     let (remembering, preview) = watch.observers();
-    let remembering = [&mut recorder as &mut dyn Remember].into_iter().chain(remembering);
+    let remembering = [&mut recorder as &mut dyn Remember]
+        .into_iter()
+        .chain(remembering);
     let checkpoint_plan = checkpoint_plan(args, plan, &stylizer, &files, &encoding)?;
     let mut checkpoints = Checkpoints::new(checkpoint_plan, remembering.collect());
     if let Some(saved) = saved.as_deref_mut() {
@@ -118,9 +119,14 @@ pub fn paint(args: &Stylize, plan: &Plan, mut saved: Option<&mut Reader>) -> any
         report(args, &painted, begin.elapsed().as_secs_f64(), interrupted);
     }
     if let Some(checkpoint) = &args.checkpoint {
-        match interrupted || stop == StopReason::OutOfTime {
-            true => say(&format!("go on with: impasto resume {}", shown(checkpoint))),
-            false => outputs::remove(checkpoint)?,
+        match stop {
+            _ if interrupted => say(&format!("go on with: impasto resume {}", shown(checkpoint))),
+            StopReason::OutOfTime if args.quiet => {}
+            StopReason::OutOfTime => say(&format!(
+                "go on with: impasto resume {} --max-seconds MORE",
+                shown(checkpoint)
+            )),
+            _ => outputs::remove(checkpoint)?,
         }
     }
     Ok(if interrupted {
@@ -224,7 +230,9 @@ fn check_planned(
 /// The files that are written at the end or on the way.
 fn outputs_of(args: &Stylize) -> impl Iterator<Item = &Path> {
     let Watching { plot, animation, .. } = &args.watching;
-    let others = [&args.trace, &args.checkpoint, plot, animation].into_iter().flatten();
+    let others = [&args.trace, &args.checkpoint, plot, animation]
+        .into_iter()
+        .flatten();
     [&args.output].into_iter().chain(others).map(PathBuf::as_path)
 }
 

@@ -75,7 +75,11 @@ pub(super) struct Checkpoints;
 
 impl<'o, 'a, S: Save> Checkpoint<Attempt<'o, 'a, S>, State> for Checkpoints {
     fn save(&self, attempt: &Attempt<'o, 'a, S>, state: &State) -> Result<(), Error> {
-        let ends = attempt.stop.is_some_and(StopReason::is_from_outside);
+        if attempt.stop == Some(StopReason::Converged) {
+            // Nothing is left to go on with.
+            return Ok(());
+        }
+        let ends = attempt.stop.is_some();
         let solver = |to: &mut Writer<'_>| {
             attempt.begin.save(to)?;
             attempt.solver.save(to)
