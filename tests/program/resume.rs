@@ -134,20 +134,24 @@ fn check_at_moments(arguments: &[&str], moments: impl IntoIterator<Item = u64>) 
     let (whole, kills) = (Workshop::new(), Workshop::new());
     succeed(&mut stylize(&whole, arguments));
     let mut killed = 0;
-    let next = || match kills.path("run.ck").exists() {
+    let is_there = |name: &str| kills.path(name).exists();
+    let next = || match is_there("run.ck") {
         true => resume(&kills),
         false => checkpointed(&kills, arguments),
     };
+    // The last thing that a run does is to remove its checkpoint.
+    let has_ended = || is_there("out.png") && !is_there("run.ck");
     for moment in moments {
         let mut child = next().arg("--quiet").spawn().unwrap();
         std::thread::sleep(Duration::from_millis(moment));
         child.kill().unwrap();
-        if child.wait().unwrap().success() {
+        child.wait().unwrap();
+        if has_ended() {
             break;
         }
         killed += 1;
     }
-    if !kills.path("out.png").exists() {
+    if !has_ended() {
         succeed(&mut next());
     }
     for name in ["out.png", "run.gif", "loss.svg"] {
