@@ -70,7 +70,9 @@ pub fn paint(args: &Stylize, plan: &Plan, mut saved: Option<&mut Reader>) -> any
     let checkpoint_plan = checkpoint_plan(args, plan, &stylizer, &files, &encoding)?;
     let mut checkpoints = Checkpoints::new(checkpoint_plan, remembering.collect());
     if let Some(saved) = saved.as_deref_mut() {
-        checkpoints.restore(saved)?;
+        checkpoints
+            .restore(saved)
+            .context("the checkpoint is not that of this run")?;
     }
     let start = match (saved, start) {
         (Some(saved), _) => Start::Saved(saved),
@@ -118,17 +120,7 @@ pub fn paint(args: &Stylize, plan: &Plan, mut saved: Option<&mut Reader>) -> any
     if !args.quiet || interrupted {
         report(args, &painted, begin.elapsed().as_secs_f64(), interrupted);
     }
-    if let Some(checkpoint) = &args.checkpoint {
-        match stop {
-            _ if interrupted => say(&format!("go on with: impasto resume {}", shown(checkpoint))),
-            StopReason::OutOfTime if args.quiet => {}
-            StopReason::OutOfTime => say(&format!(
-                "go on with: impasto resume {} --max-seconds MORE",
-                shown(checkpoint)
-            )),
-            _ => outputs::remove(checkpoint)?,
-        }
-    }
+    settle_checkpoint(args, stop, interrupted)?;
     Ok(if interrupted {
         Ended::Interrupted
     } else {
@@ -154,6 +146,25 @@ fn checkpoint_plan(
         head: record::head(&manifest, args)?,
         overwrite: args.force,
     }))
+}
+
+/// Removes the checkpoint of a run that is done; of another says how to go on.
+fn settle_checkpoint(args: &Stylize, stop: StopReason, interrupted: bool) -> anyhow::Result<()> {
+    let Some(checkpoint) = &args.checkpoint else {
+        return Ok(());
+    };
+    let longer = match stop {
+        _ if interrupted => "",
+        StopReason::OutOfTime => " --max-seconds MORE",
+        _ => return outputs::remove(checkpoint),
+    };
+    if !args.quiet || interrupted {
+        say(&format!(
+            "go on with: impasto resume {}{longer}",
+            shown(checkpoint)
+        ));
+    }
+    Ok(())
 }
 
 /// Saves the picture; where it cannot be saved, it goes to the system's folder for temporary files, not to waste.

@@ -70,10 +70,10 @@ impl<'o, 'a, S: Solver<&'o Objective<'a>, State>> Solver<&'o Objective<'a>, Stat
     }
 }
 
-/// Shows the observer each point between two iterations, which may save it.
-pub(super) struct Checkpoints;
+/// Shows the observer the point after each iteration, which may save it.
+pub(super) struct EveryIteration;
 
-impl<'o, 'a, S: Save> Checkpoint<Attempt<'o, 'a, S>, State> for Checkpoints {
+impl<'o, 'a, S: Save> Checkpoint<Attempt<'o, 'a, S>, State> for EveryIteration {
     fn save(&self, attempt: &Attempt<'o, 'a, S>, state: &State) -> Result<(), Error> {
         if attempt.stop == Some(StopReason::Converged) {
             // Nothing is left to go on with.

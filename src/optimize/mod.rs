@@ -33,7 +33,7 @@ use crate::files::binary::Reader;
 use crate::model::LossGradient;
 use crate::observe::Observer;
 use adam::Adam;
-use checkpoint::{Attempt, Begin, Checkpoints, Save};
+use checkpoint::{Attempt, Begin, EveryIteration, Save};
 use lbfgs::Lbfgs;
 use objective::{Objective, Point, State, StepError};
 pub use options::{AdamOptions, Method, Options};
@@ -150,9 +150,8 @@ fn solve(objective: &Objective<'_>, start: Start<'_>, options: &Options) -> Resu
             (begin, solve_from(objective, from, begin, options))
         }
         Start::Saved { len, saved } => {
-            let unfit = |error| StepError::Failed(OptimizeError::Saved(error));
-            let from = objective.restore(len, saved).map_err(unfit)?;
-            let begin = Begin::restore(saved).map_err(unfit)?;
+            let from = objective.restore(len, saved)?;
+            let begin = Begin::restore(saved)?;
             (begin, go_on_from(objective, from, begin, options, saved))
         }
     };
@@ -210,14 +209,13 @@ fn go_on_from(
     saved: &mut Reader,
 ) -> Result<StopReason, StepError> {
     let len = from.at.len();
-    let unfit = |error| StepError::Failed(OptimizeError::Saved(error));
     match options.method.clone() {
         Method::Lbfgs { history } => {
-            let lbfgs = Lbfgs::restore(history, len, saved).map_err(unfit)?;
+            let lbfgs = Lbfgs::restore(history, len, saved)?;
             execute(objective, lbfgs, from, begin, options)
         }
         Method::Adam(adam) => {
-            let adam = Adam::restore(adam, len, saved).map_err(unfit)?;
+            let adam = Adam::restore(adam, len, saved)?;
             execute(objective, adam, from, begin, options)
         }
     }
@@ -240,7 +238,7 @@ fn execute<'o, 'a: 'o, S: Solver<&'o Objective<'a>, State> + Save>(
     };
     let run = Executor::new(objective, attempt)
         .configure(|state| from.put_into(state).max_iters(iterations))
-        .checkpointing(Checkpoints)
+        .checkpointing(EveryIteration)
         .ctrlc(false)
         .run();
     match run {

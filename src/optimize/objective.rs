@@ -106,6 +106,13 @@ pub(super) enum StepError {
     Stuck(&'static str),
 }
 
+/// Of all that a step does, only what was saved is read from a file.
+impl From<io::Error> for StepError {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(OptimizeError::Saved(error))
+    }
+}
+
 /// A loss with a memory.
 ///
 /// argmin's traits take it by shared reference, so what changes sits in a cell.
