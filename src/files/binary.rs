@@ -183,3 +183,73 @@ impl Reader {
 pub(crate) fn unfit(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read_in_its_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("numbers");
+        let long: Vec<f32> = (0..700_000).map(|i| i as f32 / 7.0).collect();
+        write(&path, false, |to| {
+            to.bytes(b"head")?;
+            to.number(f64::NAN)?;
+            to.numbers(&long)?;
+            to.text("Sternennacht, größer")
+        })
+        .unwrap();
+        let mut from = Reader::open(&path).unwrap();
+        let mut head = [0; 4];
+        from.bytes(&mut head).unwrap();
+        assert!(&head == b"head" && from.is_whole().unwrap());
+        assert!(from.number::<f64>().unwrap().is_nan());
+        assert!(from.numbers::<f32>().unwrap() == long);
+        assert_eq!(from.text().unwrap(), "Sternennacht, größer");
+        assert!(
+            from.number::<u8>().is_err(),
+            "the checksum is none of the contents"
+        );
+        assert!(matches!(
+            write(&path, false, |_| Ok(())),
+            Err(OutputError::Exists { .. })
+        ));
+    }
+
+    #[test]
+    fn a_list_that_says_to_be_longer_than_the_file_takes_no_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        for length in [5, 1 << 40, u64::MAX] {
+            let path = folder.path().join(length.to_string());
+            write(&path, false, |to| {
+                to.number(length)?;
+                to.number([1.0_f32; 4])
+            })
+            .unwrap();
+            assert!(Reader::open(&path).unwrap().numbers::<f32>().is_err());
+        }
+    }
+
+    #[test]
+    fn a_file_that_failed_leaves_the_one_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("numbers");
+        write(&path, false, |to| to.number(1_u64)).unwrap();
+        write(&path, true, |to| {
+            to.number(2_u64)?;
+            Err(unfit("no more"))
+        })
+        .unwrap_err();
+        let mut bytes = fs::read(&path).unwrap();
+        assert_eq!(bytes.len(), 12);
+        assert!(Reader::open(&path).unwrap().is_whole().unwrap());
+        bytes[3] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        assert!(!Reader::open(&path).unwrap().is_whole().unwrap());
+        fs::write(&path, [1, 2]).unwrap();
+        assert!(Reader::open(&path).unwrap().is_whole().is_err());
+    }
+}
