@@ -186,7 +186,7 @@ pub struct Stylize {
     /// that was never stopped. The file is written before the first evaluation, then between iterations, whole or not
     /// at all; a run that comes to its end removes it. Ctrl-C and --max-seconds wait for the end of the iteration. It takes as
     /// much of the disk as the optimiser does of memory, twice that while it is replaced.
-    #[arg(long, value_name = "FILE", help_heading = "Records")]
+    #[arg(long, value_name = "FILE", help_heading = "Records", hide_short_help = true)]
     pub checkpoint: Option<PathBuf>,
 
     /// The seconds from one checkpoint to the next, 0 to 1000000; 0 is after every iteration [default: 60]

@@ -201,12 +201,12 @@ impl Observer for Fanout<'_> {
     }
 }
 
-/// One answer of all: a break, if there is one.
+/// One answer of all, each of which is waited for: a break, if there is one.
 fn all(answers: impl Iterator<Item = ControlFlow<()>>) -> ControlFlow<()> {
-    answers.fold(ControlFlow::Continue(()), |all, answer| match all {
-        ControlFlow::Continue(()) => answer,
-        ControlFlow::Break(()) => all,
-    })
+    match answers.filter(ControlFlow::is_break).count() {
+        0 => ControlFlow::Continue(()),
+        _ => ControlFlow::Break(()),
+    }
 }
 
 /// Ends the optimisation after so many evaluations of the whole run, of which there is always one.
