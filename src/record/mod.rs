@@ -1,4 +1,4 @@
-//! The record of a run, as one JSON object: all that it takes to repeat it, and what came of it.
+//! The record of a run, as one JSON object: all that it takes to repeat it, and what came of it. The head of a checkpoint.
 
 mod checkpoint;
 mod repeat;
