@@ -17,7 +17,7 @@
 //! 8. [`optimize`]: L-BFGS minimises the loss over the pixels; [`observe`] tells of it.
 //! 9. [`postprocess`]: the best point becomes the picture.
 //! 10. [`stylize`]: all of it in one function.
-//! 11. [`record`]: what a run was made of, so that it can be repeated.
+//! 11. [`record`]: what a run was made of, so that it can be repeated, or resumed where it was left.
 //! 12. [`evaluate`]: how near a picture comes to what was asked, in figures.
 #![warn(missing_docs)]
 

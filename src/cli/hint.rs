@@ -11,6 +11,7 @@ use impasto::files::OutputError;
 use impasto::memory::Bytes;
 use impasto::model::{Enlarge, ModelError};
 use impasto::picture::PictureError;
+use impasto::record::RecordError;
 use impasto::runtime::{EngineError, Remedy, RequestError, RuntimeError};
 
 /// What to do where memory does not suffice.
@@ -65,6 +66,7 @@ fn of_cause(cause: &(dyn StdError + 'static)) -> Option<String> {
         Some(_) => None,
         None => (cause.downcast_ref().and_then(of_picture))
             .or_else(|| cause.downcast_ref().and_then(of_output))
+            .or_else(|| cause.downcast_ref().and_then(of_record))
             .or_else(|| cause.downcast_ref().and_then(of_model)),
     }
 }
@@ -81,6 +83,11 @@ fn of_picture(error: &PictureError) -> Option<String> {
 fn of_output(error: &OutputError) -> Option<String> {
     let exists = matches!(error, OutputError::Exists { .. });
     exists.then(|| "use --force to overwrite it, or another name".to_owned())
+}
+
+fn of_record(error: &RecordError) -> Option<String> {
+    let others = matches!(error, RecordError::OtherVersions { .. });
+    others.then(|| "use --force to go on all the same".to_owned())
 }
 
 fn of_runtime(error: &RuntimeError) -> Option<String> {

@@ -16,6 +16,7 @@ mod progress;
 mod providers;
 mod quiet;
 mod report;
+mod resume;
 mod sources;
 mod stylize;
 mod version;
@@ -60,6 +61,7 @@ pub fn run() -> ExitCode {
     };
     let ended = match &cli.command {
         Command::Stylize(args) => stylize::run(args),
+        Command::Resume(args) => resume::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Providers(args) => providers::run(args),

@@ -21,6 +21,8 @@ pub struct Progress {
     schedule: Vec<Planned>,
     scale: usize,
     begin: Instant,
+    /// The work that was done at `begin`, once the first iteration has told.
+    before: Option<f64>,
     last_line: Instant,
     last_loss: Option<f64>,
 }
@@ -44,6 +46,7 @@ impl Progress {
             schedule: schedule.to_vec(),
             scale: 0,
             begin: now,
+            before: None,
             last_line: now,
             last_loss: None,
         }
@@ -94,7 +97,7 @@ impl Progress {
     }
 
     /// An iteration takes as long as its picture has pixels.
-    fn time_left(&self, step: &Iterated<'_>) -> String {
+    fn time_left(&mut self, step: &Iterated<'_>) -> String {
         let work = |planned: &Planned, iterations: u64| {
             f64::from(planned.width) * f64::from(planned.height) * iterations as f64
         };
@@ -104,10 +107,12 @@ impl Progress {
                 .map(|planned| work(planned, planned.iterations))
                 .sum()
         };
-        let before = &self.schedule[..self.scale];
-        let here = step.iteration.saturating_sub(iterations(before));
-        let done = all(before) + work(&self.schedule[self.scale], here);
-        let left = self.begin.elapsed().as_secs_f64() * (all(&self.schedule) / done - 1.0).max(0.0);
+        let (scales, scale) = (&self.schedule[..self.scale], &self.schedule[self.scale]);
+        let here = step.iteration.saturating_sub(iterations(scales));
+        let done = all(scales) + work(scale, here);
+        let before = *self.before.get_or_insert(done - work(scale, 1));
+        let left = (all(&self.schedule) - done).max(0.0) / (done - before);
+        let left = self.begin.elapsed().as_secs_f64() * left;
         format!("about {left:.0} s left")
     }
 }

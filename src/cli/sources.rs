@@ -9,7 +9,7 @@ use impasto::model::KernelSet;
 use impasto::stylize::Stylizer;
 
 /// Settings from elsewhere.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Config {
     /// Take settings from a TOML file; flags win over it
     ///

@@ -1,5 +1,6 @@
-//! The record of a run, as one JSON object: all that it takes to repeat it, and what came of it.
+//! The record of a run, as one JSON object: all that it takes to repeat it, and what came of it. The head of a checkpoint.
 
+mod checkpoint;
 mod repeat;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use crate::model::GraphMetadata;
 use crate::observe::Recorder;
 use crate::picture::OutputFormat;
 
+pub use checkpoint::{Checkpoint, head};
 pub use repeat::{RecordError, Recorded};
 
 /// A file that took part in a run.

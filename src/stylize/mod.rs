@@ -15,6 +15,7 @@ use std::time::Instant;
 use ndarray::Array4;
 
 use crate::config::{Options, Settings};
+use crate::files::binary::Reader;
 use crate::grey::Grey;
 use crate::init::Init;
 use crate::memory::Bytes;
@@ -67,6 +68,7 @@ pub struct Stylizer {
     weights: Weights,
     /// What a run may take; none where the system does not say what is left.
     budget: Option<Bytes>,
+    whole_iterations: bool,
 }
 
 /// A painted picture and how the optimisation ended.
@@ -76,6 +78,17 @@ pub struct Stylized {
     pub picture: Picture,
     /// The optimiser's account: losses, counts, why it stopped. Its image is moved into `picture`.
     pub outcome: Outcome,
+}
+
+/// Where a run starts.
+#[derive(Debug)]
+pub enum Start<'a> {
+    /// Where the settings say; a file that they name is read.
+    AsSet,
+    /// At this picture.
+    Picture(Picture),
+    /// Where it was left: a [`Checkpoint`](crate::record::Checkpoint) of it has this to read.
+    Saved(&'a mut Reader),
 }
 
 /// The loss of a given picture.
@@ -119,7 +132,14 @@ impl Stylizer {
             graphs,
             weights,
             budget,
+            whole_iterations: false,
         })
+    }
+
+    /// The same; if `whole`, a time limit lets an iteration go to its end, so that the run can be resumed from there.
+    pub fn with_whole_iterations(mut self, whole: bool) -> Stylizer {
+        self.whole_iterations = whole;
+        self
     }
 
     /// The resolved settings.
@@ -193,16 +213,17 @@ impl Stylizer {
         styles: Vec<Picture>,
         observer: &mut dyn Observer,
     ) -> Result<Stylized, Error> {
-        self.stylize_from(None, content, styles, observer)
+        self.stylize_from(Start::AsSet, content, styles, observer)
     }
 
-    /// The same from a start picture; without one the settings say where to start, and a file is read.
+    /// The same from a given start. Of a run that is resumed settings and pictures are those that it had, but that it may
+    /// have more iterations or time.
     ///
     /// # Errors
-    /// As [`Stylizer::stylize`].
+    /// As [`Stylizer::stylize`]; what was saved is not of this run.
     pub fn stylize_from(
         &self,
-        start: Option<Picture>,
+        start: Start<'_>,
         content: Picture,
         styles: Vec<Picture>,
         observer: &mut dyn Observer,
@@ -210,10 +231,17 @@ impl Stylizer {
         let begin = Instant::now();
         let schedule = self.schedule(&content, &styles)?;
         let stages = self.stages(&content, &styles, &schedule)?;
-        let mut painting = self.start(start, &stages[0], &styles[0])?;
+        let (mut painting, saved) = match start {
+            Start::Saved(saved) => {
+                let has_content = self.weights.has_content();
+                Painting::restore(begin, has_content, stages.len(), saved).map_err(OptimizeError::Saved)?
+            }
+            Start::Picture(picture) => (self.start(begin, Some(picture), &stages[0], &styles[0])?, None),
+            Start::AsSet => (self.start(begin, None, &stages[0], &styles[0])?, None),
+        };
         drop((content, styles));
         let finest = stages[stages.len() - 1].postprocess.clone();
-        let painted = self.paint(&mut painting, stages, &schedule.planned(), begin, observer);
+        let painted = self.paint(&mut painting, saved, stages, &schedule.planned(), observer);
         match painted {
             Ok(()) => Ok(painting.finished(&finest)),
             Err(error) if painting.is_begun() => {
@@ -227,17 +255,20 @@ impl Stylizer {
         }
     }
 
-    /// Goes through the stages of a run that began at `begin`, and drops each when it is done; after an error the painting is
-    /// the best one until then.
+    /// Goes through the stages that are left, the first of them from within if there is a state `saved` there, and drops
+    /// each when it is done; after an error the painting is the best one until then.
     fn paint(
         &self,
         painting: &mut Painting,
+        mut saved: Option<&mut Reader>,
         stages: Vec<Stage>,
         schedule: &[Planned],
-        begin: Instant,
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
-        for (scale, stage) in stages.into_iter().enumerate() {
+        if saved.is_none() {
+            painting.show_resumable(false, observer);
+        }
+        for (scale, stage) in stages.into_iter().enumerate().skip(painting.scales()) {
             let loss = self.loss(&stage, observer)?;
             let mut loss: Box<dyn LossGradient + '_> = match stage.postprocess.is_grey() {
                 true => Box::new(Grey::new(loss)),
@@ -249,19 +280,22 @@ impl Stylizer {
                 term_names: loss.term_names(),
                 postprocess: &stage.postprocess,
             }));
-            let options = self.optimizer(&stage, begin);
+            let options = self.optimizer(&stage, painting.seconds());
             painting.optimize(
                 &mut *loss,
                 stage.postprocess.content(),
                 (&options, stage.way.preconditioned),
                 self.weights.unit(),
                 observer,
+                saved.take(),
             )?;
             drop(loss);
             if scale + 1 == schedule.len() || painting.stop().is_from_outside() {
                 break;
             }
-            if told_to_stop(observer, &painting.picture(&stage.postprocess)) {
+            let ends = told_to_stop(observer, &painting.picture(&stage.postprocess));
+            painting.show_resumable(ends, observer);
+            if ends {
                 painting.stop_for(StopReason::Interrupted);
                 break;
             }
@@ -309,8 +343,14 @@ impl Stylizer {
         })
     }
 
-    /// The image to start from, at the size of the first stage.
-    fn start(&self, given: Option<Picture>, first: &Stage, style: &Picture) -> Result<Painting, Error> {
+    /// The image to start from at `begin`, at the size of the first stage.
+    fn start(
+        &self,
+        begin: Instant,
+        given: Option<Picture>,
+        first: &Stage,
+        style: &Picture,
+    ) -> Result<Painting, Error> {
         let (content, init) = (first.postprocess.content(), &self.settings.init);
         let is_file = given.is_some() || matches!(init, Init::File(_));
         let style = match init {
@@ -322,6 +362,7 @@ impl Stylizer {
             None => init.tensor(content, &style, self.settings.seed)?,
         };
         Ok(Painting::new(
+            begin,
             start.into_raw_vec_and_offset().0,
             first.size(),
             is_file,
@@ -383,17 +424,16 @@ impl Stylizer {
         Ok(style.resize(width, height))
     }
 
-    /// How to optimise a stage of a run that began at `begin`.
-    fn optimizer(&self, stage: &Stage, begin: Instant) -> optimize::Options {
+    /// How to optimise a stage of a run that has taken so many `seconds`.
+    fn optimizer(&self, stage: &Stage, seconds: f64) -> optimize::Options {
         let settings = &self.settings;
         optimize::Options {
             method: stage.way.method(&settings.method),
             iterations: stage.iterations,
             threads: settings.threads,
             tolerance: settings.tolerance,
-            max_seconds: settings
-                .max_seconds
-                .map(|most| (most - begin.elapsed().as_secs_f64()).max(0.0)),
+            max_seconds: settings.max_seconds.map(|most| (most - seconds).max(0.0)),
+            whole_iterations: self.whole_iterations,
         }
     }
 }

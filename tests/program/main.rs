@@ -20,6 +20,7 @@ mod privacy;
 mod providers;
 mod ranges;
 mod records;
+mod resume;
 mod scales_and_styles;
 mod stylize;
 mod tiles;
