@@ -1,6 +1,6 @@
 //! What `stylize` is to do: by its flags and a settings file, or as an earlier run did it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
@@ -10,9 +10,11 @@ use impasto::init::Init;
 use impasto::observe::UpTo;
 use impasto::picture::{self, Picture};
 use impasto::record::{FileRecord, Manifest, Recorded};
+use impasto::regions::Masks;
 use impasto::stylize::Stylizer;
 
 use super::args::Stylize;
+use super::sources::mask_files;
 use super::{check_standard_input, decode, decode_style, say, sources, style_files};
 
 /// The settings, and where the pictures come from.
@@ -41,7 +43,8 @@ pub struct Pictures {
     pub styles: Vec<Picture>,
     /// The picture to start from, if it is a file's.
     pub start: Option<Picture>,
-    /// Their files, for the record: content, styles, start.
+    pub masks: Masks,
+    /// Their files, for the record: content, styles, start, masks.
     pub files: Vec<FileRecord>,
 }
 
@@ -55,7 +58,8 @@ impl Plan {
                     sources::resolve(args.options.clone(), &args.config, |_| Options::default())?;
                 let content = args.content.clone().context("CONTENT is missing")?;
                 let styles = style_files(&args.style)?;
-                check_standard_input([&content].into_iter().chain(&styles))?;
+                let masks = mask_files(&settings);
+                check_standard_input([&content].into_iter().chain(&styles).chain(&masks))?;
                 Ok(Plan {
                     options,
                     settings,
@@ -90,10 +94,14 @@ impl Plan {
         let styles = styles.collect::<anyhow::Result<_>>()?;
         let start = self.start()?.map(|start| decode(record("init", start), quiet));
         let start = start.transpose()?;
+        let masks = Masks::load(&self.settings.regions, |path| {
+            decode(record("mask", self.mask(path)?), quiet)
+        })?;
         Ok(Pictures {
             content,
             styles,
             start,
+            masks,
             files,
         })
     }
@@ -127,6 +135,17 @@ impl Plan {
         match found.filter(|found| found.path() == path) {
             Some(found) => Ok(Some(found.clone())),
             None => Ok(Some(picture::read(path)?)),
+        }
+    }
+
+    /// The file of a mask, with the bytes that it had in a run that is repeated.
+    fn mask(&self, path: &Path) -> anyhow::Result<Input> {
+        let recorded = self
+            .repeated()
+            .map(|repeated| repeated.run.input_at("mask", path));
+        match recorded.transpose()?.flatten() {
+            Some(input) => Ok(input),
+            None => Ok(picture::read(path)?),
         }
     }
 

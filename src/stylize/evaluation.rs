@@ -18,13 +18,23 @@ impl Stylizer {
     /// That there is no graph with held-out layers is no error: they are left out.
     pub fn evaluator<'a>(&'a self, content: &'a Picture, styles: &[Picture]) -> Result<Evaluator<'a>, Error> {
         self.check_blend(styles)?;
+        let (layout, regions) = (
+            self.masks.layout(content.size()),
+            self.masks.regions(styles.len()),
+        );
+        let see = |(index, style): (usize, &Picture)| -> Result<Picture, Error> {
+            let style = self.style_at_own_size(style)?;
+            Ok(match &layout {
+                Some(layout) => self
+                    .colored_in(layout, index, &style, content, &regions)
+                    .into_owned(),
+                None => self.colored(&style, content).into_owned(),
+            })
+        };
         let seen = styles
             .iter()
-            .map(|style| {
-                Ok(self
-                    .colored(&self.style_at_own_size(style)?, content)
-                    .into_owned())
-            })
+            .enumerate()
+            .map(see)
             .collect::<Result<Vec<Picture>, Error>>()?;
         let blend: Vec<(Picture, f64)> = seen.into_iter().zip(self.shares(styles)).collect();
         let folder = self.metadata().path.parent().unwrap_or(Path::new(""));
@@ -34,7 +44,7 @@ impl Stylizer {
             &self.engine,
             (folder, &name),
             how,
-            content,
+            (content, &self.masks),
             &blend,
         )?)
     }

@@ -2,7 +2,9 @@
 
 mod error;
 mod evaluation;
+mod kept;
 mod painting;
+mod regions;
 mod stages;
 
 use std::borrow::Cow;
@@ -23,9 +25,11 @@ use crate::observe::{Event, Observer, Planned, Started};
 use crate::optimize::{self, OptimizeError, Outcome, StopReason};
 use crate::picture::{Fit, Picture, fit};
 use crate::record::{FileRecord, machine};
+use crate::regions::{Masks, RegionNote};
 use crate::runtime::{Engine, LibraryQuery, Placement, Runtime};
 use crate::tensor::to_tensor;
 pub use error::Error;
+use kept::Kept;
 use painting::Painting;
 use stages::Stage;
 
@@ -60,6 +64,7 @@ pub struct Stylizer {
     engine: Engine,
     graphs: Graphs,
     weights: Weights,
+    masks: Masks,
 }
 
 /// A painted picture and how the optimisation ended.
@@ -84,14 +89,26 @@ pub struct Judged {
     pub placement: Option<Placement>,
     /// The tiles that it was computed in: how many, and their width and height in pixels.
     pub tiles: (usize, (u32, u32)),
+    /// What is to be told of its regions.
+    pub notes: Vec<RegionNote>,
 }
 
 impl Stylizer {
-    /// Resolves `options`, loads ONNX Runtime and checks the graphs.
+    /// Resolves `options`, reads the masks that they name, loads ONNX Runtime and checks the graphs.
     ///
     /// # Errors
-    /// An option out of its range, ONNX Runtime or a graph that cannot be used.
+    /// An option out of its range, a mask, ONNX Runtime or a graph that cannot be used.
     pub fn new(options: &Options) -> Result<Stylizer, Error> {
+        let settings = options.resolve()?;
+        let masks = Masks::load(&settings.regions, |path| Ok::<_, Error>(Picture::load(path)?))?;
+        Stylizer::with_masks(options, masks)
+    }
+
+    /// The same with masks that have been read.
+    ///
+    /// # Errors
+    /// As [`Stylizer::new`].
+    pub fn with_masks(options: &Options, masks: Masks) -> Result<Stylizer, Error> {
         let settings = options.resolve()?;
         settings.provider.check()?;
         settings.kernels.check()?;
@@ -110,6 +127,7 @@ impl Stylizer {
             engine,
             graphs,
             weights,
+            masks,
         })
     }
 
@@ -195,6 +213,9 @@ impl Stylizer {
     ) -> Result<Stylized, Error> {
         let begin = Instant::now();
         let stages = self.stages(&content, &styles)?;
+        for note in stages.iter().flat_map(|stage| &stage.notes) {
+            let _ = observer.observe(&Event::Noted(note));
+        }
         let schedule = self.schedule(&content, &styles)?;
         let mut painting = self.start(start, &stages[0], &styles[0])?;
         drop((content, styles));
@@ -224,6 +245,10 @@ impl Stylizer {
     ) -> Result<(), Error> {
         for (scale, stage) in stages.iter().enumerate() {
             let loss = self.loss(stage, observer)?;
+            let loss: Box<dyn LossGradient + '_> = match stage.postprocess.keep() {
+                Some(keep) => Box::new(Kept::new(loss, keep, to_tensor(stage.postprocess.content()))),
+                None => loss,
+            };
             let mut loss: Box<dyn LossGradient + '_> = match stage.postprocess.is_grey() {
                 true => Box::new(Grey::new(loss)),
                 false => loss,
@@ -263,14 +288,19 @@ impl Stylizer {
     /// A picture too small for the network, or a session that fails.
     pub fn evaluate(&self, image: &Picture, content: &Picture, styles: &[Picture]) -> Result<Judged, Error> {
         self.check_blend(styles)?;
+        let given = styles;
         let (width, height) = image.size();
         self.graphs.check_size(image.size(), "image", Enlarge::Picture)?;
         let styles = styles
             .iter()
             .map(|style| self.style_at_own_size(style))
             .collect::<Result<Vec<Picture>, Error>>()?;
+        self.check_regions(content.size(), given, image.size())?;
         let mut features = self.graphs.features(&self.engine)?;
-        let targets = self.targets(&mut features, &content.resize(width, height), &styles)?;
+        let layout = self.masks.layout(image.size());
+        let content = content.resize(width, height);
+        let (targets, mut notes) = self.targets(&mut features, &content, &styles, layout.as_ref())?;
+        notes.extend(layout.iter().flat_map(Stylizer::notes_of));
         drop(features);
         let unit = self.content_unit(&targets).unwrap_or(1.0);
         let weights = self.weights.clone().with_content_times(unit);
@@ -290,6 +320,7 @@ impl Stylizer {
             gradient,
             placement,
             tiles: self.graphs.tiles((width, height)),
+            notes,
         })
     }
 

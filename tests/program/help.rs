@@ -45,6 +45,7 @@ fn the_long_help_is_grouped_by_task_and_ends_with_examples() {
         "Size:",
         "Objective:",
         "Colour:",
+        "Regions:",
         "Start:",
         "Optimiser:",
         "Engine:",
