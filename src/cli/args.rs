@@ -8,6 +8,7 @@ use clap::{Arg, Args, CommandFactory as _, Id, Parser, Subcommand};
 use super::compare::Compare;
 use super::manual::Manual;
 use super::providers::Providers;
+use super::regions::Regions;
 use super::sources::Config;
 use super::watch::Watching;
 
@@ -36,6 +37,7 @@ pub enum Command {
     Stylize(Box<Stylize>),
     Evaluate(Box<Evaluate>),
     Compare(Box<Compare>),
+    Regions(Box<Regions>),
     Providers(Box<Providers>),
     Manual(Manual),
 }
@@ -50,10 +52,15 @@ pub fn command() -> clap::Command {
             Some("Objective" | "Colour" | "Regions" | "Engine")
         )
     };
+    let sees = |arg: &Arg| {
+        matches!(arg.get_help_heading(), Some("Engine"))
+            || ["size", "fit", "seed"].contains(&arg.get_id().as_str())
+    };
     let looks = |arg: &Arg| ["onnxruntime", "runtime", "graphs"].contains(&arg.get_id().as_str());
     Cli::command()
         .mut_subcommand("evaluate", |command| with_options(command, judges))
         .mut_subcommand("compare", |command| with_options(command, judges))
+        .mut_subcommand("regions", |command| with_options(command, sees))
         .mut_subcommand("providers", |command| with_options(command, looks))
 }
 

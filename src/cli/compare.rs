@@ -9,10 +9,11 @@ use impasto::config::Options;
 use impasto::evaluate::Sheet;
 use impasto::files::escaped;
 use impasto::picture::{Picture, check_output};
-use impasto::regions::Masks;
+use impasto::regions::{Masks, RegionNote};
 use impasto::stylize::Stylizer;
 
 use super::outputs::{check_inputs_stay, print};
+use super::progress::tell;
 use super::providers::announce_if_unusual;
 use super::quiet::quietly;
 use super::report::{Report, evaluator, json, table};
@@ -101,8 +102,15 @@ pub fn run(args: &Compare) -> anyhow::Result<Ended> {
     announce_if_unusual(&stylizer);
     let evaluator = evaluator(&stylizer, &content, &styles)?;
     let mut entries = Vec::new();
+    let mut told: Vec<RegionNote> = Vec::new();
     for (path, picture) in args.pictures.iter().zip(&pictures) {
         let judged = stylizer.evaluate(picture, &content, &styles)?;
+        for note in &judged.notes {
+            if !told.contains(note) {
+                tell(note);
+                told.push(note.clone());
+            }
+        }
         entries.push(Entry {
             picture: path.display().to_string(),
             width: picture.width(),

@@ -14,6 +14,7 @@ mod preview;
 mod progress;
 mod providers;
 mod quiet;
+mod regions;
 mod report;
 mod sources;
 mod stylize;
@@ -61,6 +62,7 @@ pub fn run() -> ExitCode {
         Command::Stylize(args) => stylize::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::Regions(args) => regions::run(args),
         Command::Providers(args) => providers::run(args),
         Command::Manual(args) => manual::run(args),
     };

@@ -9,6 +9,7 @@ mod layout;
 mod mask;
 mod masks;
 mod note;
+mod proposal;
 mod source;
 
 use serde::Serialize;
@@ -18,6 +19,7 @@ pub use layout::Layout;
 pub use mask::Mask;
 pub use masks::{Masks, Region};
 pub use note::RegionNote;
+pub use proposal::{COLORS, propose};
 pub use source::{MaskSource, Rgb};
 
 use crate::color::ColorMode;

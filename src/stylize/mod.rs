@@ -4,6 +4,7 @@ mod error;
 mod evaluation;
 mod kept;
 mod painting;
+mod proposal;
 mod regions;
 mod stages;
 

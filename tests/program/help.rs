@@ -13,6 +13,7 @@ fn the_short_help_fits_on_a_screen() {
         &["stylize", "-h"],
         &["evaluate", "-h"],
         &["compare", "-h"],
+        &["regions", "-h"],
         &["providers", "-h"],
     ] {
         let text = help(arguments);

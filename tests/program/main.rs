@@ -19,6 +19,7 @@ mod privacy;
 mod providers;
 mod ranges;
 mod records;
+mod region_figures;
 mod regions;
 mod scales_and_styles;
 mod stylize;

@@ -145,7 +145,7 @@ pub struct Options {
     /// of one colour of a map. rest: what the other masks leave. Styles with the same mask are blended there. Where masks
     /// overlap, the larger one counts; where none is, there is no style. Each style counts by the part of the picture that
     /// its mask has, times its part of --style-blend.
-    #[cfg_attr(feature = "cli", arg(long, value_name = "MASK", allow_hyphen_values = true, help_heading = "Regions"))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "MASK", allow_hyphen_values = true, help_heading = "Regions", hide_short_help = true))]
     pub mask: Option<Vec<MaskSource>>,
 
     /// The part of a style picture that is taken; once for each style, in their order; none: all of it
