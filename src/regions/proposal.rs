@@ -28,7 +28,7 @@ pub const COLORS: [Rgb; 12] = [
     Rgb([0x80, 0x80, 0x80]),
 ];
 
-/// Rounds of k-means at most; it hardly moves after ten.
+/// Rounds of k-means at most.
 const ROUNDS: usize = 40;
 
 /// The variance of the luma, from 0 to 1, that counts as an edge.

@@ -82,7 +82,7 @@ def evaluate(problem: Problem, image: np.ndarray, content: np.ndarray, style: np
 def regions(
     masks: tuple[np.ndarray, ...], layer: str, size: tuple[int, int]
 ) -> Iterator[tuple[float, np.ndarray]]:
-    """Each region's share of the picture, and the weights of the layer's places, [places], unless all are 0."""
+    """Each region's share of the picture, and the weights of a layer's places, [places], unless all are 0."""
     if not masks:
         yield 1.0, np.ones(size[0] * size[1])
     side = 2 ** (int(layer[4]) - 1)
@@ -116,8 +116,8 @@ def reach(layer: str) -> int:
 
 
 def seeing_only(own: np.ndarray, radius: int) -> np.ndarray:
-    """The places of a region farther than `radius` from all others, and what is within 3 of these; if that is less
-    than half of the region, with the next smaller radius."""
+    """The places of a region farther than `radius` from all others, and what is within 3 of these; if that is
+    less than half of the region, with the next smaller radius."""
     for distance in range(radius, 0, -1):
         inner = own & (steps_to(~own) > distance)
         grown = own & (steps_to(inner) <= 3)
