@@ -60,10 +60,9 @@ impl Demo {
             ..LibraryQuery::default()
         })?;
         let engine = Engine::start(&runtime, &settings.provider, settings.threads)?;
-        let targets =
-            graphs
-                .features(&engine)?
-                .targets(self.content.view(), &[(self.style.view(), 1.0)], 0)?;
+        let targets = graphs
+            .features(&engine)?
+            .targets(self.content.view(), &[(self.style.view(), 1.0)])?;
         let weights = settings.weights(&graphs.loss_gradient)?;
         let kernels = graphs.kernels(&engine);
         Ok((

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::compare::Compare;
 use super::manual::Manual;
 use super::providers::Providers;
+use super::regions::Regions;
 use super::resume::Resume;
 use super::sources::Config;
 use super::watch::Watching;
@@ -39,6 +40,7 @@ pub enum Command {
     Resume(Box<Resume>),
     Evaluate(Box<Evaluate>),
     Compare(Box<Compare>),
+    Regions(Box<Regions>),
     Providers(Box<Providers>),
     Manual(Manual),
 }
@@ -47,13 +49,23 @@ pub enum Command {
 ///
 /// All commands share one definition of the options; those that a command has no use for are hidden there, and refused.
 pub fn command() -> clap::Command {
-    let judges = |arg: &Arg| matches!(arg.get_help_heading(), Some("Objective" | "Colour" | "Engine"));
+    let judges = |arg: &Arg| {
+        matches!(
+            arg.get_help_heading(),
+            Some("Objective" | "Colour" | "Regions" | "Engine")
+        )
+    };
+    let sees = |arg: &Arg| {
+        matches!(arg.get_help_heading(), Some("Engine"))
+            || ["size", "fit", "seed"].contains(&arg.get_id().as_str())
+    };
     let looks = |arg: &Arg| ["onnxruntime", "runtime", "graphs"].contains(&arg.get_id().as_str());
     let lengthens = |arg: &Arg| ["iterations", "max_seconds"].contains(&arg.get_id().as_str());
     Cli::command()
         .mut_subcommand("resume", |command| with_options(command, lengthens))
         .mut_subcommand("evaluate", |command| with_options(command, judges))
         .mut_subcommand("compare", |command| with_options(command, judges))
+        .mut_subcommand("regions", |command| with_options(command, sees))
         .mut_subcommand("providers", |command| with_options(command, looks))
 }
 
@@ -86,6 +98,10 @@ Examples:
 
   Several styles, 3 parts to 7
     impasto stylize photo.jpg waves.jpg stars.jpg -o both.png --style-blend 3,7
+
+  A style for each part of the photo; a part that stays as it is
+    impasto stylize photo.jpg stars.jpg waves.jpg -o parts.png --mask sky.png --mask rest
+    impasto stylize photo.jpg painting.jpg -o face.png --keep face-mask.png
 
   From noise: another seed, another picture; the same seed, the same bytes
     impasto stylize photo.jpg painting.jpg -o free.png --init random --seed 7
@@ -163,6 +179,13 @@ pub struct Stylize {
     /// Save the picture after each scale but the last: OUT-128x96.png for OUT.png
     #[arg(long, help_heading = "Watching", hide_short_help = true)]
     pub save_scales: bool,
+
+    /// Write what the loss sees of each region at each layer: DIR/region1-relu1_1.png
+    ///
+    /// For --mask, --style-mask and --keep; regions have their numbers in the order of the masks. White is what counts, at
+    /// the finest scale.
+    #[arg(long, value_name = "DIR", help_heading = "Regions", hide_short_help = true)]
+    pub guides: Option<PathBuf>,
 
     #[command(flatten)]
     pub watching: Watching,
@@ -254,7 +277,8 @@ pub struct Evaluate {
     ///
     /// terms by name, such as style/relu1_1; style_distance, held_out_style_distance (null without its graph) and
     /// content_distance by layer; total_variation; ssim (null for a picture of less than 11 pixels a side); tiles, their
-    /// number, and tile, their [width, height], as with --tile.
+    /// number, and tile, their [width, height], as with --tile; with masks regions, a list of {region, share,
+    /// style_distance, other_style_distance}, the last by region and layer.
     #[arg(long, help_heading = "Output")]
     pub json: bool,
 

@@ -15,6 +15,7 @@ mod preview;
 mod progress;
 mod providers;
 mod quiet;
+mod regions;
 mod report;
 mod resume;
 mod sources;
@@ -64,6 +65,7 @@ pub fn run() -> ExitCode {
         Command::Resume(args) => resume::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::Regions(args) => regions::run(args),
         Command::Providers(args) => providers::run(args),
         Command::Manual(args) => manual::run(args),
     };

@@ -1,6 +1,6 @@
 //! What `stylize` is to do: by its flags and a settings file, as an earlier run did it, or what one has left undone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
@@ -9,11 +9,12 @@ use impasto::files::Input;
 use impasto::init::Init;
 use impasto::picture::{self, Picture};
 use impasto::record::{FileRecord, Manifest, Recorded};
+use impasto::regions::Masks;
 use impasto::scales::Scales;
 use impasto::stylize::Stylizer;
 
 use super::args::Stylize;
-use super::sources::Config;
+use super::sources::{Config, mask_files};
 use super::{check_standard_input, decode, decode_style, say, sources, style_files};
 
 /// The settings, and where the pictures come from.
@@ -52,7 +53,8 @@ pub struct Pictures {
     pub styles: Vec<Picture>,
     /// The picture to start from, if it is a file's.
     pub start: Option<Picture>,
-    /// Their files, for the record: content, styles, start.
+    pub masks: Masks,
+    /// Their files, for the record: content, styles, start, masks.
     pub files: Vec<FileRecord>,
 }
 
@@ -66,7 +68,8 @@ impl Plan {
                     sources::resolve(args.options.clone(), &args.config, |_| Options::default())?;
                 let content = args.content.clone().context("CONTENT is missing")?;
                 let styles = style_files(&args.style)?;
-                check_standard_input([&content].into_iter().chain(&styles))?;
+                let masks = mask_files(&settings);
+                check_standard_input([&content].into_iter().chain(&styles).chain(&masks))?;
                 Ok(Plan {
                     options,
                     settings,
@@ -121,10 +124,14 @@ impl Plan {
         let styles = styles.collect::<anyhow::Result<_>>()?;
         let start = self.start()?.map(|start| decode(record("init", start), quiet));
         let start = start.transpose()?;
+        let masks = Masks::load(&self.settings.regions, |path| {
+            decode(record("mask", self.mask(path)?), quiet)
+        })?;
         Ok(Pictures {
             content,
             styles,
             start,
+            masks,
             files,
         })
     }
@@ -157,14 +164,28 @@ impl Plan {
         let Init::File(path) = &self.settings.init else {
             return Ok(None);
         };
-        let found = match &self.origin {
-            Origin::Named { .. } => None,
-            Origin::Repeated(repeated) => repeated.run.start(),
-            Origin::Resumed(resumed) => resumed.run.start(),
-        };
+        let found = self.recorded().and_then(Recorded::start);
         match found.filter(|found| found.path() == path) {
             Some(found) => Ok(Some(found.clone())),
             None => Ok(Some(picture::read(path)?)),
+        }
+    }
+
+    /// The file of a mask, with the bytes that it had in a recorded run.
+    fn mask(&self, path: &Path) -> anyhow::Result<Input> {
+        let recorded = self.recorded().map(|run| run.input_at("mask", path));
+        match recorded.transpose()?.flatten() {
+            Some(input) => Ok(input),
+            None => Ok(picture::read(path)?),
+        }
+    }
+
+    /// The run that is repeated or resumed.
+    fn recorded(&self) -> Option<&Recorded> {
+        match &self.origin {
+            Origin::Named { .. } => None,
+            Origin::Repeated(repeated) => Some(&repeated.run),
+            Origin::Resumed(resumed) => Some(&resumed.run),
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use impasto::observe::{Event, Iterated, Observer, Planned};
+use impasto::regions::RegionNote;
 use impasto::runtime::Placement;
 
 use super::say;
@@ -18,6 +19,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 pub struct Progress {
     bar: ProgressBar,
     plain: bool,
+    quiet: bool,
     schedule: Vec<Planned>,
     scale: usize,
     begin: Instant,
@@ -43,6 +45,7 @@ impl Progress {
         Progress {
             bar,
             plain: !terminal && !quiet,
+            quiet,
             schedule: schedule.to_vec(),
             scale: 0,
             begin: now,
@@ -130,6 +133,12 @@ fn describe(loss: f64, before: Option<f64>) -> String {
     }
 }
 
+/// Says what masks come to.
+pub fn tell(note: &RegionNote) {
+    let kind = if note.is_warning() { "warning" } else { "note" };
+    say(&format!("{kind}: {note}"));
+}
+
 /// Says so when nodes were left to the processor.
 pub fn warn_of_placement(placement: Option<&Placement>) {
     if let Some(warning) = placement.and_then(Placement::warning) {
@@ -143,6 +152,7 @@ impl Observer for Progress {
             Event::Started(started) => self.started(started.scale),
             Event::Iterated(step) => self.iterated(step),
             Event::Placed(placement) => warn_of_placement(Some(placement)),
+            Event::Noted(note) if !self.quiet => tell(note),
             _ => {}
         }
         ControlFlow::Continue(())

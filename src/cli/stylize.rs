@@ -1,5 +1,6 @@
 //! `impasto stylize`.
 
+use std::fs;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -47,17 +48,21 @@ pub fn paint(args: &Stylize, plan: &Plan, mut saved: Option<&mut Reader>) -> any
         content,
         styles,
         start,
+        masks,
         files,
     } = plan.pictures(args.quiet)?;
     check_record(args, plan, &files)?;
     let resumable = args.checkpoint.is_some();
-    let stylizer = quietly(|| Stylizer::new(&plan.options))?.with_whole_iterations(resumable);
+    let stylizer = quietly(|| Stylizer::with_masks(&plan.options, masks))?.with_whole_iterations(resumable);
     plan.check(&stylizer, args.quiet)?;
     let schedule = stylizer.schedule(&content, &styles)?;
     let planned = schedule.planned();
     check_planned(args, &stylizer, &files, &planned, &encoding)?;
     if args.dry_run {
         return dry_run::run(args, &stylizer, &schedule, &encoding, (&content, &styles));
+    }
+    if let Some(folder) = &args.guides {
+        write_guides(folder, args, &stylizer.guide_pictures(&content, &styles)?, &files)?;
     }
     if !args.quiet {
         announce(&files, &stylizer, &content, &styles, &schedule);
@@ -251,6 +256,30 @@ fn check_planned(
     check_inputs_stay(outputs_of(args), &inputs)?;
     let previews = args.when().files(&args.output, schedule);
     check_previews(&previews, outputs_of(args), &inputs, args.force)
+}
+
+/// Writes the regions' guides, which must not take the place of what is read or written otherwise.
+fn write_guides(
+    folder: &Path,
+    args: &Stylize,
+    guides: &[(String, Picture)],
+    inputs: &[FileRecord],
+) -> anyhow::Result<()> {
+    if guides.is_empty() {
+        bail!("--guides: there are no regions without --mask, --style-mask or --keep");
+    }
+    fs::create_dir_all(folder).with_context(|| format!("--guides: {}", shown(folder)))?;
+    let paths: Vec<PathBuf> = guides.iter().map(|(name, _)| folder.join(name)).collect();
+    let inputs: Vec<PathBuf> = inputs.iter().map(|file| file.path.clone()).collect();
+    check_inputs_stay(paths.iter().map(PathBuf::as_path), &inputs)?;
+    check_distinct(outputs_of(args).chain(paths.iter().map(PathBuf::as_path)))?;
+    for path in &paths {
+        check_file(path, args.force, "--guides")?;
+    }
+    for (path, (_, guide)) in paths.iter().zip(guides) {
+        guide.save(path, args.force)?;
+    }
+    Ok(())
 }
 
 /// The files that are written at the end or on the way.

@@ -10,8 +10,8 @@ use super::forward::whole;
 use super::metadata::{Kind, Term, TermKind, layer_size};
 use super::session::Pictures;
 use super::{
-    Evaluation, GraphMetadata, Graphs, LossGradient, ModelError, ObjectiveError, Padding, Targets, Weights,
-    session,
+    Evaluation, GraphMetadata, Graphs, Guides, LossGradient, ModelError, ObjectiveError, Padding, Targets,
+    Weights, session,
 };
 use crate::runtime::{DeviceMemory, Engine, Placement};
 
@@ -42,7 +42,8 @@ impl Graphs {
         weights: Weights,
     ) -> Result<OnnxLossGradient, ModelError> {
         let (metadata, kernels) = self.choose(engine, Kind::LossGradient);
-        let session = session::build(engine, (metadata, kernels), Pictures::Whole(targets.size))?;
+        let pictures = Pictures::Whole(targets.size);
+        let session = session::build(engine, (metadata, kernels), pictures, targets.regions())?;
         let placement = engine.placement(&session);
         let given = (&metadata.terms[..], &weights, self.padding);
         let bound = bind(&session, targets, given, engine.memory());
@@ -73,8 +74,8 @@ fn bind(
     for (name, value) in targets.styles.iter().chain(&targets.contents) {
         binding.bind_input(name, value)?;
     }
-    bind_guides(&mut binding, terms, targets.size)?;
-    let weights = TermWeights::of(terms, weights);
+    bind_guides(&mut binding, terms, targets)?;
+    let weights = TermWeights::of(terms, weights, targets.guides.as_ref());
     for weights in &weights {
         binding.bind_input(&weights.input, &weights.tensor()?)?;
     }
@@ -109,14 +110,21 @@ fn bind(
     Ok((binding, Tensor::<f32>::new(&host, image_shape)?, resident))
 }
 
-/// Binds guides of ones to all terms, one tensor for all of a size.
-fn bind_guides(binding: &mut IoBinding, terms: &[Term], size: (u32, u32)) -> ort::Result<()> {
+/// Binds the guides of all terms; of ones, one tensor for all of a size.
+fn bind_guides(binding: &mut IoBinding, terms: &[Term], targets: &Targets) -> ort::Result<()> {
     let mut made: Vec<((u32, u32), Tensor<f32>)> = Vec::new();
     for term in terms {
+        if let Some(guide) = targets.guide(term) {
+            binding.bind_input(
+                format!("guide/{}", term.name),
+                &Tensor::from_array(guide.clone())?,
+            )?;
+            continue;
+        }
         let size = term
             .layer
             .as_deref()
-            .map_or(size, |layer| layer_size(layer, size));
+            .map_or(targets.size, |layer| layer_size(layer, targets.size));
         let place = match made.iter().position(|(known, _)| *known == size) {
             Some(place) => place,
             None => {
@@ -142,7 +150,8 @@ pub(super) struct TermWeights {
 
 impl TermWeights {
     /// Those of all kinds of which there are terms.
-    pub(super) fn of(terms: &[Term], weights: &Weights) -> Vec<TermWeights> {
+    pub(super) fn of(terms: &[Term], weights: &Weights, guides: Option<&Guides>) -> Vec<TermWeights> {
+        let regions = guides.map_or(1, Guides::regions);
         let kinds = [
             (TermKind::Style, &weights.style[..]),
             (TermKind::Content, &weights.content),
@@ -150,20 +159,27 @@ impl TermWeights {
         ];
         let of_kind = kinds.into_iter().filter_map(|(kind, weights)| {
             let terms: Vec<&Term> = terms.iter().filter(|term| term.kind == kind).collect();
-            let values = terms.iter().zip(weights);
-            let values: Vec<f32> = values.map(|(term, weight)| (term.unit * weight) as f32).collect();
             let first = terms.first()?;
+            // A style term has a weight and a value for each region.
+            let (shape, rows) = match kind {
+                TermKind::Style => (vec![regions, terms.len()], regions),
+                TermKind::Content => (vec![terms.len()], 1),
+                TermKind::Tv => (Vec::new(), 1),
+            };
+            let value = |row: usize, term: &Term, weight: f64| {
+                let factor = guides.map_or(1.0, |guides| guides.factor(term, row));
+                (term.unit * weight * factor) as f32
+            };
+            let values = (0..rows).flat_map(|row| {
+                let terms = terms.iter().zip(weights);
+                terms.map(move |(term, weight)| value(row, term, *weight))
+            });
             Some(TermWeights {
                 kind,
                 input: first.weight.clone(),
                 output: first.loss.clone(),
-                // A style term has a weight and a value for each region, of which there is one.
-                shape: match kind {
-                    TermKind::Style => vec![1, values.len()],
-                    TermKind::Content => vec![values.len()],
-                    TermKind::Tv => Vec::new(),
-                },
-                values,
+                shape,
+                values: values.collect(),
             })
         });
         of_kind.collect()
@@ -172,6 +188,12 @@ impl TermWeights {
     pub(super) fn tensor(&self) -> ort::Result<Tensor<f32>> {
         Tensor::from_array((self.shape.clone(), self.values.clone()))
     }
+}
+
+/// The values of an output's terms, from `[regions, terms]` or `[terms]`: each that of all regions.
+pub(super) fn over_regions(output: &[f32], terms: usize) -> Vec<f64> {
+    let of_term = |index: usize| output.iter().skip(index).step_by(terms).copied().map(f64::from);
+    (0..terms).map(|index| of_term(index).sum()).collect()
 }
 
 /// A tensor of one number, without dimensions.
@@ -218,6 +240,7 @@ impl OnnxLossGradient {
         let mut terms = Vec::with_capacity(self.metadata.terms.len());
         for of_output in self.metadata.terms.chunk_by(|one, next| one.loss == next.loss) {
             let values = read(&outputs[of_output[0].loss.as_str()], on_device)?;
+            let values = over_regions(&values, of_output.len());
             terms.extend(of_output.iter().map(|term| values[term.index]));
         }
         if on_device {
@@ -225,7 +248,7 @@ impl OnnxLossGradient {
         } else {
             gradient.copy_from_slice(outputs["gradient"].try_extract_tensor::<f32>()?.1);
         }
-        Ok(terms.into_iter().map(f64::from).collect())
+        Ok(terms)
     }
 }
 
@@ -296,9 +319,7 @@ mod tests {
         let graphs = Graphs::open(&folder, "gatys", &options).unwrap();
         let (content, style) = (noise(24, 32, 1), noise(20, 28, 2));
         let mut features = graphs.features(&engine).unwrap();
-        let targets = features
-            .targets(content.view(), &[(style.view(), 1.0)], 0)
-            .unwrap();
+        let targets = features.targets(content.view(), &[(style.view(), 1.0)]).unwrap();
         let weights = Weights::uniform(&graphs.loss_gradient, 1e3, 1.0, 1e-3);
         let mut plain = graphs.loss_gradient(&engine, &targets, weights.clone()).unwrap();
         let mut resident = graphs.loss_gradient(&engine, &targets, weights.clone()).unwrap();

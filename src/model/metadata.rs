@@ -358,7 +358,7 @@ fn read_terms(path: &Path, text: String) -> Result<Vec<Term>, ModelError> {
 const CHANNELS: [u64; 5] = [64, 128, 256, 512, 512];
 
 /// The size (width, height) of a layer in a picture of `size`: every pool halves it and rounds down.
-pub(super) fn layer_size(layer: &str, (width, height): (u32, u32)) -> (u32, u32) {
+pub(crate) fn layer_size(layer: &str, (width, height): (u32, u32)) -> (u32, u32) {
     let block = layer.strip_prefix("relu").and_then(|name| name.chars().next());
     let pools = block.and_then(|block| block.to_digit(10)).unwrap_or(1) - 1;
     (width >> pools, height >> pools)

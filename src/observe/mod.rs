@@ -23,6 +23,7 @@ use crate::files::binary::{Reader, Writer};
 use crate::model::Evaluation;
 use crate::picture::Picture;
 use crate::postprocess::Postprocess;
+use crate::regions::RegionNote;
 use crate::runtime::Placement;
 
 /// What an observer is told.
@@ -39,6 +40,8 @@ pub enum Event<'a> {
     Iterated(Iterated<'a>),
     /// A scale that is not the last has come to its end with this picture.
     ScaleDone(&'a Picture),
+    /// What masks come to, before the first evaluation.
+    Noted(&'a RegionNote),
     /// The optimiser restarts from the best point with an empty history; the text says why.
     Restarted(&'a str),
     /// The run can be left here, and resumed to the same end.

@@ -21,7 +21,7 @@ pub use repeat::{RecordError, Recorded};
 /// A file that took part in a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRecord {
-    /// What it was: `content`, `style`, `init`, `output`; `forward`, `targets`, `loss_grad`, `weights`.
+    /// What it was: `content`, `style`, `init`, `mask`, `output`; `forward`, `targets`, `loss_grad`, `weights`.
     pub role: String,
     /// Its path, as it was given; `-` for standard input or standard output.
     pub path: PathBuf,
@@ -60,7 +60,8 @@ pub struct Manifest<S> {
     pub library: PathBuf,
     /// The graphs that ran, and the weights.
     pub graphs: Vec<FileRecord>,
-    /// The pictures: `content`, every `style` in its order, and `init` if the start was a file.
+    /// The pictures: `content`, every `style` in its order, `init` if the start was a file, and every
+    /// `mask`.
     pub inputs: Vec<FileRecord>,
     /// The picture that came of it.
     pub output: FileRecord,

@@ -49,7 +49,7 @@ pub enum RecordError {
     Missing {
         /// The trace or the checkpoint.
         record: PathBuf,
-        /// `content`, `style` or `init`.
+        /// `content`, `style`, `init` or `mask`.
         role: String,
         /// The path as it was given.
         path: PathBuf,
@@ -64,7 +64,7 @@ pub enum RecordError {
     NotGiven {
         /// The trace or the checkpoint.
         record: PathBuf,
-        /// `content` or `style`.
+        /// `content`, `style` or `mask`.
         role: String,
         /// What is there now.
         cause: InputError,
@@ -164,6 +164,16 @@ impl Recorded {
     pub fn inputs(&self, role: &str) -> Result<Vec<Input>, RecordError> {
         let inputs = self.manifest.inputs.iter().filter(|input| input.role == role);
         inputs.map(|input| self.find(input)).collect()
+    }
+
+    /// The input of a role that was given as `path`, with the bytes that it had; none, if there was none.
+    ///
+    /// # Errors
+    /// It is gone, or has changed.
+    pub fn input_at(&self, role: &str, path: &Path) -> Result<Option<Input>, RecordError> {
+        let mut inputs = self.manifest.inputs.iter();
+        let input = inputs.find(|input| input.role == role && input.path == path);
+        input.map(|input| self.find(input)).transpose()
     }
 
     /// The start picture, if it was a file, and is to be found; it is read once.

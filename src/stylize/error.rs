@@ -7,6 +7,7 @@ use crate::model::{ModelError, UnusableKernels};
 use crate::optimize::OptimizeError;
 use crate::picture::PictureError;
 use crate::record::RecordError;
+use crate::regions::MaskError;
 use crate::runtime::{EngineError, RequestError, RuntimeError};
 
 /// Whatever stops a run.
@@ -19,6 +20,9 @@ pub enum Error {
     /// A picture that cannot be read or written.
     #[error(transparent)]
     Picture(#[from] PictureError),
+    /// A mask that cannot be used.
+    #[error(transparent)]
+    Mask(#[from] MaskError),
     /// ONNX Runtime that cannot be found or loaded.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),

@@ -2,8 +2,11 @@
 
 mod error;
 mod evaluation;
+mod kept;
 mod pace;
 mod painting;
+mod proposal;
+mod regions;
 mod schedule;
 mod stages;
 
@@ -12,24 +15,23 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use ndarray::Array4;
-
 use crate::config::{Options, Settings};
 use crate::files::binary::Reader;
 use crate::grey::Grey;
 use crate::init::Init;
 use crate::memory::Bytes;
 use crate::model::metadata::{CONTRACT_VERSION, Kind};
-use crate::model::{
-    Enlarge, Evaluation, GraphMetadata, Graphs, LossGradient, Targets, Weights, default_folder,
-};
+use crate::model::{GraphMetadata, Graphs, LossGradient, Targets, Weights, default_folder};
 use crate::observe::{Event, Observer, Planned, Started};
 use crate::optimize::{self, OptimizeError, Outcome, StopReason};
-use crate::picture::{Fit, Picture, fit};
+use crate::picture::Picture;
 use crate::record::{FileRecord, machine};
+use crate::regions::Masks;
 use crate::runtime::{Engine, LibraryQuery, Placement, Runtime};
 use crate::tensor::to_tensor;
 pub use error::Error;
+pub use evaluation::Judged;
+use kept::Kept;
 pub use pace::Pace;
 use painting::Painting;
 pub use schedule::{Memory, Schedule, Way};
@@ -66,6 +68,7 @@ pub struct Stylizer {
     engine: Engine,
     graphs: Graphs,
     weights: Weights,
+    masks: Masks,
     /// What a run may take; none where the system does not say what is left.
     budget: Option<Bytes>,
     whole_iterations: bool,
@@ -91,27 +94,22 @@ pub enum Start<'a> {
     Saved(&'a mut Reader),
 }
 
-/// The loss of a given picture.
-#[derive(Debug)]
-pub struct Judged {
-    /// The names of the terms, in the graph's order.
-    pub term_names: Vec<String>,
-    /// The loss and its terms.
-    pub evaluation: Evaluation,
-    /// The gradient with respect to the image, f32 `[1, 3, height, width]`, BGR, loss per grey level.
-    pub gradient: Array4<f32>,
-    /// Where the nodes of the graph ran, when not all of them on the processor.
-    pub placement: Option<Placement>,
-    /// The tiles that it was computed in: how many, and their width and height in pixels.
-    pub tiles: (usize, (u32, u32)),
-}
-
 impl Stylizer {
-    /// Resolves `options`, loads ONNX Runtime and checks the graphs.
+    /// Resolves `options`, reads the masks that they name, loads ONNX Runtime and checks the graphs.
     ///
     /// # Errors
-    /// An option out of its range, ONNX Runtime or a graph that cannot be used.
+    /// An option out of its range, a mask, ONNX Runtime or a graph that cannot be used.
     pub fn new(options: &Options) -> Result<Stylizer, Error> {
+        let settings = options.resolve()?;
+        let masks = Masks::load(&settings.regions, |path| Ok::<_, Error>(Picture::load(path)?))?;
+        Stylizer::with_masks(options, masks)
+    }
+
+    /// The same with masks that have been read.
+    ///
+    /// # Errors
+    /// As [`Stylizer::new`].
+    pub fn with_masks(options: &Options, masks: Masks) -> Result<Stylizer, Error> {
         let settings = options.resolve()?;
         settings.provider.check()?;
         settings.kernels.check()?;
@@ -131,6 +129,7 @@ impl Stylizer {
             engine,
             graphs,
             weights,
+            masks,
             budget,
             whole_iterations: false,
         })
@@ -231,6 +230,9 @@ impl Stylizer {
         let begin = Instant::now();
         let schedule = self.schedule(&content, &styles)?;
         let stages = self.stages(&content, &styles, &schedule)?;
+        for note in stages.iter().flat_map(|stage| &stage.notes) {
+            let _ = observer.observe(&Event::Noted(note));
+        }
         let (mut painting, saved) = match start {
             Start::Saved(saved) => {
                 let has_content = self.weights.has_content();
@@ -270,6 +272,10 @@ impl Stylizer {
         }
         for (scale, stage) in stages.into_iter().enumerate().skip(painting.scales()) {
             let loss = self.loss(&stage, observer)?;
+            let loss: Box<dyn LossGradient + '_> = match stage.postprocess.keep() {
+                Some(keep) => Box::new(Kept::new(loss, keep, to_tensor(stage.postprocess.content()))),
+                None => loss,
+            };
             let mut loss: Box<dyn LossGradient + '_> = match stage.postprocess.is_grey() {
                 true => Box::new(Grey::new(loss)),
                 false => loss,
@@ -301,46 +307,6 @@ impl Stylizer {
             }
         }
         Ok(())
-    }
-
-    /// The loss of `image`, with its terms and its gradient; nothing is optimised.
-    ///
-    /// `image` is taken at its own size; `content` is resized to it; `styles` keep their size unless the settings
-    /// name a style size or scale.
-    ///
-    /// # Errors
-    /// A picture too small for the network, or a session that fails.
-    pub fn evaluate(&self, image: &Picture, content: &Picture, styles: &[Picture]) -> Result<Judged, Error> {
-        self.check_blend(styles)?;
-        let (width, height) = image.size();
-        self.graphs.check_size(image.size(), "image", Enlarge::Picture)?;
-        let styles = styles
-            .iter()
-            .map(|style| self.style_at_own_size(style))
-            .collect::<Result<Vec<Picture>, Error>>()?;
-        let mut features = self.graphs.features(&self.engine)?;
-        let side = self.side_to_judge(image, &styles)?;
-        let targets = self.targets(&mut features, &content.resize(width, height), &styles, side)?;
-        drop(features);
-        let unit = self.content_unit(&targets).unwrap_or(1.0);
-        let weights = self.weights.clone().with_content_times(unit);
-        let (mut loss, placement) = self.loss_gradient(&targets, weights, side)?;
-        let image = to_tensor(image).into_raw_vec_and_offset().0;
-        let mut gradient = Array4::zeros((1, 3, height as usize, width as usize));
-        let evaluation = loss
-            .evaluate(&image, gradient.as_slice_mut().unwrap_or_default())
-            .map_err(|source| OptimizeError::Objective {
-                evaluation: 1,
-                source,
-                best: None,
-            })?;
-        Ok(Judged {
-            term_names: loss.term_names().to_vec(),
-            evaluation,
-            gradient,
-            placement,
-            tiles: self.graphs.tiles((width, height), side),
-        })
     }
 
     /// The image to start from at `begin`, at the size of the first stage.
@@ -414,14 +380,6 @@ impl Stylizer {
         let loss = self.graphs.loss_gradient(&self.engine, targets, weights)?;
         let placement = loss.placement().cloned();
         Ok((Box::new(loss), placement))
-    }
-
-    fn style_at_own_size(&self, style: &Picture) -> Result<Picture, Error> {
-        let side = self.style_side(style.size(), u32::MAX);
-        let (width, height) = fit(style.size(), side, Fit::Long);
-        self.graphs
-            .check_size((width, height), "style image", Enlarge::StyleSize)?;
-        Ok(style.resize(width, height))
     }
 
     /// How to optimise a stage of a run that has taken so many `seconds`.

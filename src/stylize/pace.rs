@@ -41,7 +41,9 @@ impl Stylizer {
         let content = content.resize(size.0, size.1);
         let styles = styles.iter().zip(of_styles);
         let styles: Vec<Picture> = styles.map(|(style, size)| style.resize(size.0, size.1)).collect();
-        let targets = self.targets(&mut self.graphs.features(&self.engine)?, &content, &styles, 0)?;
+        let layout = self.masks.layout(size);
+        let mut features = self.graphs.features(&self.engine)?;
+        let (targets, _) = self.targets(&mut features, &content, &styles, layout.as_ref())?;
         let (mut loss, _) = self.loss_gradient(&targets, self.weights.clone(), 0)?;
         let image = to_tensor(&content).into_raw_vec_and_offset().0;
         let mut gradient = vec![0.0; image.len()];

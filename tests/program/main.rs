@@ -20,6 +20,8 @@ mod privacy;
 mod providers;
 mod ranges;
 mod records;
+mod region_figures;
+mod regions;
 mod resume;
 mod scales_and_styles;
 mod stylize;

@@ -18,6 +18,7 @@ use crate::memory::Bytes;
 use crate::model::{KernelSet, LayerFactors, Padding, USUAL_STYLE_LOSS};
 use crate::optimize::Method;
 use crate::picture::{Bits, Encoding, Fit};
+use crate::regions::{MaskSource, RegionOptions};
 use crate::runtime::{Precision, ProviderChoice, Request};
 use crate::scales::Scales;
 #[cfg(test)]
@@ -138,6 +139,35 @@ pub struct Options {
     /// moved to the photo's mean and covariance, so the strokes come in colours like the photo's.
     #[cfg_attr(feature = "cli", arg(long, value_name = "MODE", hide_possible_values = true, help_heading = "Colour"))]
     pub color: Option<ColorMode>,
+
+    /// Where a style paints: a mask, white there; once for each style, in their order
+    ///
+    /// A picture of the photo's proportions and any size: white, or opaque, where the style paints. FILE#RRGGBB: the pixels
+    /// of one colour of a map. rest: what the other masks leave. Styles with the same mask are blended there. Where masks
+    /// overlap, the larger one counts; where none is, there is no style. Each style counts by the part of the picture that
+    /// its mask has, times its part of --style-blend.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "MASK", allow_hyphen_values = true, help_heading = "Regions", hide_short_help = true))]
+    pub mask: Option<Vec<MaskSource>>,
+
+    /// The part of a style picture that is taken; once for each style, in their order; none: all of it
+    ///
+    /// A picture of the style picture's proportions, or FILE#RRGGBB, as with --mask.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "MASK", allow_hyphen_values = true, help_heading = "Regions", hide_short_help = true))]
+    pub style_mask: Option<Vec<MaskSource>>,
+
+    /// What stays the photo, whatever masks there are: a mask, white where nothing is painted
+    #[cfg_attr(feature = "cli", arg(long, value_name = "MASK", allow_hyphen_values = true, help_heading = "Regions", hide_short_help = true))]
+    pub keep: Option<MaskSource>,
+
+    /// Factors of the content weight in the parts of --mask, 0 or more: one for each style [default: 1 each]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "F,…", value_parser = flags::number, value_delimiter = ',', help_heading = "Regions", hide_short_help = true))]
+    pub mask_content_weights: Option<Vec<f64>>,
+
+    /// Whose colours the parts of --mask have, as --color: one for each style [default: as --color]
+    ///
+    /// match: the style picture's colours are moved to those of its part of the photo.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "MODE,…", value_delimiter = ',', hide_possible_values = true, help_heading = "Regions", hide_short_help = true))]
+    pub mask_colors: Option<Vec<ColorMode>>,
 
     /// Start: content, random, gray, style-stats, blend:0.3 or FILE [default: content]
     ///
@@ -291,6 +321,8 @@ pub struct Settings {
     /// None: what the style loss is meant for, or else the preset's.
     pub content_weight: Option<f64>,
     pub color: ColorMode,
+    #[serde(flatten)]
+    pub regions: RegionOptions,
     pub tv_weight: f64,
     pub style_layer_weights: LayerFactors,
     pub content_layer_weights: LayerFactors,
@@ -355,6 +387,7 @@ impl Options {
                 .transpose()?,
             style_loss,
             color: self.color.unwrap_or_default(),
+            regions: self.regions()?,
             tv_weight: weight("tv-weight", self.tv_weight.unwrap_or(preset.tv_weight))?,
             style_layer_weights: factors(
                 "style-layer-weights",

@@ -140,7 +140,7 @@ fn style_gradient(call: &Call<'_>) -> ort::Result<()> {
             add,
         };
         gradient.run(df, call.isa(), call.exec());
-        add = Addend::Output;
+        add = Addend::Regions;
     }
     Ok(())
 }
@@ -253,7 +253,7 @@ mod tests {
             ((x * 37 + y * 101 + channel * 53) % 251) as f32 - 120.0
         });
         let mut features = graphs.features(&engine).unwrap();
-        let targets = features.targets(image.view(), &[(image.view(), 1.0)], 0).unwrap();
+        let targets = features.targets(image.view(), &[(image.view(), 1.0)]).unwrap();
         let weights = Weights::uniform(&graphs.loss_gradient, 1e3, 1.0, 0.0);
         let mut loss_gradient = graphs.loss_gradient(&engine, &targets, weights).unwrap();
         let image = image.into_raw_vec_and_offset().0;
