@@ -25,7 +25,7 @@ pub enum ColorMode {
 pub(crate) const LUMA: [f64; 3] = [0.299, 0.587, 0.114];
 
 /// The luma of a colour: 0 to 255.
-fn luma(color: &[f32]) -> f32 {
+pub(crate) fn luma(color: &[f32]) -> f32 {
     color
         .iter()
         .zip(LUMA)

@@ -12,13 +12,14 @@
 //! 4. [`tensor`]: pictures become the network's input, and back.
 //! 5. [`scales`]: smaller sizes are painted first; [`init`]: the picture that the optimisation starts
 //!    from.
-//! 6. [`runtime`]: ONNX Runtime is found and loaded.
-//! 7. [`model`]: the graphs are checked; features of both pictures become targets, and the loss a function.
-//! 8. [`optimize`]: L-BFGS minimises the loss over the pixels; [`observe`] tells of it.
-//! 9. [`postprocess`]: the best point becomes the picture.
-//! 10. [`stylize`]: all of it in one function.
-//! 11. [`record`]: what a run was made of, so that it can be repeated.
-//! 12. [`evaluate`]: how near a picture comes to what was asked, in figures.
+//! 6. [`regions`]: masks become what of each layer counts for which style.
+//! 7. [`runtime`]: ONNX Runtime is found and loaded.
+//! 8. [`model`]: the graphs are checked; features of both pictures become targets, and the loss a function.
+//! 9. [`optimize`]: L-BFGS minimises the loss over the pixels; [`observe`] tells of it.
+//! 10. [`postprocess`]: the best point becomes the picture.
+//! 11. [`stylize`]: all of it in one function.
+//! 12. [`record`]: what a run was made of, so that it can be repeated, or resumed where it was left.
+//! 13. [`evaluate`]: how near a picture comes to what was asked, in figures.
 #![warn(missing_docs)]
 
 pub mod color;
@@ -30,6 +31,7 @@ mod guard;
 mod huge_pages;
 pub mod init;
 pub mod kernels;
+pub mod memory;
 pub mod model;
 pub mod observe;
 pub mod optimize;
@@ -37,6 +39,7 @@ pub mod picture;
 pub mod postprocess;
 mod range;
 pub mod record;
+pub mod regions;
 pub mod runtime;
 pub mod scales;
 pub mod stylize;

@@ -4,10 +4,13 @@ use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{Arg, Args, CommandFactory as _, Id, Parser, Subcommand};
+use serde::{Deserialize, Serialize};
 
 use super::compare::Compare;
 use super::manual::Manual;
 use super::providers::Providers;
+use super::regions::Regions;
+use super::resume::Resume;
 use super::sources::Config;
 use super::watch::Watching;
 
@@ -34,8 +37,10 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Stylize(Box<Stylize>),
+    Resume(Box<Resume>),
     Evaluate(Box<Evaluate>),
     Compare(Box<Compare>),
+    Regions(Box<Regions>),
     Providers(Box<Providers>),
     Manual(Manual),
 }
@@ -44,11 +49,23 @@ pub enum Command {
 ///
 /// All commands share one definition of the options; those that a command has no use for are hidden there, and refused.
 pub fn command() -> clap::Command {
-    let judges = |arg: &Arg| matches!(arg.get_help_heading(), Some("Objective" | "Colour" | "Engine"));
+    let judges = |arg: &Arg| {
+        matches!(
+            arg.get_help_heading(),
+            Some("Objective" | "Colour" | "Regions" | "Engine")
+        )
+    };
+    let sees = |arg: &Arg| {
+        matches!(arg.get_help_heading(), Some("Engine"))
+            || ["size", "fit", "seed"].contains(&arg.get_id().as_str())
+    };
     let looks = |arg: &Arg| ["onnxruntime", "runtime", "graphs"].contains(&arg.get_id().as_str());
+    let lengthens = |arg: &Arg| ["iterations", "max_seconds"].contains(&arg.get_id().as_str());
     Cli::command()
+        .mut_subcommand("resume", |command| with_options(command, lengthens))
         .mut_subcommand("evaluate", |command| with_options(command, judges))
         .mut_subcommand("compare", |command| with_options(command, judges))
+        .mut_subcommand("regions", |command| with_options(command, sees))
         .mut_subcommand("providers", |command| with_options(command, looks))
 }
 
@@ -82,6 +99,10 @@ Examples:
   Several styles, 3 parts to 7
     impasto stylize photo.jpg waves.jpg stars.jpg -o both.png --style-blend 3,7
 
+  A style for each part of the photo; a part that stays as it is
+    impasto stylize photo.jpg stars.jpg waves.jpg -o parts.png --mask sky.png --mask rest
+    impasto stylize photo.jpg painting.jpg -o face.png --keep face-mask.png
+
   From noise: another seed, another picture; the same seed, the same bytes
     impasto stylize photo.jpg painting.jpg -o free.png --init random --seed 7
 
@@ -92,6 +113,10 @@ Examples:
   Keep settings in a file, and change one of them
     impasto stylize photo.jpg painting.jpg -o out.png --config oil.toml --size 768
 
+  A long run that survives a power cut
+    impasto stylize photo.jpg painting.jpg -o large.png --size 4096 --checkpoint large.checkpoint
+    impasto resume large.checkpoint
+
   Do a run again, or again with one thing changed
     impasto stylize photo.jpg painting.jpg -o out.png --trace run.json
     impasto stylize --repeat run.json -o again.png
@@ -99,17 +124,19 @@ Examples:
 
 /// Paint CONTENT in the style of one STYLE or several
 ///
-/// Ctrl-C stops at the next evaluation and saves the best picture so far (exit code 130); a second one ends the program
-/// without a picture.
-#[derive(Debug, Args)]
+/// Ctrl-C stops at the next evaluation, with --checkpoint at the end of the iteration, and saves the best picture so far
+/// (exit code 130); a second one ends the program without a picture.
+#[derive(Debug, Args, Serialize, Deserialize)]
 #[command(args_override_self = true, allow_negative_numbers = true, after_long_help = EXAMPLES)]
 pub struct Stylize {
     /// The photo: PNG, JPEG, JPEG XL, WebP, TIFF, BMP or GIF; - is standard input
     #[arg(required_unless_present = "repeat", conflicts_with = "repeat")]
+    #[serde(skip)]
     pub content: Option<PathBuf>,
 
     /// The painting, or several to blend; a folder stands for all pictures in it
     #[arg(required_unless_present = "repeat", conflicts_with = "repeat")]
+    #[serde(skip)]
     pub style: Vec<PathBuf>,
 
     /// Where the picture goes: a name ending in .png, .jpg, .webp or .tif; or -
@@ -131,13 +158,16 @@ pub struct Stylize {
 
     /// Replace existing files
     #[arg(short, long, help_heading = "Output")]
+    #[serde(skip)]
     pub force: bool,
 
     #[command(flatten)]
+    #[serde(skip)]
     pub options: Options,
 
     /// Print the presets with their layers, weights and size rule, and paint nothing
     #[arg(long, exclusive = true, help_heading = "Objective", hide_short_help = true)]
+    #[serde(skip)]
     pub presets: bool,
 
     /// Save a preview every N iterations: OUT-00050.png for OUT.png
@@ -150,12 +180,34 @@ pub struct Stylize {
     #[arg(long, help_heading = "Watching", hide_short_help = true)]
     pub save_scales: bool,
 
+    /// Write what the loss sees of each region at each layer: DIR/region1-relu1_1.png
+    ///
+    /// For --mask, --style-mask and --keep; regions have their numbers in the order of the masks. White is what counts, at
+    /// the finest scale.
+    #[arg(long, value_name = "DIR", help_heading = "Regions", hide_short_help = true)]
+    pub guides: Option<PathBuf>,
+
     #[command(flatten)]
     pub watching: Watching,
 
     /// Print nothing but errors
     #[arg(short, long, help_heading = "Watching", hide_short_help = true)]
+    #[serde(skip)]
     pub quiet: bool,
+
+    /// Say what the run would take of memory, time and disk, and paint nothing
+    ///
+    /// The scales, whether they are computed in tiles, the steps that L-BFGS remembers; time by an evaluation of a small
+    /// picture on this machine. What has no room is refused here as it would be then.
+    #[arg(long, help_heading = "Watching", hide_short_help = true)]
+    pub dry_run: bool,
+
+    /// Print what --dry-run says as JSON
+    ///
+    /// {"scales": [{"width", "height", "iterations", "tiles", "tile": [width, height], "history", "memory": {…}}, …], "tiles"
+    /// and "tile" of the last one, "memory": the peak, "budget", "disk" in bytes, "evaluations", "seconds": {"least", "most"}}
+    #[arg(long, requires = "dry_run", help_heading = "Watching", hide_short_help = true)]
+    pub json: bool,
 
     /// Write down all it takes to repeat the run, and its losses
     ///
@@ -164,6 +216,19 @@ pub struct Stylize {
     /// output.
     #[arg(long, value_name = "FILE.json", help_heading = "Records")]
     pub trace: Option<PathBuf>,
+
+    /// Keep all it takes to resume the run in a file: impasto resume FILE
+    ///
+    /// A run that was killed, or that Ctrl-C or --max-seconds ended, goes on from there and ends with the same bytes as one
+    /// that was never stopped. The file is written before the first evaluation, then between iterations, whole or not
+    /// at all; a run that comes to its end removes it. Ctrl-C and --max-seconds wait for the end of the iteration. It takes as
+    /// much of the disk as the optimiser does of memory, twice that while it is replaced.
+    #[arg(long, value_name = "FILE", help_heading = "Records", hide_short_help = true)]
+    pub checkpoint: Option<PathBuf>,
+
+    /// The seconds from one checkpoint to the next, 0 to 1000000; 0 is after every iteration [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=1_000_000), requires = "checkpoint", help_heading = "Records", hide_short_help = true)]
+    pub checkpoint_every: Option<u64>,
 
     /// Do a run again: CONTENT, STYLE and settings come from its trace
     ///
@@ -177,9 +242,11 @@ pub struct Stylize {
         help_heading = "Records",
         hide_short_help = true
     )]
+    #[serde(skip)]
     pub repeat: Option<PathBuf>,
 
     #[command(flatten)]
+    #[serde(skip)]
     pub config: Config,
 }
 
@@ -210,7 +277,8 @@ pub struct Evaluate {
     ///
     /// terms by name, such as style/relu1_1; style_distance, held_out_style_distance (null without its graph) and
     /// content_distance by layer; total_variation; ssim (null for a picture of less than 11 pixels a side); tiles, their
-    /// number, and tile, their [width, height], as with --tile.
+    /// number, and tile, their [width, height], as with --tile; with masks regions, a list of {region, share,
+    /// style_distance, other_style_distance}, the last by region and layer.
     #[arg(long, help_heading = "Output")]
     pub json: bool,
 
@@ -236,6 +304,13 @@ impl Stylize {
             format: self.format,
             ..settings.encoding
         }
+    }
+
+    /// The outputs that are named, but for the checkpoint.
+    pub fn places(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let Watching { plot, animation, .. } = &mut self.watching;
+        let others = [&mut self.trace, plot, animation].into_iter().flatten();
+        [&mut self.output].into_iter().chain(others)
     }
 
     /// When previews are saved.

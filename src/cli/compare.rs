@@ -9,9 +9,11 @@ use impasto::config::Options;
 use impasto::evaluate::Sheet;
 use impasto::files::escaped;
 use impasto::picture::{Picture, check_output};
+use impasto::regions::{Masks, RegionNote};
 use impasto::stylize::Stylizer;
 
 use super::outputs::{check_inputs_stay, print};
+use super::progress::tell;
 use super::providers::announce_if_unusual;
 use super::quiet::quietly;
 use super::report::{Report, evaluator, json, table};
@@ -80,9 +82,11 @@ struct Entry {
 
 /// Prints the figures of all pictures and draws the contact sheet.
 pub fn run(args: &Compare) -> anyhow::Result<Ended> {
-    let (options, _) = sources::resolve_to_judge(args.options.clone(), &args.config)?;
+    let (options, settings) = sources::resolve_to_judge(args.options.clone(), &args.config)?;
+    let mask_files = sources::mask_files(&settings);
     let style_files = style_files(&args.style)?;
     let named = args.pictures.iter().chain([&args.content]).chain(&style_files);
+    let named = named.chain(&mask_files);
     let mut inputs: Vec<PathBuf> = named.cloned().collect();
     check_standard_input(&inputs)?;
     if let Some(path) = &args.sheet {
@@ -91,14 +95,22 @@ pub fn run(args: &Compare) -> anyhow::Result<Ended> {
     let content = load(&args.content, false)?;
     let styles = load_styles(&style_files, false)?;
     let pictures = load_all(&args.pictures, false)?;
-    let stylizer = quietly(|| Stylizer::new(&options))?;
+    let masks = Masks::load(&settings.regions, |path| load(path, false))?;
+    let stylizer = quietly(|| Stylizer::with_masks(&options, masks))?;
     inputs.extend(sources::read_beside(&args.config, &stylizer));
     check_inputs_stay(args.sheet.as_deref(), &inputs)?;
     announce_if_unusual(&stylizer);
     let evaluator = evaluator(&stylizer, &content, &styles)?;
     let mut entries = Vec::new();
+    let mut told: Vec<RegionNote> = Vec::new();
     for (path, picture) in args.pictures.iter().zip(&pictures) {
         let judged = stylizer.evaluate(picture, &content, &styles)?;
+        for note in &judged.notes {
+            if !told.contains(note) {
+                tell(note);
+                told.push(note.clone());
+            }
+        }
         entries.push(Entry {
             picture: path.display().to_string(),
             width: picture.width(),

@@ -7,22 +7,25 @@ use ndarray::Axis;
 use ndarray_npy::WriteNpyExt as _;
 
 use impasto::files::{self, STANDARD};
+use impasto::regions::Masks;
 use impasto::stylize::{Judged, Stylizer};
 
 use super::args::Evaluate;
 use super::outputs::{check_distinct, check_file, check_inputs_stay, print};
-use super::progress::warn_of_placement;
+use super::progress::{tell, warn_of_placement};
 use super::providers::announce_if_unusual;
 use super::quiet::quietly;
 use super::report::{Report, evaluator, json, table};
-use super::sources::read_beside;
+use super::sources::{mask_files, read_beside};
 use super::{Ended, check_standard_input, load, load_styles, sources, style_files};
 
 /// Prints the loss and its terms, and how far the picture is from its targets.
 pub fn run(args: &Evaluate) -> anyhow::Result<Ended> {
-    let (options, _) = sources::resolve_to_judge(args.options.clone(), &args.config)?;
+    let (options, settings) = sources::resolve_to_judge(args.options.clone(), &args.config)?;
+    let mask_files = mask_files(&settings);
     let style_files = style_files(&args.style)?;
-    check_standard_input([&args.image, &args.content].into_iter().chain(&style_files))?;
+    let named = [&args.image, &args.content].into_iter().chain(&style_files);
+    check_standard_input(named.chain(&mask_files))?;
     if let Some(path) = &args.gradient {
         check_file(path, args.force, "--gradient")?;
         if check_distinct([path.as_path(), Path::new(STANDARD)]).is_err() {
@@ -32,14 +35,17 @@ pub fn run(args: &Evaluate) -> anyhow::Result<Ended> {
     let image = load(&args.image, false)?;
     let content = load(&args.content, false)?;
     let styles = load_styles(&style_files, false)?;
-    let stylizer = quietly(|| Stylizer::new(&options))?;
+    let masks = Masks::load(&settings.regions, |path| load(path, false))?;
+    let stylizer = quietly(|| Stylizer::with_masks(&options, masks))?;
     let mut inputs = vec![args.image.clone(), args.content.clone()];
     inputs.extend(style_files);
+    inputs.extend(mask_files);
     inputs.extend(read_beside(&args.config, &stylizer));
     check_inputs_stay(args.gradient.as_deref(), &inputs)?;
     announce_if_unusual(&stylizer);
     let judged = stylizer.evaluate(&image, &content, &styles)?;
     warn_of_placement(judged.placement.as_ref());
+    judged.notes.iter().for_each(tell);
     if let Some(path) = &args.gradient {
         write_gradient(path, args.force, &judged)?;
     }

@@ -8,13 +8,15 @@ use std::path::Path;
 use anyhow::bail;
 use impasto::Error;
 use impasto::files::OutputError;
+use impasto::memory::Bytes;
 use impasto::model::{Enlarge, ModelError};
 use impasto::picture::PictureError;
+use impasto::record::RecordError;
 use impasto::runtime::{EngineError, Remedy, RequestError, RuntimeError};
 
 /// What to do where memory does not suffice.
 pub const LESS_MEMORY: &str =
-    "use a smaller --size, smaller pictures, --optimizer adam or a smaller --history";
+    "use a smaller --memory, which leads to tiles, a smaller --size or smaller pictures";
 
 /// The first argument that is a file's name and looks like flags, and how to write it.
 pub fn of_a_name_with_a_dash(mut arguments: impl Iterator<Item = OsString>) -> Option<String> {
@@ -27,6 +29,13 @@ pub fn of_a_name_with_a_dash(mut arguments: impl Iterator<Item = OsString>) -> O
         let name = argument.to_str().filter(|name| is_meant(name))?;
         Some(format!("if {name} is a file's name, write ./{name}"))
     })
+}
+
+/// What to do where a picture has no room.
+fn more_memory(needed: Bytes, largest: Option<u32>) -> String {
+    let smaller = largest.map_or(String::new(), |size| format!("--size {size} or "));
+    let whole = Bytes(needed.0.next_multiple_of(1 << 20));
+    format!("use {smaller}--memory {whole}")
 }
 
 /// The path, unless it is a list of pictures with commas, which are a part of a name here.
@@ -53,9 +62,11 @@ fn of_cause(cause: &(dyn StdError + 'static)) -> Option<String> {
         Some(Error::Request(error)) => of_request(error),
         Some(Error::Engine(error)) => of_engine(error),
         Some(Error::Model(error)) => of_model(error),
+        Some(Error::Memory { needed, largest, .. }) => Some(more_memory(*needed, *largest)),
         Some(_) => None,
         None => (cause.downcast_ref().and_then(of_picture))
             .or_else(|| cause.downcast_ref().and_then(of_output))
+            .or_else(|| cause.downcast_ref().and_then(of_record))
             .or_else(|| cause.downcast_ref().and_then(of_model)),
     }
 }
@@ -72,6 +83,11 @@ fn of_picture(error: &PictureError) -> Option<String> {
 fn of_output(error: &OutputError) -> Option<String> {
     let exists = matches!(error, OutputError::Exists { .. });
     exists.then(|| "use --force to overwrite it, or another name".to_owned())
+}
+
+fn of_record(error: &RecordError) -> Option<String> {
+    let others = matches!(error, RecordError::OtherVersions { .. });
+    others.then(|| "use --force to go on all the same".to_owned())
 }
 
 fn of_runtime(error: &RuntimeError) -> Option<String> {

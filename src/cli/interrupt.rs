@@ -22,21 +22,27 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(100);
 /// Asks the optimisation to stop once a signal has come.
 pub struct Interrupt {
     asked: Arc<AtomicBool>,
+    /// Whether the iteration goes to its end, so that the run can be resumed from there.
+    whole_iterations: bool,
 }
 
 impl Interrupt {
-    /// Listens to the signals that end a program, and answers the first of them above `bar`.
+    /// Listens to the signals that end a program, and answers the first of them above `bar`. The run then ends with the
+    /// evaluation, or with the iteration where only `whole_iterations` are wanted.
     ///
     /// # Errors
     /// The system refuses the handler, or a thread.
-    pub fn listen(bar: &ProgressBar) -> io::Result<Interrupt> {
+    pub fn listen(bar: &ProgressBar, whole_iterations: bool) -> io::Result<Interrupt> {
         let asked = Arc::new(AtomicBool::new(false));
         for signal in TERM_SIGNALS.iter().copied().chain(hangup()) {
             // In this order: the second signal finds the flag set and ends the program.
             flag::register_conditional_shutdown(signal, super::INTERRUPTED.into(), Arc::clone(&asked))?;
             flag::register(signal, Arc::clone(&asked))?;
         }
-        let interrupt = Interrupt { asked };
+        let interrupt = Interrupt {
+            asked,
+            whole_iterations,
+        };
         interrupt.answer(bar.clone())?;
         Ok(interrupt)
     }
@@ -49,12 +55,18 @@ impl Interrupt {
     /// Says that a signal was heard: an evaluation of a large picture takes long, and a second signal would lose it.
     fn answer(&self, bar: ProgressBar) -> io::Result<()> {
         let asked = Arc::clone(&self.asked);
+        let (what, without) = match self.whole_iterations {
+            true => ("iteration", "at once"),
+            false => ("evaluation", "without a picture"),
+        };
         let answer = move || {
             while !asked.load(Ordering::Relaxed) {
                 thread::sleep(ANSWER_WITHIN);
             }
             bar.suspend(|| {
-                say("stopping after this evaluation; Ctrl-C again ends the program without a picture")
+                say(&format!(
+                    "stopping after this {what}; Ctrl-C again ends the program {without}"
+                ))
             });
         };
         thread::Builder::new().spawn(answer).map(drop)
@@ -79,8 +91,9 @@ fn hangup() -> Option<c_int> {
 }
 
 impl Observer for Interrupt {
-    fn observe(&mut self, _: &Event<'_>) -> ControlFlow<()> {
-        if self.asked() {
+    fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
+        let is_between = matches!(event, Event::Iterated(_) | Event::ScaleDone(_));
+        if self.asked() && (is_between || !self.whole_iterations) {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())

@@ -2,6 +2,7 @@
 
 mod args;
 mod compare;
+mod dry_run;
 mod evaluate;
 mod hint;
 mod interrupt;
@@ -14,7 +15,9 @@ mod preview;
 mod progress;
 mod providers;
 mod quiet;
+mod regions;
 mod report;
+mod resume;
 mod sources;
 mod stylize;
 mod version;
@@ -59,8 +62,10 @@ pub fn run() -> ExitCode {
     };
     let ended = match &cli.command {
         Command::Stylize(args) => stylize::run(args),
+        Command::Resume(args) => resume::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::Regions(args) => regions::run(args),
         Command::Providers(args) => providers::run(args),
         Command::Manual(args) => manual::run(args),
     };

@@ -86,6 +86,11 @@ pub fn check_previews<'a>(
     Ok(())
 }
 
+/// Removes a file of this run that is of no use any more.
+pub fn remove(path: &Path) -> anyhow::Result<()> {
+    std::fs::remove_file(path).with_context(|| format!("{} cannot be removed", shown(path)))
+}
+
 fn identities(inputs: &[PathBuf]) -> HashSet<Identity> {
     inputs.iter().filter_map(|path| files::of_input(path)).collect()
 }

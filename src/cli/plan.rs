@@ -1,18 +1,20 @@
-//! What `stylize` is to do: by its flags and a settings file, or as an earlier run did it.
+//! What `stylize` is to do: by its flags and a settings file, as an earlier run did it, or what one has left undone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
 use impasto::config::{Options, Settings};
 use impasto::files::Input;
 use impasto::init::Init;
-use impasto::observe::UpTo;
 use impasto::picture::{self, Picture};
 use impasto::record::{FileRecord, Manifest, Recorded};
+use impasto::regions::Masks;
+use impasto::scales::Scales;
 use impasto::stylize::Stylizer;
 
 use super::args::Stylize;
+use super::sources::{Config, mask_files};
 use super::{check_standard_input, decode, decode_style, say, sources, style_files};
 
 /// The settings, and where the pictures come from.
@@ -26,6 +28,7 @@ pub struct Plan {
 enum Origin {
     Named { content: PathBuf, styles: Vec<PathBuf> },
     Repeated(Box<Repeated>),
+    Resumed(Box<Resumed>),
 }
 
 /// The run that is repeated.
@@ -35,13 +38,23 @@ struct Repeated {
     varied: Vec<String>,
 }
 
+/// The run that is resumed.
+struct Resumed {
+    run: Recorded,
+    /// Whether other versions may go on with it.
+    force: bool,
+    /// Where it ends, if it repeats another.
+    limit: Option<u64>,
+}
+
 /// The input pictures.
 pub struct Pictures {
     pub content: Picture,
     pub styles: Vec<Picture>,
     /// The picture to start from, if it is a file's.
     pub start: Option<Picture>,
-    /// Their files, for the record: content, styles, start.
+    pub masks: Masks,
+    /// Their files, for the record: content, styles, start, masks.
     pub files: Vec<FileRecord>,
 }
 
@@ -55,7 +68,8 @@ impl Plan {
                     sources::resolve(args.options.clone(), &args.config, |_| Options::default())?;
                 let content = args.content.clone().context("CONTENT is missing")?;
                 let styles = style_files(&args.style)?;
-                check_standard_input([&content].into_iter().chain(&styles))?;
+                let masks = mask_files(&settings);
+                check_standard_input([&content].into_iter().chain(&styles).chain(&masks))?;
                 Ok(Plan {
                     options,
                     settings,
@@ -77,7 +91,27 @@ impl Plan {
         })
     }
 
-    /// Reads the pictures, each once; those of a repeated run are looked for and checked.
+    /// Goes on with a run, for longer if `longer` says so; `force` lets other versions do it.
+    pub fn resuming(run: Recorded, longer: &Options, force: bool) -> anyhow::Result<Plan> {
+        // A start picture has done its part, and must be the same all the same.
+        run.inputs("init")?;
+        let mut recorded = run.options_as_set();
+        if let (Some(Scales::List(scales)), Some(iterations)) = (&mut recorded.scales, longer.iterations)
+            && let Some(finest) = scales.last_mut()
+        {
+            finest.iterations = iterations;
+        }
+        let (options, settings) = sources::resolve(longer.clone(), &Config::default(), |_| recorded)?;
+        let is_longer = longer.iterations.is_some() || longer.max_seconds.is_some();
+        let limit = run.ended_after().filter(|_| !is_longer);
+        Ok(Plan {
+            options,
+            settings,
+            origin: Origin::Resumed(Box::new(Resumed { run, force, limit })),
+        })
+    }
+
+    /// Reads the pictures, each once; those of a recorded run are looked for and checked.
     pub fn pictures(&self, quiet: bool) -> anyhow::Result<Pictures> {
         let mut files = Vec::new();
         let mut record = |role: &str, input: Input| {
@@ -90,22 +124,28 @@ impl Plan {
         let styles = styles.collect::<anyhow::Result<_>>()?;
         let start = self.start()?.map(|start| decode(record("init", start), quiet));
         let start = start.transpose()?;
+        let masks = Masks::load(&self.settings.regions, |path| {
+            decode(record("mask", self.mask(path)?), quiet)
+        })?;
         Ok(Pictures {
             content,
             styles,
             start,
+            masks,
             files,
         })
     }
 
     fn content(&self) -> anyhow::Result<Input> {
-        let mut recorded = match &self.origin {
+        let run = match &self.origin {
             Origin::Named { content, .. } => return Ok(picture::read(content)?),
-            Origin::Repeated(repeated) => repeated.run.inputs("content")?,
+            Origin::Repeated(repeated) => &repeated.run,
+            Origin::Resumed(resumed) => &resumed.run,
         };
+        let mut recorded = run.inputs("content")?;
         match (recorded.pop(), recorded.len()) {
             (Some(content), 0) => Ok(content),
-            (_, others) => bail!("the trace names {} content pictures instead of one", others + 1),
+            (_, others) => bail!("the record names {} content pictures instead of one", others + 1),
         }
     }
 
@@ -116,6 +156,7 @@ impl Plan {
                 Ok(read.collect::<Result<_, _>>()?)
             }
             Origin::Repeated(repeated) => Ok(repeated.run.inputs("style")?),
+            Origin::Resumed(resumed) => Ok(resumed.run.inputs("style")?),
         }
     }
 
@@ -123,37 +164,65 @@ impl Plan {
         let Init::File(path) = &self.settings.init else {
             return Ok(None);
         };
-        let found = self.repeated().and_then(|repeated| repeated.run.start());
+        let found = self.recorded().and_then(Recorded::start);
         match found.filter(|found| found.path() == path) {
             Some(found) => Ok(Some(found.clone())),
             None => Ok(Some(picture::read(path)?)),
         }
     }
 
-    fn repeated(&self) -> Option<&Repeated> {
-        match &self.origin {
-            Origin::Named { .. } => None,
-            Origin::Repeated(repeated) => Some(repeated),
+    /// The file of a mask, with the bytes that it had in a recorded run.
+    fn mask(&self, path: &Path) -> anyhow::Result<Input> {
+        let recorded = self.recorded().map(|run| run.input_at("mask", path));
+        match recorded.transpose()?.flatten() {
+            Some(input) => Ok(input),
+            None => Ok(picture::read(path)?),
         }
     }
 
-    /// Where a repeated run ends, when it did not end by itself and nothing else sets its length.
-    pub fn limit(&self) -> Option<UpTo> {
+    /// The run that is repeated or resumed.
+    fn recorded(&self) -> Option<&Recorded> {
+        match &self.origin {
+            Origin::Named { .. } => None,
+            Origin::Repeated(repeated) => Some(&repeated.run),
+            Origin::Resumed(resumed) => Some(&resumed.run),
+        }
+    }
+
+    fn repeated(&self) -> Option<&Repeated> {
+        match &self.origin {
+            Origin::Repeated(repeated) => Some(repeated),
+            Origin::Named { .. } | Origin::Resumed(_) => None,
+        }
+    }
+
+    /// The evaluation with which a repeated run ends, when it did not end by itself and nothing else sets its length.
+    pub fn limit(&self) -> Option<u64> {
+        if let Origin::Resumed(resumed) = &self.origin {
+            return resumed.limit;
+        }
         let repeated = self.repeated()?;
         let sets_length = |name: &String| ["iterations", "scales", "max-seconds"].contains(&name.as_str());
         if repeated.varied.iter().any(sets_length) {
             return None;
         }
-        repeated.run.ended_after().map(UpTo::new)
+        repeated.run.ended_after()
     }
 
-    /// Checks the graphs of a repeated run, and says what else is not as it was.
+    /// Checks the graphs of a recorded run, and says what else is not as it was; another version resumes none unasked.
     pub fn check(&self, stylizer: &Stylizer, quiet: bool) -> anyhow::Result<()> {
-        let Some(Repeated { run, varied }) = self.repeated() else {
-            return Ok(());
+        let (run, varied) = match &self.origin {
+            Origin::Named { .. } => return Ok(()),
+            Origin::Repeated(repeated) => (&repeated.run, &*repeated.varied),
+            Origin::Resumed(resumed) => (&resumed.run, &[][..]),
         };
         run.check_graphs(&stylizer.files())?;
         let versions = run.other_versions(&stylizer.versions());
+        if let Origin::Resumed(resumed) = &self.origin
+            && !resumed.force
+        {
+            run.check_versions(&versions)?;
+        }
         if !quiet && !versions.is_empty() {
             say(&format!("warning: {}: the bytes may differ", versions.join(", ")));
         }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use impasto::observe::{Event, Iterated, Observer, Planned};
+use impasto::regions::RegionNote;
 use impasto::runtime::Placement;
 
 use super::say;
@@ -18,9 +19,12 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 pub struct Progress {
     bar: ProgressBar,
     plain: bool,
+    quiet: bool,
     schedule: Vec<Planned>,
     scale: usize,
     begin: Instant,
+    /// The work that was done at `begin`, once the first iteration has told.
+    before: Option<f64>,
     last_line: Instant,
     last_loss: Option<f64>,
 }
@@ -41,9 +45,11 @@ impl Progress {
         Progress {
             bar,
             plain: !terminal && !quiet,
+            quiet,
             schedule: schedule.to_vec(),
             scale: 0,
             begin: now,
+            before: None,
             last_line: now,
             last_loss: None,
         }
@@ -94,7 +100,7 @@ impl Progress {
     }
 
     /// An iteration takes as long as its picture has pixels.
-    fn time_left(&self, step: &Iterated<'_>) -> String {
+    fn time_left(&mut self, step: &Iterated<'_>) -> String {
         let work = |planned: &Planned, iterations: u64| {
             f64::from(planned.width) * f64::from(planned.height) * iterations as f64
         };
@@ -104,10 +110,12 @@ impl Progress {
                 .map(|planned| work(planned, planned.iterations))
                 .sum()
         };
-        let before = &self.schedule[..self.scale];
-        let here = step.iteration.saturating_sub(iterations(before));
-        let done = all(before) + work(&self.schedule[self.scale], here);
-        let left = self.begin.elapsed().as_secs_f64() * (all(&self.schedule) / done - 1.0).max(0.0);
+        let (scales, scale) = (&self.schedule[..self.scale], &self.schedule[self.scale]);
+        let here = step.iteration.saturating_sub(iterations(scales));
+        let done = all(scales) + work(scale, here);
+        let before = *self.before.get_or_insert(done - work(scale, 1));
+        let left = (all(&self.schedule) - done).max(0.0) / (done - before);
+        let left = self.begin.elapsed().as_secs_f64() * left;
         format!("about {left:.0} s left")
     }
 }
@@ -125,6 +133,12 @@ fn describe(loss: f64, before: Option<f64>) -> String {
     }
 }
 
+/// Says what masks come to.
+pub fn tell(note: &RegionNote) {
+    let kind = if note.is_warning() { "warning" } else { "note" };
+    say(&format!("{kind}: {note}"));
+}
+
 /// Says so when nodes were left to the processor, or copies are slow.
 pub fn warn_of_placement(placement: Option<&Placement>) {
     for warning in placement.map(Placement::warnings).unwrap_or_default() {
@@ -138,6 +152,7 @@ impl Observer for Progress {
             Event::Started(started) => self.started(started.scale),
             Event::Iterated(step) => self.iterated(step),
             Event::Placed(placement) => warn_of_placement(Some(placement)),
+            Event::Noted(note) if !self.quiet => tell(note),
             _ => {}
         }
         ControlFlow::Continue(())

@@ -23,7 +23,7 @@ pub struct Report {
 
 /// One figure of a picture.
 struct Figure {
-    group: &'static str,
+    group: String,
     name: String,
     value: Option<f64>,
     best: Best,
@@ -52,17 +52,18 @@ impl Report {
     }
 
     fn figures(&self) -> Vec<Figure> {
-        let figure = |group, name: &str, value, best| Figure {
-            group,
+        let figure = |group: &str, name: &str, value, best| Figure {
+            group: group.to_owned(),
             name: name.to_owned(),
             value,
             best,
         };
-        let distances = |group, distances: &[Distance]| -> Vec<Figure> {
+        let all = |group: &str, distances: &[Distance], best| -> Vec<Figure> {
             let all = distances.iter();
-            all.map(|distance| figure(group, &distance.layer, Some(distance.value), Best::Least))
+            all.map(|distance| figure(group, &distance.layer, Some(distance.value), best))
                 .collect()
         };
+        let distances = |group: &str, distances: &[Distance]| all(group, distances, Best::Least);
         let terms = self.terms.iter();
         let metrics = &self.metrics;
         let held_out = metrics.held_out_style_distance.as_deref().unwrap_or_default();
@@ -80,6 +81,18 @@ impl Report {
             Best::Neither,
         ));
         figures.push(figure("picture", "SSIM", metrics.ssim, Best::Most));
+        for region in &metrics.regions {
+            let name = format!("region {}", region.region);
+            figures.push(figure(&name, "share", Some(region.share), Best::Neither));
+            figures.extend(distances(
+                &format!("{name}: distance from its style"),
+                &region.style_distance,
+            ));
+            for (other, from) in &region.other_style_distance {
+                let group = format!("{name}: distance from the style of {other}");
+                figures.extend(all(&group, from, Best::Neither));
+            }
+        }
         figures
     }
 }
@@ -101,12 +114,12 @@ pub fn table(reports: &[&Report]) -> String {
         0 | 1 => String::new(),
         count => format!("{:20}{}\n", "", headings(count)),
     };
-    let mut group = "";
+    let mut group = String::new();
     // A picture too small for a graph has fewer.
     let rows = columns.iter().max_by_key(|column| column.len());
     for row in rows.into_iter().flatten() {
         if row.group != group {
-            group = row.group;
+            group.clone_from(&row.group);
             text += &format!("{group}\n");
         }
         let values: Vec<Option<f64>> = columns.iter().map(|column| row.value_in(column)).collect();
@@ -120,7 +133,7 @@ pub fn table(reports: &[&Report]) -> String {
 impl Figure {
     /// The value of the same figure in another picture's.
     fn value_in(&self, figures: &[Figure]) -> Option<f64> {
-        let same = |other: &&Figure| (other.group, &other.name) == (self.group, &self.name);
+        let same = |other: &&Figure| (&other.group, &other.name) == (&self.group, &self.name);
         figures.iter().find(same).and_then(|figure| figure.value)
     }
 }

@@ -6,10 +6,11 @@ use clap::Args;
 
 use impasto::config::{ConfigFile, Options, Settings};
 use impasto::model::KernelSet;
+use impasto::regions::MaskSource;
 use impasto::stylize::Stylizer;
 
 /// Settings from elsewhere.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Config {
     /// Take settings from a TOML file; flags win over it
     ///
@@ -23,6 +24,17 @@ pub struct Config {
 /// The files that a run reads beside its pictures: settings, graphs, weights, ONNX Runtime.
 pub fn read_beside(config: &Config, stylizer: &Stylizer) -> impl Iterator<Item = PathBuf> {
     config.file.clone().into_iter().chain(stylizer.files_read())
+}
+
+/// The files of all masks, each once.
+pub fn mask_files(settings: &Settings) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = Vec::new();
+    for path in settings.regions.sources().filter_map(MaskSource::path) {
+        if !files.iter().any(|known| known == path) {
+            files.push(path.to_owned());
+        }
+    }
+    files
 }
 
 /// Puts the options together and resolves them; an error that a settings file is to blame for names its line.

@@ -1,21 +1,27 @@
 //! `impasto stylize`.
 
+use std::fs;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
 
 use impasto::Error;
 use impasto::config::Settings;
+use impasto::files::binary::Reader;
 use impasto::files::{self, STANDARD, shown};
-use impasto::observe::{Fanout, Observer, Planned, Previews, Recorder};
-use impasto::optimize::Outcome;
+use impasto::memory::Bytes;
+use impasto::observe::{
+    CheckpointPlan, Checkpoints, Fanout, Observer, Planned, Previews, Recorder, Remember, UpTo,
+};
+use impasto::optimize::StopReason;
 use impasto::picture::{self, Encoding, Picture};
-use impasto::record::{FileRecord, Manifest, Trace};
-use impasto::stylize::{Stylized, Stylizer};
+use impasto::record::{self, FileRecord, Manifest, Trace};
+use impasto::stylize::{Schedule, Start, Stylized, Stylizer, Way};
 
 use super::args::Stylize;
+use super::dry_run;
 use super::interrupt::Interrupt;
 use super::outputs::{self, check_distinct, check_file, check_inputs_stay, check_previews};
 use super::plan::{Pictures, Plan};
@@ -26,38 +32,71 @@ use super::sources::read_beside;
 use super::watch::{Watch, Watching};
 use super::{Ended, file_name, input_name, say};
 
+/// Seconds from one checkpoint to the next, unless others are asked for.
+const CHECKPOINT_EVERY: u64 = 60;
+
 /// Paints, saves the picture and what else was asked for.
 pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
-    let plan = Plan::of(args)?;
+    paint(args, &Plan::of(args)?, None)
+}
+
+/// The same by a plan, and from the state that was `saved` of the run if there is one.
+pub fn paint(args: &Stylize, plan: &Plan, mut saved: Option<&mut Reader>) -> anyhow::Result<Ended> {
     let encoding = args.encoding(&plan.settings);
     check_outputs(args, &encoding)?;
     let Pictures {
         content,
         styles,
         start,
+        masks,
         files,
     } = plan.pictures(args.quiet)?;
-    check_record(args, &plan, &files)?;
-    let stylizer = quietly(|| Stylizer::new(&plan.options))?;
+    check_record(args, plan, &files)?;
+    let resumable = args.checkpoint.is_some();
+    let stylizer = quietly(|| Stylizer::with_masks(&plan.options, masks))?.with_whole_iterations(resumable);
     plan.check(&stylizer, args.quiet)?;
     let schedule = stylizer.schedule(&content, &styles)?;
-    check_planned(args, &stylizer, &files, &schedule, &encoding)?;
+    let planned = schedule.planned();
+    check_planned(args, &stylizer, &files, &planned, &encoding)?;
+    if args.dry_run {
+        return dry_run::run(args, &stylizer, &schedule, &encoding, (&content, &styles));
+    }
+    if let Some(folder) = &args.guides {
+        write_guides(folder, args, &stylizer.guide_pictures(&content, &styles)?, &files)?;
+    }
     if !args.quiet {
         announce(&files, &stylizer, &content, &styles, &schedule);
     }
 
-    let mut progress = Progress::new(&schedule, args.quiet);
-    let mut interrupt = Interrupt::listen(progress.bar()).context("cannot listen to Ctrl-C")?;
+    let mut progress = Progress::new(&planned, args.quiet);
+    let mut interrupt = Interrupt::listen(progress.bar(), resumable).context("cannot listen to Ctrl-C")?;
     let mut recorder = Recorder::new();
-    let mut limit = plan.limit();
+    let mut limit = plan.limit().map(UpTo);
     let mut previews = Previews::new(&args.output, args.when(), args.force, encoding);
     let mut watch = Watch::new(&args.watching, title(&files), progress.bar());
+    let (remembering, preview) = watch.observers();
+    let remembering = [&mut recorder as &mut dyn Remember]
+        .into_iter()
+        .chain(remembering);
+    let checkpoint_plan = checkpoint_plan(args, plan, &stylizer, &files, &encoding)?;
+    let mut checkpoints = Checkpoints::new(checkpoint_plan, remembering.collect());
+    if let Some(saved) = saved.as_deref_mut() {
+        checkpoints
+            .restore(saved)
+            .context("the checkpoint is not that of this run")?;
+    }
+    let start = match (saved, start) {
+        (Some(saved), _) => Start::Saved(saved),
+        (None, Some(picture)) => Start::Picture(picture),
+        (None, None) => Start::AsSet,
+    };
     let begin = Instant::now();
     let mut observers: Vec<&mut dyn Observer> =
-        vec![&mut progress, &mut recorder, &mut interrupt, &mut previews];
+        vec![&mut progress, &mut interrupt, &mut previews, &mut checkpoints];
     observers.extend(limit.as_mut().map(|limit| limit as &mut dyn Observer));
-    observers.extend(watch.observers());
+    observers.extend(preview.map(|preview| preview as &mut dyn Observer));
     let painted = stylizer.stylize_from(start, content, styles, &mut Fanout(observers));
+    let checkpointed = checkpoints.finish();
     progress.finish();
     let (painted, failure) = match painted {
         Ok(painted) => (painted, None),
@@ -67,7 +106,11 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
 
     let picture = painted.picture.encoded(&args.output, &encoding)?;
     let saved = save(&picture, args, &encoding);
-    let manifest = manifest(args, &stylizer, files, &picture, &encoding, &painted)?;
+    let stop = painted.outcome.stop;
+    let ended_after = stop.is_from_outside().then_some(painted.outcome.evaluations);
+    let sha256 = files::sha256(&picture);
+    let made_by = (with_memory(&stylizer, schedule.budget), &*files);
+    let manifest = manifest(args, &stylizer, made_by, sha256, &encoding, ended_after)?;
     // All that can be written is, whatever else fails.
     let traced = args.trace.as_ref().map_or(Ok(()), |path| {
         write_trace(path, args.force, &manifest, &stylizer, &painted, &recorder)
@@ -82,17 +125,66 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
     if let Some(failure) = failure {
         return Err(anyhow!(failure).context(broken_off()));
     }
+    checkpointed.context("--checkpoint").with_context(broken_off)?;
     previews.finish().with_context(broken_off)?;
     traced.and(watched)?;
     let interrupted = interrupt.asked();
     if !args.quiet || interrupted {
         report(args, &painted, begin.elapsed().as_secs_f64(), interrupted);
     }
+    settle_checkpoint(args, stop, interrupted)?;
     Ok(if interrupted {
         Ended::Interrupted
     } else {
         Ended::Done
     })
+}
+
+/// Where and when checkpoints are written, if they are.
+fn checkpoint_plan(
+    args: &Stylize,
+    plan: &Plan,
+    stylizer: &Stylizer,
+    files: &[FileRecord],
+    encoding: &Encoding,
+) -> anyhow::Result<Option<CheckpointPlan>> {
+    let Some(path) = &args.checkpoint else {
+        return Ok(None);
+    };
+    let settings = with_memory(stylizer, stylizer.budget());
+    let manifest = manifest(
+        args,
+        stylizer,
+        (settings, files),
+        String::new(),
+        encoding,
+        plan.limit(),
+    )?;
+    Ok(Some(CheckpointPlan {
+        path: path.clone(),
+        every: Duration::from_secs(args.checkpoint_every.unwrap_or(CHECKPOINT_EVERY)),
+        head: record::head(&manifest, args)?,
+        overwrite: args.force,
+    }))
+}
+
+/// Removes the checkpoint of a run that is done; of another says how to go on.
+fn settle_checkpoint(args: &Stylize, stop: StopReason, interrupted: bool) -> anyhow::Result<()> {
+    let Some(checkpoint) = &args.checkpoint else {
+        return Ok(());
+    };
+    let longer = match stop {
+        _ if interrupted => "",
+        StopReason::OutOfTime => " --max-seconds MORE",
+        _ => return outputs::remove(checkpoint),
+    };
+    if !args.quiet || interrupted {
+        say(&format!(
+            "go on with: impasto resume {}{longer}",
+            shown(checkpoint)
+        ));
+    }
+    Ok(())
 }
 
 /// Saves the picture; where it cannot be saved, it goes to the system's folder for temporary files, not to waste.
@@ -122,19 +214,29 @@ fn check_outputs(args: &Stylize, encoding: &Encoding) -> anyhow::Result<()> {
     if let Some(trace) = &args.trace {
         check_file(trace, args.force, "--trace")?;
     }
+    if let Some(checkpoint) = &args.checkpoint {
+        check_file(checkpoint, args.force, "--checkpoint")?;
+        if files::is_stream(checkpoint)? {
+            bail!("--checkpoint: {} is no file; name one", outputs::name(checkpoint));
+        }
+    }
     Watch::check(&args.watching, args.force)?;
     check_distinct(outputs_of(args))
 }
 
-/// The same for the trace: JSON has no names that are not UTF-8.
+/// The same for trace and checkpoint: JSON has no names that are not UTF-8.
 fn check_record(args: &Stylize, plan: &Plan, inputs: &[FileRecord]) -> anyhow::Result<()> {
-    if args.trace.is_none() {
-        return Ok(());
-    }
+    let (option, what) = match (&args.trace, &args.checkpoint) {
+        (None, None) => return Ok(()),
+        (Some(_), _) => ("--trace", "a trace"),
+        (None, Some(_)) => ("--checkpoint", "checkpoints"),
+    };
     let output = FileRecord::new("output", &args.output, String::new());
-    serde_json::to_string(&(&plan.settings, inputs, output))
+    serde_json::to_string(&(&plan.settings, inputs, output, args))
         .map(drop)
-        .context("--trace: a file's name cannot be recorded; rename the file, or go without a trace")
+        .with_context(|| {
+            format!("{option}: a file's name cannot be recorded; rename the file, or go without {what}")
+        })
 }
 
 /// The same for what hangs on the sizes and iterations of the run, and on the files it reads.
@@ -156,10 +258,36 @@ fn check_planned(
     check_previews(&previews, outputs_of(args), &inputs, args.force)
 }
 
-/// The files that are written at the end.
+/// Writes the regions' guides, which must not take the place of what is read or written otherwise.
+fn write_guides(
+    folder: &Path,
+    args: &Stylize,
+    guides: &[(String, Picture)],
+    inputs: &[FileRecord],
+) -> anyhow::Result<()> {
+    if guides.is_empty() {
+        bail!("--guides: there are no regions without --mask, --style-mask or --keep");
+    }
+    fs::create_dir_all(folder).with_context(|| format!("--guides: {}", shown(folder)))?;
+    let paths: Vec<PathBuf> = guides.iter().map(|(name, _)| folder.join(name)).collect();
+    let inputs: Vec<PathBuf> = inputs.iter().map(|file| file.path.clone()).collect();
+    check_inputs_stay(paths.iter().map(PathBuf::as_path), &inputs)?;
+    check_distinct(outputs_of(args).chain(paths.iter().map(PathBuf::as_path)))?;
+    for path in &paths {
+        check_file(path, args.force, "--guides")?;
+    }
+    for (path, (_, guide)) in paths.iter().zip(guides) {
+        guide.save(path, args.force)?;
+    }
+    Ok(())
+}
+
+/// The files that are written at the end or on the way.
 fn outputs_of(args: &Stylize) -> impl Iterator<Item = &Path> {
     let Watching { plot, animation, .. } = &args.watching;
-    let others = [&args.trace, plot, animation].into_iter().flatten();
+    let others = [&args.trace, &args.checkpoint, plot, animation]
+        .into_iter()
+        .flatten();
     [&args.output].into_iter().chain(others).map(PathBuf::as_path)
 }
 
@@ -186,7 +314,7 @@ fn announce(
     stylizer: &Stylizer,
     content: &Picture,
     styles: &[Picture],
-    schedule: &[Planned],
+    schedule: &Schedule,
 ) {
     let named = |(path, picture): (&Path, &Picture)| {
         let (width, height) = picture.size();
@@ -195,13 +323,23 @@ fn announce(
     let content: String = of_role(files, "content").zip([content]).map(named).collect();
     let styles: Vec<String> = of_role(files, "style").zip(styles).map(named).collect();
     say(&format!("{content} in the style of {}", styles.join(", ")));
-    let scales: Vec<String> = schedule
-        .iter()
-        .map(|planned| format!("{}x{}", planned.width, planned.height))
-        .collect();
+    let scales: Vec<String> = schedule.scales.iter().map(describe).collect();
     let graph = stylizer.settings().graph_name();
-    say(&format!("graph {graph}, {}", scales.join(", then ")));
+    say(&format!(
+        "graph {graph}, {}; some {} of memory",
+        scales.join(", then "),
+        schedule.peak().rounded()
+    ));
     announce_engine(stylizer);
+}
+
+/// A scale, and how it is computed where that is not as usual.
+fn describe((planned, way): &(Planned, Way)) -> String {
+    let size = format!("{}x{}", planned.width, planned.height);
+    match way.tiles {
+        1 => size,
+        tiles => format!("{size} in {tiles} tiles of {}x{}", way.tile.0, way.tile.1),
+    }
 }
 
 fn report(args: &Stylize, painted: &Stylized, seconds: f64, interrupted: bool) {
@@ -221,27 +359,32 @@ fn report(args: &Stylize, painted: &Stylized, seconds: f64, interrupted: bool) {
     ));
 }
 
-/// What the run was made of, and the bytes of the picture that came of it.
+/// The settings, with the memory that has decided how the scales are computed.
+fn with_memory(stylizer: &Stylizer, memory: Option<Bytes>) -> Settings {
+    Settings {
+        memory,
+        ..stylizer.settings().clone()
+    }
+}
+
+/// What the run is made of, and the `sha256` of the picture that comes of it.
 fn manifest(
     args: &Stylize,
     stylizer: &Stylizer,
-    inputs: Vec<FileRecord>,
-    picture: &[u8],
+    (settings, inputs): (Settings, &[FileRecord]),
+    sha256: String,
     encoding: &Encoding,
-    painted: &Stylized,
+    ended_after: Option<u64>,
 ) -> anyhow::Result<Manifest<Settings>> {
-    let Outcome {
-        stop, evaluations, ..
-    } = painted.outcome;
     Ok(Manifest {
-        settings: stylizer.settings().clone(),
+        settings,
         versions: stylizer.versions(),
         library: std::path::absolute(stylizer.engine().runtime().path())?,
         graphs: stylizer.files(),
-        inputs,
-        output: FileRecord::new("output", &args.output, files::sha256(picture)),
+        inputs: inputs.to_vec(),
+        output: FileRecord::new("output", &args.output, sha256),
         format: Some(encoding.format_at(&args.output)?),
-        ended_after: stop.is_from_outside().then_some(evaluations),
+        ended_after,
     })
 }
 

@@ -4,15 +4,16 @@ use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::ProgressBar;
+use serde::{Deserialize, Serialize};
 
-use impasto::observe::{Animation, Observer, Plot};
+use impasto::observe::{Animation, Observer, Plot, Remember};
 use impasto::picture::Picture;
 
 use super::outputs::check_file;
 use super::preview::{Preview, PreviewArg};
 
 /// Ways to watch the run; none of them changes the picture.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Serialize, Deserialize)]
 pub struct Watching {
     /// Plot the loss and its terms: a name ending in .svg or .png
     ///
@@ -38,6 +39,7 @@ pub struct Watching {
     /// terminal with 24-bit colours) or auto, the one that the terminal is known for. Without PROTOCOL it is auto;
     /// without a terminal there is no preview, and a note says so.
     #[arg(long, value_name = "PROTOCOL", num_args = 0..=1, require_equals = true, default_missing_value = "auto", conflicts_with = "quiet", hide_possible_values = true, help_heading = "Watching")]
+    #[serde(skip)]
     pub preview: Option<PreviewArg>,
 }
 
@@ -75,12 +77,12 @@ impl Watch {
         }
     }
 
-    /// The observers among them.
-    pub fn observers(&mut self) -> impl Iterator<Item = &mut dyn Observer> {
-        let plot = self.plot.as_mut().map(|plot| plot as &mut dyn Observer);
+    /// The observers among them: those with a memory, and the other.
+    pub fn observers(&mut self) -> (impl Iterator<Item = &mut dyn Remember>, Option<&mut dyn Observer>) {
+        let plot = self.plot.as_mut().map(|plot| plot as &mut dyn Remember);
         let animation = self.animation.as_mut().map(|animation| animation as _);
         let preview = self.preview.as_mut().map(|preview| preview as _);
-        [plot, animation, preview].into_iter().flatten()
+        ([plot, animation].into_iter().flatten(), preview)
     }
 
     /// Shows the painted picture and writes the files.

@@ -95,6 +95,11 @@ mod tests {
         style-loss = "moments"
         padding = "zero"
         color = "match"
+        mask = ["sky.png", "map.png#ff0000"]
+        style-mask = ["none", "stars.png"]
+        keep = "face.png"
+        mask-content-weights = [1, 2]
+        mask-colors = ["original", "style"]
         init = "blend:0.3"
         seed = 5
         optimizer = "adam"
@@ -107,6 +112,7 @@ mod tests {
         bits = 16
         jpeg-quality = 80
         threads = 1
+        memory = "1G"
         tile = 256
         kernels = "portable"
         provider = "cuda"

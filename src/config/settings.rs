@@ -20,7 +20,6 @@ impl Settings {
             kernels: self.kernels,
             padding: self.padding,
             style_loss: self.style_loss.clone(),
-            tile: self.tile,
         }
     }
 

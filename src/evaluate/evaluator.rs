@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array, Array2, Dimension};
+use ndarray::{Array, Array2, Array4, Axis, Dimension};
 
-use super::{Distance, JUDGE, Metrics, ssim, total_variation};
+use super::{Distance, JUDGE, Metrics, RegionMetrics, ssim, total_variation};
 use crate::files::shown;
 use crate::model::metadata::{Kind, Operators};
 use crate::model::{Enlarge, FeatureGraph, Features, KernelSet, ModelError, check_size};
 use crate::picture::Picture;
+use crate::regions::{Layout, Masks};
 use crate::runtime::Engine;
 use crate::tensor::to_tensor;
 
@@ -20,8 +21,9 @@ pub struct Evaluator<'a> {
     tile: u32,
     folder: PathBuf,
     content: &'a Picture,
+    masks: &'a Masks,
     objective: FeatureExtractor,
-    /// SessionInfo the layers that are not in the loss, too.
+    /// Sees the layers that are not in the loss, too.
     held_out: Option<FeatureExtractor>,
 }
 
@@ -29,13 +31,18 @@ pub struct Evaluator<'a> {
 #[derive(Debug)]
 struct FeatureExtractor {
     graph: FeatureGraph,
-    style: Vec<(String, Array2<f32>)>,
+    style: Grams,
+    /// Of the styles of each region, by its name.
+    regions: Vec<(String, Grams)>,
 }
+
+/// Gram matrices by layer.
+type Grams = Vec<(String, Array2<f32>)>;
 
 impl<'a> Evaluator<'a> {
     /// For pictures of `content` in the style of `styles`, taken at their own size; each comes with its share of the
     /// blend. The loss's layers are those of the graphs called `name` in `folder`. Pictures are seen whole, or in tiles whose
-    /// windows have some `tile` pixels.
+    /// windows have some `tile` pixels; what `masks` cut out of content and styles, too.
     ///
     /// # Errors
     /// A graph that cannot be used, or a session that fails.
@@ -43,13 +50,37 @@ impl<'a> Evaluator<'a> {
         engine: &'a Engine,
         (folder, name): (&Path, &str),
         (kernels, tile): (KernelSet, u32),
-        content: &'a Picture,
+        (content, masks): (&'a Picture, &'a Masks),
         styles: &[(Picture, f64)],
     ) -> Result<Evaluator<'a>, ModelError> {
         let open = |name: &str| FeatureGraph::open(folder, name, kernels);
         let extractor = |graph: FeatureGraph| -> Result<FeatureExtractor, ModelError> {
-            let style = blend(engine, &graph, tile, styles)?;
-            Ok(FeatureExtractor { graph, style })
+            let see = |(index, (style, _)): (usize, &(Picture, f64))| {
+                let layout = masks.style_layout(index, style.size());
+                let guides = layout.map(|layout| guides(&layout, &graph));
+                Ok(see(engine, &graph, tile, style, guides.as_deref())?
+                    .grams
+                    .remove(0))
+            };
+            let seen = styles
+                .iter()
+                .enumerate()
+                .map(see)
+                .collect::<Result<Vec<_>, ModelError>>()?;
+            let shares: Vec<f64> = styles.iter().map(|(_, share)| *share).collect();
+            let regions = masks.regions(styles.len()).into_iter().map(|region| {
+                let of_region = region
+                    .styles
+                    .iter()
+                    .map(|&style| &seen[style])
+                    .zip(region.shares(&shares));
+                (region.name.clone(), blend(of_region))
+            });
+            Ok(FeatureExtractor {
+                style: blend(seen.iter().zip(shares.iter().copied())),
+                regions: regions.collect(),
+                graph,
+            })
         };
         let sees_all = |graph: &FeatureGraph| styles.iter().all(|(style, _)| is_large_enough(style, graph));
         let held_out = match has_judge(folder) {
@@ -61,6 +92,7 @@ impl<'a> Evaluator<'a> {
             tile,
             folder: folder.to_path_buf(),
             content,
+            masks,
             objective: extractor(open(name)?)?,
             held_out: held_out.map(extractor).transpose()?,
         })
@@ -74,15 +106,51 @@ impl<'a> Evaluator<'a> {
         let graph = &self.objective.graph;
         check_size(graph.metadata(), image.size(), "image", Enlarge::Picture)?;
         let content = self.content.resize(image.width(), image.height());
-        let seen = see(self.engine, graph, self.tile, image)?;
-        let aim = see(self.engine, graph, self.tile, &content)?;
+        let seen = see(self.engine, graph, self.tile, image, None)?;
+        let aim = see(self.engine, graph, self.tile, &content, None)?;
         Ok(Metrics {
-            style_distance: distances(&seen.grams, &self.objective.style),
+            style_distance: distances(&seen.grams[0], &self.objective.style),
             held_out_style_distance: self.held_out_distances(image)?,
             content_distance: distances(&seen.contents, &aim.contents),
             total_variation: total_variation(image),
             ssim: ssim(image, &content),
+            regions: self.regions(image)?,
         })
+    }
+
+    /// The figures of each region, if there are masks.
+    fn regions(&self, image: &Picture) -> Result<Vec<RegionMetrics>, ModelError> {
+        let Some(layout) = self.masks.layout(image.size()) else {
+            return Ok(Vec::new());
+        };
+        let FeatureExtractor { graph, regions, .. } = &self.objective;
+        let guides = guides(&layout, graph);
+        let seen = see(self.engine, graph, self.tile, image, Some(&guides))?.grams;
+        let of_region = |index: usize| {
+            let from = |style: &Grams| {
+                let distances = distances(&seen[index], style).into_iter().zip(&guides);
+                let has_places = |guide: &Array4<f32>| {
+                    guide
+                        .index_axis(Axis(0), index)
+                        .iter()
+                        .any(|&weight| weight > 0.0)
+                };
+                distances
+                    .filter(|(_, guide)| has_places(guide))
+                    .map(|(distance, _)| distance)
+                    .collect()
+            };
+            let others = regions.iter().enumerate().filter(|(other, _)| *other != index);
+            RegionMetrics {
+                region: regions[index].0.clone(),
+                share: layout.share(index),
+                style_distance: from(&regions[index].1),
+                other_style_distance: others
+                    .map(|(_, (name, style))| (name.clone(), from(style)))
+                    .collect(),
+            }
+        };
+        Ok((0..regions.len()).map(of_region).collect())
     }
 
     /// Why the held-out layers are not seen, if they are not.
@@ -103,8 +171,8 @@ impl<'a> Evaluator<'a> {
             return Ok(None);
         };
         let optimised = &self.objective.graph.metadata().style_layers;
-        let found = see(self.engine, &extractor.graph, self.tile, image)?.grams;
-        let mut distances = distances(&found, &extractor.style);
+        let found = see(self.engine, &extractor.graph, self.tile, image, None)?.grams;
+        let mut distances = distances(&found[0], &extractor.style);
         distances.retain(|distance| !optimised.contains(&distance.layer));
         Ok(Some(distances))
     }
@@ -119,29 +187,35 @@ fn is_large_enough(picture: &Picture, graph: &FeatureGraph) -> bool {
     picture.width().min(picture.height()) >= graph.metadata().min_size
 }
 
-fn see(engine: &Engine, graph: &FeatureGraph, tile: u32, picture: &Picture) -> Result<Features, ModelError> {
-    graph.run(engine, to_tensor(picture).view(), tile)
-}
-
-/// The Gram matrices of all styles by layer, each times its share, added up.
-fn blend(
+fn see(
     engine: &Engine,
     graph: &FeatureGraph,
     tile: u32,
-    styles: &[(Picture, f64)],
-) -> Result<Vec<(String, Array2<f32>)>, ModelError> {
-    let mut sum: Vec<(String, Array2<f32>)> = Vec::new();
-    for (style, share) in styles {
-        let grams = see(engine, graph, tile, style)?.grams;
+    picture: &Picture,
+    guides: Option<&[Array4<f32>]>,
+) -> Result<Features, ModelError> {
+    graph.run(engine, to_tensor(picture).view(), guides, tile)
+}
+
+/// The guides of all style layers of a graph.
+fn guides(layout: &Layout, graph: &FeatureGraph) -> Vec<Array4<f32>> {
+    let layers = graph.metadata().style_layers.iter();
+    layers.map(|layer| layout.guides(layer)).collect()
+}
+
+/// The Gram matrices of styles by layer, each times its share, added up.
+fn blend<'a>(styles: impl IntoIterator<Item = (&'a Grams, f64)>) -> Grams {
+    let mut sum = Grams::new();
+    for (grams, share) in styles {
         if sum.is_empty() {
             let nothing = |(layer, gram): &(String, Array2<f32>)| (layer.clone(), Array2::zeros(gram.dim()));
             sum = grams.iter().map(nothing).collect();
         }
-        for ((_, sum), (_, gram)) in sum.iter_mut().zip(&grams) {
-            sum.scaled_add(*share as f32, gram);
+        for ((_, sum), (_, gram)) in sum.iter_mut().zip(grams) {
+            sum.scaled_add(share as f32, gram);
         }
     }
-    Ok(sum)
+    sum
 }
 
 /// The distance at each layer; both have the same layers.

@@ -37,6 +37,24 @@ pub struct Metrics {
     pub total_variation: f64,
     /// See [`ssim`]: against the content image; none when the picture is too small for it.
     pub ssim: Option<f64>,
+    /// Those of its regions, if there are masks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<RegionMetrics>,
+}
+
+/// The figures of a region of a picture, on the layers of the loss at which it has a place.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RegionMetrics {
+    /// Its mask, as it was named.
+    pub region: String,
+    /// Its part of the picture: 0 to 1.
+    pub share: f64,
+    /// The distance from its own style, as [`Metrics::style_distance`].
+    #[serde(serialize_with = "by_layer")]
+    pub style_distance: Vec<Distance>,
+    /// The same from the styles of other regions, by the regions' names: where one is small, that style leaks.
+    #[serde(serialize_with = "by_region")]
+    pub other_style_distance: Vec<(String, Vec<Distance>)>,
 }
 
 /// A distance from the target at one layer, relative to the target's norm: 0 or more.
@@ -51,6 +69,20 @@ pub struct Distance {
 /// A map from layers to distances, in the network's order.
 fn by_layer<S: Serializer>(distances: &[Distance], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(distances.iter().map(|distance| (&distance.layer, distance.value)))
+}
+
+/// A map from regions to maps from layers to distances.
+fn by_region<S: Serializer>(regions: &[(String, Vec<Distance>)], serializer: S) -> Result<S::Ok, S::Error> {
+    let of_layers = |distances: &[Distance]| -> serde_json::Map<String, serde_json::Value> {
+        let all = distances.iter();
+        all.map(|distance| (distance.layer.clone(), distance.value.into()))
+            .collect()
+    };
+    serializer.collect_map(
+        regions
+            .iter()
+            .map(|(name, distances)| (name, of_layers(distances))),
+    )
 }
 
 fn by_layer_if_any<S: Serializer>(

@@ -235,6 +235,11 @@ impl Source {
         })
     }
 
+    /// The file itself, to be read from where it is.
+    pub(super) fn into_file(self) -> File {
+        self.file
+    }
+
     /// Reads on until there are so many bytes, or no more.
     fn read_to(&mut self, length: u64) -> Result<(), InputError> {
         let Source { path, file, read, .. } = self;

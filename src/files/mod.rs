@@ -4,6 +4,7 @@
 //! `-` is standard input where something is read, and standard output where something is written; a file of that name
 //! is `./-`.
 
+pub mod binary;
 mod descriptor;
 mod identity;
 mod input;

@@ -161,12 +161,7 @@ impl Target {
 /// The name cannot be written to, writing fails, or there is a file; then nothing has changed at `path`.
 pub fn write(path: &Path, overwrite: bool, bytes: &[u8]) -> Result<(), OutputError> {
     let written = match Target::of(path)? {
-        Target::File => {
-            check_free(path, overwrite)?;
-            let mut file = begin_beside(path)?;
-            file.write_all(bytes)
-                .and_then(|()| put_in_place(file, path, overwrite))
-        }
+        Target::File => return write_file(path, overwrite, |file| file.write_all(bytes)),
         Target::Stream => {
             let what = || {
                 format!(
@@ -182,6 +177,19 @@ pub fn write(path: &Path, overwrite: bool, bytes: &[u8]) -> Result<(), OutputErr
         Target::Open(number) => duplicate(number).and_then(|mut file| file.write_all(bytes)),
     };
     written.map_err(OutputError::writing(path))
+}
+
+/// The same for a file that `fill` writes; what is no file is taken for one.
+pub(super) fn write_file(
+    path: &Path,
+    overwrite: bool,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<(), OutputError> {
+    check_free(path, overwrite)?;
+    let mut file = begin_beside(path)?;
+    fill(file.as_file_mut())
+        .and_then(|()| put_in_place(file, path, overwrite))
+        .map_err(OutputError::writing(path))
 }
 
 /// Checks, before any expensive work, that [`write()`] can write at `path`. What killed runs have left in its folder is

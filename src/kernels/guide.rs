@@ -33,6 +33,24 @@ impl<'a> Guide<'a> {
         matches!(self, Self::Weights(weights) if weights.iter().all(|&weight| weight == 0.0))
     }
 
+    /// The parts of `places` that count, in whole groups of so many places from the first on; all of them, where all
+    /// weights are 1.
+    pub(super) fn counting(self, places: &Range<usize>, group: usize) -> Vec<Range<usize>> {
+        if matches!(self, Self::Whole) {
+            return vec![places.clone()];
+        }
+        let groups = places.clone().step_by(group);
+        let groups = groups.map(|first| first..(first + group).min(places.end));
+        let mut counting: Vec<Range<usize>> = Vec::new();
+        for group in groups.filter(|group| !self.part(group).is_zero()) {
+            match counting.last_mut().filter(|last| last.end == group.start) {
+                Some(last) => last.end = group.end,
+                None => counting.push(group),
+            }
+        }
+        counting
+    }
+
     /// Whether there is a weight for each of so many places.
     pub(super) fn fits(self, places: usize) -> bool {
         match self {

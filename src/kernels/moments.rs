@@ -18,6 +18,8 @@ const PIXELS: usize = 1024;
 const PIECE: usize = 4096;
 /// Tasks, bands times ranges of pixels.
 const TASKS: usize = 16;
+/// Pixels that are left out together where none of them counts: whole vectors of any instruction set.
+const GROUP: usize = 16;
 /// Rows of the register block.
 const HEIGHT: usize = 4;
 /// Rows of the products that are finished at a time, and its columns.
@@ -237,16 +239,17 @@ impl SimdOp for BandSums<'_> {
         let scratch = std::mem::take(&mut self.scratch);
         let (rows, cols) = scratch.split_at_mut(ProductPlan::SCRATCH / 2);
         for pixels in self.plan.pieces(self.range) {
-            let guide = self.guide.part(&pixels);
-            if guide.is_zero() {
+            let pixels = self.guide.counting(&pixels, GROUP);
+            let count: usize = pixels.iter().map(Range::len).sum();
+            if count == 0 {
                 continue;
             }
-            let vectors = pixels.len().div_ceil(S::LANES);
+            let vectors = count.div_ceil(S::LANES);
             pack(self.f, self.plan, self.plan.band(self.band), &pixels, rows);
-            weigh(rows, guide);
+            weigh(rows, self.guide, &pixels);
             for other in self.band..self.plan.bands() {
                 // Rows that are weighted are no columns.
-                let cols = match (other == self.band, guide) {
+                let cols = match (other == self.band, self.guide) {
                     (true, Guide::Whole) => &*rows,
                     _ => {
                         pack(self.f, self.plan, self.plan.band(other), &pixels, cols);
@@ -298,26 +301,35 @@ impl BandSums<'_> {
     }
 }
 
-/// Copies some pixels of some channels to rows at distance [`ProductPlan::STRIDE`]: in the tensor,
-/// rows are often a power of two apart and would fall on the same places in the cache.
+/// Copies some pixels of some channels to rows at distance [`ProductPlan::STRIDE`], one range after the other: in the
+/// tensor, rows are often a power of two apart and would fall on the same places in the cache.
 #[inline(always)]
-fn pack(f: &[f32], plan: ProductPlan, channels: Range<usize>, pixels: &Range<usize>, band: &mut [f32]) {
-    let len = pixels.len();
+fn pack(f: &[f32], plan: ProductPlan, channels: Range<usize>, pixels: &[Range<usize>], band: &mut [f32]) {
     for (channel, row) in channels.zip(band.chunks_exact_mut(ProductPlan::STRIDE)) {
-        let start = channel * plan.pixels + pixels.start;
-        row[..len].copy_from_slice(&f[start..start + len]);
-        row[len..len.next_multiple_of(16)].fill(0.0);
+        let f = &f[channel * plan.pixels..(channel + 1) * plan.pixels];
+        let mut len = 0;
+        for pixels in pixels {
+            row[len..len + pixels.len()].copy_from_slice(&f[pixels.clone()]);
+            len += pixels.len();
+        }
+        row[len..len.next_multiple_of(GROUP)].fill(0.0);
     }
 }
 
 /// Multiplies every row of a band by the weights of its pixels.
 #[inline(always)]
-fn weigh(band: &mut [f32], guide: Guide<'_>) {
-    if let Guide::Weights(weights) = guide {
-        for row in band.chunks_exact_mut(ProductPlan::STRIDE) {
-            for (value, weight) in row.iter_mut().zip(weights) {
+fn weigh(band: &mut [f32], guide: Guide<'_>, pixels: &[Range<usize>]) {
+    let Guide::Weights(weights) = guide else {
+        return;
+    };
+    for row in band.chunks_exact_mut(ProductPlan::STRIDE) {
+        let mut rest = row;
+        for pixels in pixels {
+            let (values, after) = rest.split_at_mut(pixels.len());
+            for (value, weight) in values.iter_mut().zip(&weights[pixels.clone()]) {
                 *value *= weight;
             }
+            rest = after;
         }
     }
 }

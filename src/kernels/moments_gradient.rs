@@ -39,10 +39,12 @@ pub enum Addend<'a> {
     Tensor(&'a [f32]),
     /// To what the output holds.
     Output,
+    /// The same, of other regions: 0 where `F` is 0.
+    Regions,
 }
 
 impl MomentsGradient<'_> {
-    /// Writes the gradient, `f32[channels, places]`; with [`Addend::Output`], adds it to what `df` holds.
+    /// Writes the gradient, `f32[channels, places]`; with [`Addend::Output`] or [`Addend::Regions`], adds it to what `df` holds.
     ///
     /// # Panics
     ///
@@ -139,11 +141,19 @@ impl SimdOp for Times<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         let scratch = std::mem::take(&mut self.scratch);
-        if self.gradient.guide.part(&self.range).is_zero() {
+        let group = self.gemm.blocks().vectors * S::LANES;
+        let range = self.range.clone();
+        let counting = self.gradient.guide.counting(&range, group);
+        let mut done = range.start;
+        for pixels in counting {
+            self.range = done..pixels.start;
             self.add_nothing(simd, scratch);
-        } else {
+            done = pixels.end;
+            self.range = pixels;
             self.multiply(simd, scratch);
         }
+        self.range = done..range.end;
+        self.add_nothing(simd, scratch);
         simd.fence();
     }
 }
@@ -158,6 +168,9 @@ impl Times<'_> {
     /// Where no place counts.
     #[inline(always)]
     fn add_nothing<S: Simd>(&self, simd: S, scratch: &mut [f32]) {
+        if self.range.is_empty() || matches!(self.gradient.add, Addend::Regions) {
+            return;
+        }
         let products = &mut scratch[..self.range.len()];
         products.fill(0.0);
         for channel in 0..self.gradient.f.len() / self.pixels {
@@ -244,10 +257,10 @@ impl Times<'_> {
             let add = match add {
                 Addend::Zero => None,
                 Addend::Tensor(add) => Some(add[start..start + len].as_ptr()),
-                Addend::Output => Some(to.cast_const()),
+                Addend::Output | Addend::Regions => Some(to.cast_const()),
             };
             // What was read just now is in the caches.
-            let apart = !matches!(self.gradient.add, Addend::Output);
+            let apart = !matches!(self.gradient.add, Addend::Output | Addend::Regions);
             let stream = apart && self.df.is_large() && (to as usize).is_multiple_of(size_of::<S::V>());
             for i in (0..whole).step_by(S::LANES) {
                 let mut sum = simd.load(products[i..].as_ptr());

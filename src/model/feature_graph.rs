@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ndarray::{Array2, Array4, ArrayView4};
 use ort::value::DynValue;
 
-use super::forward::{Means, see, wrong};
+use super::forward::{Means, View, see, wrong};
 use super::metadata::{Kind, Operators};
 use super::operators::{KernelSet, Kernels};
 use super::session::Pictures;
@@ -27,8 +27,8 @@ pub struct FeatureGraph {
 /// What the network sees in a picture: one entry a layer, in network order, by the layer's name.
 #[derive(Debug)]
 pub struct Features {
-    /// The Gram matrices of the style layers, `[C, C]`.
-    pub grams: Vec<(String, Array2<f32>)>,
+    /// The Gram matrices of the style layers, `[C, C]`, of each region.
+    pub grams: Vec<Vec<(String, Array2<f32>)>>,
     /// The activations of the content layers, `[1, C, h, w]`.
     pub contents: Vec<(String, Array4<f32>)>,
 }
@@ -56,7 +56,8 @@ impl FeatureGraph {
 
     /// Computes the features of `image`, f32 `[1, 3, height, width]` in the network's convention
     /// ([`to_tensor`](crate::tensor::to_tensor)), seen with zeros around it, whole or in tiles whose windows have some
-    /// `tile` pixels.
+    /// `tile` pixels. `guides` weigh the places of the style layers by region, f32 `[regions, 1, h, w]`; without them all
+    /// is one.
     ///
     /// # Errors
     /// The session cannot be built or fails.
@@ -64,15 +65,23 @@ impl FeatureGraph {
         &self,
         engine: &Engine,
         image: ArrayView4<'_, f32>,
+        guides: Option<&[Array4<f32>]>,
         tile: u32,
     ) -> Result<Features, ModelError> {
         let (metadata, kernels) = match self.cpu.as_ref().filter(|_| engine.is_cpu()) {
             Some((metadata, kernels)) => (metadata, Some(kernels)),
             None => (&self.portable, None),
         };
-        let mut session = session::build(engine, (metadata, kernels), Pictures::Any)?;
-        let seen = see(&mut session, metadata, image, Padding::Zero, tile, true)?;
+        let regions = guides.map_or(1, |guides| guides[0].dim().0);
+        let mut session = session::build(engine, (metadata, kernels), Pictures::Any, regions)?;
+        let view = View {
+            image,
+            padding: Padding::Zero,
+            guides,
+        };
+        let seen = see(&mut session, metadata, view, tile, true)?;
         let gram = |means: Means| (means.layer, means.gram.mapv(|value| value as f32));
+        let grams = (0..regions).map(|region| seen.means(region).into_iter().map(gram).collect());
         let contents = metadata.content_layers.iter().zip(&seen.contents);
         let activation = |(layer, (name, value)): (&String, &(String, DynValue))| {
             let array = value.try_extract_array::<f32>().ok();
@@ -82,7 +91,7 @@ impl FeatureGraph {
         };
         let contents = contents.map(activation).collect::<Result<_, ModelError>>()?;
         Ok(Features {
-            grams: seen.means().into_iter().map(gram).collect(),
+            grams: grams.collect(),
             contents,
         })
     }
@@ -104,7 +113,7 @@ mod tests {
         let image = Array4::from_shape_fn((1, 3, height, width), |(_, channel, y, x)| {
             ((x * 37 + y * 101 + channel * 53) % 251) as f32 - 120.0
         });
-        graph.run(&engine, image.view(), 0)
+        graph.run(&engine, image.view(), None, 0)
     }
 
     fn error<D: Dimension>(found: &Array<f32, D>, expected: &Array<f32, D>) -> f32 {
@@ -116,7 +125,7 @@ mod tests {
     fn the_judge_sees_layers_that_no_objective_looks_at_alike_on_all_kernels() {
         let [own, reference] =
             [KernelSet::Auto, KernelSet::OnnxRuntime].map(|kernels| features(kernels, 21, 34).unwrap());
-        let names: Vec<&str> = own.grams.iter().map(|(layer, _)| layer.as_str()).collect();
+        let names: Vec<&str> = own.grams[0].iter().map(|(layer, _)| layer.as_str()).collect();
         assert_eq!(
             names,
             [
@@ -124,7 +133,7 @@ mod tests {
                 "relu5_1"
             ]
         );
-        for ((layer, own), (_, reference)) in own.grams.iter().zip(&reference.grams) {
+        for ((layer, own), (_, reference)) in own.grams[0].iter().zip(&reference.grams[0]) {
             assert!(error(own, reference) < 1e-5, "{layer}");
             assert!(error(&own.t().to_owned(), own) < 1e-6, "{layer}");
         }

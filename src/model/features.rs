@@ -1,19 +1,19 @@
 //! From the style and content images to the targets of the loss.
 
-use ndarray::ArrayView4;
+use ndarray::{Array1, Array4, ArrayD, ArrayView4, Axis, concatenate};
 use ort::session::{Session, SessionInputValue};
-use ort::value::DynValue;
+use ort::value::{DynValue, Tensor};
 
-use super::forward::{Means, Sums, see};
-use super::metadata::Kind;
+use super::forward::{Means, Seen, Sums, View, see};
+use super::metadata::{Kind, Term};
 use super::session::Pictures;
-use super::{GraphMetadata, Graphs, ModelError, Padding, session};
+use super::{GraphMetadata, Graphs, Guides, ModelError, Padding, session};
 use crate::runtime::Engine;
 
 /// What the painted image is compared with: inputs of the loss graph by name.
 #[derive(Debug)]
 pub struct Targets {
-    /// `target/LAYER/NAME`, of the style image.
+    /// `target/LAYER/NAME`, of the styles, by region.
     pub(super) styles: Vec<(String, DynValue)>,
     /// `content/LAYER`, f32 `[1, C, h, w]`, of the content image: one per content layer, in order.
     pub(super) contents: Vec<(String, DynValue)>,
@@ -21,6 +21,19 @@ pub struct Targets {
     style_square: f64,
     /// The content image's width and height in pixels.
     pub(super) size: (u32, u32),
+    /// Those of the regions; none: all of the picture is one.
+    pub(super) guides: Option<Guides>,
+}
+
+/// A style image of a region.
+#[derive(Clone, Copy, Debug)]
+pub struct StyleImage<'a> {
+    /// f32 `[1, 3, height, width]` in the network's convention ([`to_tensor`](crate::tensor::to_tensor)).
+    pub image: ArrayView4<'a, f32>,
+    /// The share that its Gram matrices and means have in the region's; the shares of a region add up to 1.
+    pub share: f64,
+    /// The weights of the places of each style layer, f32 `[1, 1, h, w]`; none: 1 everywhere.
+    pub guides: Option<&'a [Array4<f32>]>,
 }
 
 /// The sessions that compute targets; they take pictures of any size.
@@ -40,19 +53,29 @@ impl Graphs {
     pub fn features(&self, engine: &Engine) -> Result<FeatureSession<'_>, ModelError> {
         let build = |kind: Kind| {
             let (metadata, kernels) = self.choose(engine, kind);
-            let session = session::build(engine, (metadata, kernels), Pictures::Any)?;
+            let session = session::build(engine, (metadata, kernels), Pictures::Any, 1)?;
             Ok::<_, ModelError>((metadata, session))
         };
         Ok(FeatureSession {
             forward: build(Kind::Forward)?,
             targets: build(Kind::Targets)?,
             padding: self.padding,
-            side: self.tile,
+            side: 0,
         })
     }
 }
 
 impl Targets {
+    /// How many regions there are: 1 without guides.
+    pub(super) fn regions(&self) -> usize {
+        self.guides.as_ref().map_or(1, Guides::regions)
+    }
+
+    /// The weights of the places of a term, f32 `[regions, 1, h, w]`; none: 1 everywhere.
+    pub(super) fn guide(&self, term: &Term) -> Option<&Array4<f32>> {
+        self.guides.as_ref()?.of(term)
+    }
+
     /// The content weight, for a style weight of 1 and Gram matrices, at which nothing at all would be as far from the
     /// content as from the style: the sum over the style layers of the mean square of the Gram matrix over C², for C
     /// channels, by the mean over the content layers of the mean square of the features.
@@ -76,6 +99,11 @@ fn mean_square(value: &DynValue) -> f64 {
 }
 
 impl FeatureSession<'_> {
+    /// From now on pictures are seen in tiles whose windows have some `side` pixels, or whole if it is 0, as at first.
+    pub fn see_in_tiles(&mut self, side: u32) {
+        self.side = side;
+    }
+
     /// Computes the targets: the features of `content`, and what the style loss compares with, of `styles`, blended.
     ///
     /// All are images in the network's convention ([`to_tensor`](crate::tensor::to_tensor)), f32
@@ -89,33 +117,64 @@ impl FeatureSession<'_> {
         content: ArrayView4<'_, f32>,
         styles: &[(ArrayView4<'_, f32>, f64)],
     ) -> Result<Targets, ModelError> {
+        let styles = styles.iter().map(|&(image, share)| StyleImage {
+            image,
+            share,
+            guides: None,
+        });
+        self.region_targets(content, &[styles.collect()], None)
+    }
+
+    /// The same of several regions, each with its styles; `guides` say where they are in `content`.
+    ///
+    /// # Errors
+    /// A session fails.
+    pub fn region_targets(
+        &mut self,
+        content: ArrayView4<'_, f32>,
+        regions: &[Vec<StyleImage<'_>>],
+        guides: Option<Guides>,
+    ) -> Result<Targets, ModelError> {
         let (_, _, height, width) = content.dim();
-        let mut seen = |image, wanted| {
-            see(
-                &mut self.forward.1,
-                self.forward.0,
-                image,
-                self.padding,
-                self.side,
-                wanted,
-            )
-        };
-        let parts = styles
+        let means = regions
             .iter()
-            .map(|(style, share)| Ok((seen(*style, false)?.means(), *share)))
-            .collect::<Result<Vec<_>, ModelError>>()?;
-        let contents = seen(content, true)?.contents;
-        let means = Means::blended(&parts);
-        let square = |means: &Means| means.gram.mapv(|value| value * value).mean().unwrap_or(0.0);
-        let style_square = means
-            .iter()
-            .map(|means| square(means) / (means.mean.len() as f64).powi(2));
+            .map(|styles| self.blended(styles))
+            .collect::<Result<Vec<_>, _>>()?;
+        let contents = self.see(content, None, true)?.contents;
+        let targets = means.iter().map(|means| self.style_targets(means));
+        let targets = targets.collect::<Result<Vec<_>, _>>()?;
+        let failed = |cause| ModelError::run(&self.targets.0.path, cause);
         Ok(Targets {
-            style_square: style_square.sum(),
-            styles: self.style_targets(&means)?,
+            style_square: style_square(&means, guides.as_ref()),
+            styles: stacked(targets).map_err(failed)?,
             contents,
             size: (width as u32, height as u32),
+            guides,
         })
+    }
+
+    /// The means of a region's styles, each with its share.
+    fn blended(&mut self, styles: &[StyleImage<'_>]) -> Result<Vec<Means>, ModelError> {
+        let parts = styles.iter().map(|style| {
+            let seen = self.see(style.image, style.guides, false)?;
+            Ok((seen.means(0), style.share))
+        });
+        Ok(Means::blended(&parts.collect::<Result<Vec<_>, ModelError>>()?))
+    }
+
+    fn see(
+        &mut self,
+        image: ArrayView4<'_, f32>,
+        guides: Option<&[Array4<f32>]>,
+        wanted: bool,
+    ) -> Result<Seen, ModelError> {
+        let (metadata, session) = &mut self.forward;
+        let view = View {
+            image,
+            padding: self.padding,
+            guides,
+        };
+        see(session, metadata, view, self.side, wanted)
     }
 
     /// What the style loss makes of a style of these means.
@@ -137,11 +196,55 @@ fn sums_of_one(means: &[Means]) -> ort::Result<Vec<(String, SessionInputValue<'s
     for Means { layer, gram, mean } in means {
         let sums = Sums {
             layer: layer.clone(),
-            products: gram.clone(),
-            sums: mean.clone(),
-            count: 1.0,
+            products: gram.clone().insert_axis(Axis(0)),
+            sums: mean.clone().insert_axis(Axis(0)),
+            count: Array1::ones(1),
         };
         inputs.extend(sums.inputs()?);
     }
     Ok(inputs)
+}
+
+/// The targets of all regions, along the first axis.
+fn stacked(mut regions: Vec<Vec<(String, DynValue)>>) -> ort::Result<Vec<(String, DynValue)>> {
+    if regions.len() == 1 {
+        return Ok(regions.remove(0));
+    }
+    let names = regions[0].iter().map(|(name, _)| name.clone()).enumerate();
+    let stack = |(index, name): (usize, String)| {
+        let parts = regions
+            .iter()
+            .map(|targets| targets[index].1.try_extract_array::<f32>());
+        let parts = parts.collect::<ort::Result<Vec<_>>>()?;
+        let whole: ArrayD<f32> =
+            concatenate(Axis(0), &parts).map_err(|error| ort::Error::new(error.to_string()))?;
+        Ok((name, Tensor::from_array(whole)?.into_dyn()))
+    };
+    names.map(stack).collect()
+}
+
+/// See [`Targets::balance`]; regions count by their factors.
+fn style_square(regions: &[Vec<Means>], guides: Option<&Guides>) -> f64 {
+    let square = |means: &Means| {
+        let mean = means.gram.mapv(|value| value * value).mean().unwrap_or(0.0);
+        mean / (means.mean.len() as f64).powi(2)
+    };
+    let Some(guides) = guides else {
+        return regions[0].iter().map(square).sum();
+    };
+    let layers = 0..regions[0].len();
+    let of_layer = layers.map(|layer| {
+        let factors = || guides.factors.iter().map(|factors| factors[layer]);
+        let total: f64 = factors().sum();
+        let squares = regions
+            .iter()
+            .zip(factors())
+            .map(|(means, factor)| factor * square(&means[layer]));
+        if total > 0.0 {
+            squares.sum::<f64>() / total
+        } else {
+            0.0
+        }
+    });
+    of_layer.sum()
 }

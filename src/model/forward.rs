@@ -1,6 +1,6 @@
 //! Running `forward`: what a layer is in sums over its places.
 
-use ndarray::{Array1, Array2, Array4, ArrayView4, Axis, Ix4, s};
+use ndarray::{Array, Array1, Array2, Array3, Array4, ArrayView4, Axis, Dimension, Ix4, s};
 use ort::session::{Session, SessionInputValue, SessionOutputs};
 use ort::value::{DynValue, Tensor, TensorRef};
 
@@ -40,47 +40,39 @@ impl Means {
         sum
     }
 
-    /// From the sums over the places.
-    fn of(sums: Sums) -> Means {
+    /// From the sums over the places of a region; zeros, if it has none.
+    fn of(sums: &Sums, region: usize) -> Means {
+        let count = match sums.count[region] {
+            0.0 => 1.0,
+            count => count,
+        };
         Means {
-            layer: sums.layer,
-            gram: sums.products / sums.count,
-            mean: sums.sums / sums.count,
+            layer: sums.layer.clone(),
+            gram: &sums.products.index_axis(Axis(0), region) / count,
+            mean: &sums.sums.index_axis(Axis(0), region) / count,
         }
     }
 }
 
-/// Sums over the places of a layer, by the layer's name.
+/// Sums over the places of a layer by region, by the layer's name.
 #[derive(Clone, Debug)]
 pub(super) struct Sums {
     pub layer: String,
-    /// Of the products of the features, `[C, C]`.
-    pub products: Array2<f64>,
-    /// Of the features, `[C]`.
-    pub sums: Array1<f64>,
-    /// Of the guide.
-    pub count: f64,
+    /// Of the products of the features, `[regions, C, C]`.
+    pub products: Array3<f64>,
+    /// Of the features, `[regions, C]`.
+    pub sums: Array2<f64>,
+    /// Of the guide, `[regions]`.
+    pub count: Array1<f64>,
 }
 
 impl Sums {
     fn read(outputs: &SessionOutputs<'_>, metadata: &GraphMetadata, layer: &str) -> Result<Sums, ModelError> {
-        let read = |name: &str| {
-            let name = format!("{name}/{layer}");
-            let value = outputs.get(&name).ok_or_else(|| wrong(metadata, &name, None))?;
-            let array = value.try_extract_array::<f32>();
-            let array = array.map_err(|_| wrong(metadata, &name, Some(value)))?;
-            Ok::<_, ModelError>(array.mapv(f64::from))
-        };
-        let shapes = |name: &str| wrong(metadata, &format!("{name}/{layer}"), None);
-        let (products, sums) = (read("products")?, read("sums")?);
-        let channels = sums.len();
         Ok(Sums {
             layer: layer.to_owned(),
-            products: products
-                .into_shape_with_order((channels, channels))
-                .map_err(|_| shapes("products"))?,
-            sums: sums.into_shape_with_order(channels).map_err(|_| shapes("sums"))?,
-            count: read("count")?.iter().sum(),
+            products: extract(outputs, metadata, &format!("products/{layer}"))?,
+            sums: extract(outputs, metadata, &format!("sums/{layer}"))?,
+            count: extract(outputs, metadata, &format!("count/{layer}"))?,
         })
     }
 
@@ -93,22 +85,34 @@ impl Sums {
         for (total, part) in totals.iter_mut().zip(part) {
             total.products += &part.products;
             total.sums += &part.sums;
-            total.count += part.count;
+            total.count += &part.count;
         }
     }
 
-    /// As inputs of graphs, for one region.
+    /// As inputs of graphs.
     pub(super) fn inputs(&self) -> ort::Result<[(String, SessionInputValue<'static>); 3]> {
-        let products = self.products.mapv(|value| value as f32).insert_axis(Axis(0));
-        let sums = self.sums.mapv(|value| value as f32).insert_axis(Axis(0));
-        let count = Tensor::from_array(([1], vec![self.count as f32]))?;
         let Sums { layer, .. } = self;
+        let products = self.products.mapv(|value| value as f32);
+        let sums = self.sums.mapv(|value| value as f32);
+        let count = self.count.mapv(|value| value as f32);
         Ok([
             (format!("products/{layer}"), Tensor::from_array(products)?.into()),
             (format!("sums/{layer}"), Tensor::from_array(sums)?.into()),
-            (format!("count/{layer}"), count.into()),
+            (format!("count/{layer}"), Tensor::from_array(count)?.into()),
         ])
     }
+}
+
+/// An output in f64.
+fn extract<D: Dimension>(
+    outputs: &SessionOutputs<'_>,
+    metadata: &GraphMetadata,
+    name: &str,
+) -> Result<Array<f64, D>, ModelError> {
+    let value = outputs.get(name).ok_or_else(|| wrong(metadata, name, None))?;
+    let array = value.try_extract_array::<f32>().ok();
+    let array = array.and_then(|array| array.mapv(f64::from).into_dimensionality().ok());
+    array.ok_or_else(|| wrong(metadata, name, Some(value)))
 }
 
 /// What `forward` sees in a picture.
@@ -120,26 +124,35 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Of the style layers.
-    pub(super) fn means(self) -> Vec<Means> {
-        self.sums.into_iter().map(Means::of).collect()
+    /// Of the style layers, in a region.
+    pub(super) fn means(&self, region: usize) -> Vec<Means> {
+        self.sums.iter().map(|sums| Means::of(sums, region)).collect()
     }
 }
 
-/// Runs `forward` on `image`, f32 `[1, 3, height, width]`, whole or in tiles whose windows have some `side` pixels; of
-/// tiles the activations are put together only if they are `wanted`.
+/// What to run `forward` on.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    /// f32 `[1, 3, height, width]`
+    pub image: ArrayView4<'a, f32>,
+    pub padding: Padding,
+    /// Of the style layers, f32 `[regions, 1, h, w]`; none: ones, of one region.
+    pub guides: Option<&'a [Array4<f32>]>,
+}
+
+/// Runs `forward`, on the whole or in tiles whose windows have some `side` pixels; of tiles the activations are put
+/// together only if they are `wanted`.
 pub(super) fn see(
     session: &mut Session,
     metadata: &GraphMetadata,
-    image: ArrayView4<'_, f32>,
-    padding: Padding,
+    view: View<'_>,
     side: u32,
     wanted: bool,
 ) -> Result<Seen, ModelError> {
-    let (_, _, height, width) = image.dim();
+    let (_, _, height, width) = view.image.dim();
     let size = (width as u32, height as u32);
     let tiling = metadata.tiling(size, side);
-    let mut see = |tile: &Tile| see_tile(session, metadata, image, padding, (&tiling, tile));
+    let mut see = |tile: &Tile| see_tile(session, metadata, view, (&tiling, tile));
     if tiling.is_whole() {
         return see(&tiling.tiles[0]);
     }
@@ -186,15 +199,14 @@ fn put(
     Ok(())
 }
 
-/// Runs `forward` on a tile of `image`.
+/// Runs `forward` on a tile.
 fn see_tile(
     session: &mut Session,
     metadata: &GraphMetadata,
-    image: ArrayView4<'_, f32>,
-    padding: Padding,
+    view: View<'_>,
     place: (&Tiling, &Tile),
 ) -> Result<Seen, ModelError> {
-    let outputs = run(session, metadata, image, padding, place);
+    let outputs = run(session, metadata, view, place);
     let mut outputs = outputs.map_err(|cause| ModelError::run(&metadata.path, cause))?;
     let sums = metadata.style_layers.iter();
     let sums = sums.map(|layer| Sums::read(&outputs, metadata, layer));
@@ -212,19 +224,19 @@ fn see_tile(
 fn run<'s>(
     session: &'s mut Session,
     metadata: &GraphMetadata,
-    image: ArrayView4<'_, f32>,
-    padding: Padding,
+    view: View<'_>,
     (tiling, tile): (&Tiling, &Tile),
 ) -> ort::Result<SessionOutputs<'s>> {
     let [rows, columns] = tiling.place(tile, None);
-    let part = image.slice(s![.., .., rows, columns]);
+    let part = view.image.slice(s![.., .., rows, columns]);
     let part: Array4<f32> = part.as_standard_layout().into_owned();
     let mut inputs: Vec<(String, SessionInputValue<'_>)> = vec![
         ("image".to_owned(), TensorRef::from_array_view(&part)?.into()),
-        ("padding".to_owned(), padding.tensor()?.into()),
+        ("padding".to_owned(), view.padding.tensor()?.into()),
     ];
-    for layer in &metadata.style_layers {
-        let guide = tiling.guide(tile, Some(layer));
+    for (index, layer) in metadata.style_layers.iter().enumerate() {
+        let whole = view.guides.map(|guides| &guides[index]);
+        let guide = tiling.guide(tile, Some(layer), whole);
         inputs.push((format!("guide/style/{layer}"), Tensor::from_array(guide)?.into()));
     }
     session.run(inputs)

@@ -25,8 +25,6 @@ pub struct GraphOptions {
     pub padding: Padding,
     /// The style loss, by name.
     pub style_loss: String,
-    /// Some side, in pixels, of the windows of the tiles that pictures are computed in; 0: whole.
-    pub tile: u32,
 }
 
 impl Default for GraphOptions {
@@ -35,7 +33,6 @@ impl Default for GraphOptions {
             kernels: KernelSet::default(),
             padding: Padding::default(),
             style_loss: USUAL_STYLE_LOSS.to_owned(),
-            tile: 0,
         }
     }
 }
@@ -51,10 +48,8 @@ pub struct Graphs {
     pub loss_gradient: GraphMetadata,
     /// What the first convolution sees around a picture.
     pub(super) padding: Padding,
-    /// [`GraphOptions::tile`]
-    pub(super) tile: u32,
-    /// `PRESET.head.onnx`, or `PRESET-LOSS.head.onnx`, and `PRESET.backward.onnx`: where pictures are cut into tiles.
-    in_tiles: Option<InTiles>,
+    /// What computes the gradient tile by tile, or the file of it that is missing: whole pictures need none of it.
+    in_tiles: Result<InTiles, PathBuf>,
     /// Those that look at pictures, for the processor, if they are there and wanted.
     cpu: Option<CpuGraphs>,
 }
@@ -62,7 +57,9 @@ pub struct Graphs {
 /// What computes the gradient tile by tile.
 #[derive(Clone, Debug)]
 struct InTiles {
+    /// `PRESET.head.onnx`, or `PRESET-LOSS.head.onnx`.
     head: GraphMetadata,
+    /// `PRESET.backward.onnx`
     backward: GraphMetadata,
     /// `backward` for the processor.
     cpu: Option<GraphMetadata>,
@@ -109,8 +106,7 @@ impl Graphs {
             targets: read(Kind::Targets)?,
             forward,
             padding: options.padding,
-            tile: options.tile,
-            in_tiles: None,
+            in_tiles: Err(file(name, Kind::Backward)),
             cpu: None,
         };
         if let Some(kernels) = Kernels::choose(options.kernels) {
@@ -118,20 +114,9 @@ impl Graphs {
             let files = [file(name, Kind::Forward), file(&of_loss, Kind::LossGradient)];
             graphs.cpu = graphs.read_cpu(&files, kernels)?;
         }
-        if options.tile > 0 {
-            let of_backward = file(name, Kind::Backward);
-            let read = |path: &Path, kind, operators| graphs.forward.read_other(path, kind, operators);
-            let own = Operators::Cpu.file(folder, name, Kind::Backward);
-            let cpu = graphs
-                .cpu
-                .as_ref()
-                .map(|_| read(&own, Kind::Backward, Operators::Cpu));
-            graphs.in_tiles = Some(InTiles {
-                head: read(&file(&of_loss, Kind::Head), Kind::Head, Operators::Portable)?,
-                backward: read(&of_backward, Kind::Backward, Operators::Portable)?,
-                cpu: cpu.transpose()?,
-            });
-        }
+        let of_tiles = [file(&of_loss, Kind::Head), file(name, Kind::Backward)];
+        let own = Operators::Cpu.file(folder, name, Kind::Backward);
+        graphs.in_tiles = graphs.read_in_tiles(of_tiles, &own)?;
         Ok(graphs)
     }
 
@@ -151,6 +136,26 @@ impl Graphs {
         }))
     }
 
+    fn read_in_tiles(
+        &self,
+        of_tiles: [PathBuf; 2],
+        own: &Path,
+    ) -> Result<Result<InTiles, PathBuf>, ModelError> {
+        if let Some(missing) = of_tiles.iter().find(|path| !path.exists()) {
+            return Ok(Err(missing.clone()));
+        }
+        let read = |path: &Path, kind, operators| self.forward.read_other(path, kind, operators);
+        let [head, backward] = &of_tiles;
+        let cpu = self.cpu.as_ref();
+        Ok(Ok(InTiles {
+            head: read(head, Kind::Head, Operators::Portable)?,
+            backward: read(backward, Kind::Backward, Operators::Portable)?,
+            cpu: cpu
+                .map(|_| read(own, Kind::Backward, Operators::Cpu))
+                .transpose()?,
+        }))
+    }
+
     /// The graph that `engine` runs, and what its operators share if they are the program's own.
     pub(super) fn choose(&self, engine: &Engine, kind: Kind) -> (&GraphMetadata, Option<&Arc<Kernels>>) {
         let cpu = self.cpu.as_ref().filter(|_| engine.is_cpu());
@@ -163,18 +168,30 @@ impl Graphs {
         }
     }
 
-    /// `head`, and `backward` as `engine` runs it; none where pictures are not cut into tiles.
-    pub(super) fn in_tiles(&self, engine: &Engine) -> Option<(&GraphMetadata, &GraphMetadata)> {
-        let InTiles { head, backward, cpu } = self.in_tiles.as_ref()?;
+    /// Checks that the graphs are there that compute the gradient tile by tile.
+    ///
+    /// # Errors
+    /// [`ModelError::Missing`]
+    pub(crate) fn check_tiles(&self, engine: &Engine) -> Result<(), ModelError> {
+        self.in_tiles(engine).map(drop)
+    }
+
+    /// `head`, and `backward` as `engine` runs it.
+    ///
+    /// # Errors
+    /// They are missing.
+    pub(super) fn in_tiles(&self, engine: &Engine) -> Result<(&GraphMetadata, &GraphMetadata), ModelError> {
+        let missing = |path: &PathBuf| ModelError::Missing { path: path.clone() };
+        let InTiles { head, backward, cpu } = self.in_tiles.as_ref().map_err(missing)?;
         let cpu = cpu.as_ref().filter(|_| engine.is_cpu());
-        Some((head, cpu.unwrap_or(backward)))
+        Ok((head, cpu.unwrap_or(backward)))
     }
 
     /// The graphs that `engine` runs.
     pub fn chosen(&self, engine: &Engine) -> Vec<(Kind, &GraphMetadata)> {
         let kinds = [Kind::Forward, Kind::Targets, Kind::LossGradient];
         let whole = kinds.map(|kind| (kind, self.choose(engine, kind).0));
-        let in_tiles = self.in_tiles(engine);
+        let in_tiles = self.in_tiles(engine).ok();
         let in_tiles = in_tiles.map(|(head, backward)| [(Kind::Head, head), (Kind::Backward, backward)]);
         whole.into_iter().chain(in_tiles.into_iter().flatten()).collect()
     }

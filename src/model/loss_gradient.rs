@@ -10,8 +10,8 @@ use super::forward::whole;
 use super::metadata::{Kind, Term, TermKind, layer_size};
 use super::session::Pictures;
 use super::{
-    Evaluation, GraphMetadata, Graphs, LossGradient, ModelError, ObjectiveError, Padding, Targets, Weights,
-    session,
+    Evaluation, GraphMetadata, Graphs, Guides, LossGradient, ModelError, ObjectiveError, Padding, Targets,
+    Weights, session,
 };
 use crate::runtime::{DeviceMemory, Engine, Placement};
 
@@ -41,7 +41,8 @@ impl Graphs {
         weights: Weights,
     ) -> Result<OnnxLossGradient, ModelError> {
         let (metadata, kernels) = self.choose(engine, Kind::LossGradient);
-        let session = session::build(engine, (metadata, kernels), Pictures::Whole(targets.size))?;
+        let pictures = Pictures::Whole(targets.size);
+        let session = session::build(engine, (metadata, kernels), pictures, targets.regions())?;
         let given = (&metadata.terms[..], &weights, self.padding);
         let bound = bind(&session, targets, given, engine.memory());
         let Bound {
@@ -97,8 +98,8 @@ fn bind(
     for (name, value) in targets.styles.iter().chain(&targets.contents) {
         binding.bind_input(name, value)?;
     }
-    bind_guides(&mut binding, terms, targets.size)?;
-    let weights = TermWeights::of(terms, weights);
+    bind_guides(&mut binding, terms, targets)?;
+    let weights = TermWeights::of(terms, weights, targets.guides.as_ref());
     for weights in &weights {
         binding.bind_input(&weights.input, &weights.tensor()?)?;
     }
@@ -143,14 +144,21 @@ fn bind(
     })
 }
 
-/// Binds guides of ones to all terms, one tensor for all of a size.
-fn bind_guides(binding: &mut IoBinding, terms: &[Term], size: (u32, u32)) -> ort::Result<()> {
+/// Binds the guides of all terms; of ones, one tensor for all of a size.
+fn bind_guides(binding: &mut IoBinding, terms: &[Term], targets: &Targets) -> ort::Result<()> {
     let mut made: Vec<((u32, u32), Tensor<f32>)> = Vec::new();
     for term in terms {
+        if let Some(guide) = targets.guide(term) {
+            binding.bind_input(
+                format!("guide/{}", term.name),
+                &Tensor::from_array(guide.clone())?,
+            )?;
+            continue;
+        }
         let size = term
             .layer
             .as_deref()
-            .map_or(size, |layer| layer_size(layer, size));
+            .map_or(targets.size, |layer| layer_size(layer, targets.size));
         let place = match made.iter().position(|(known, _)| *known == size) {
             Some(place) => place,
             None => {
@@ -176,7 +184,8 @@ pub(super) struct TermWeights {
 
 impl TermWeights {
     /// Those of all kinds of which there are terms.
-    pub(super) fn of(terms: &[Term], weights: &Weights) -> Vec<TermWeights> {
+    pub(super) fn of(terms: &[Term], weights: &Weights, guides: Option<&Guides>) -> Vec<TermWeights> {
+        let regions = guides.map_or(1, Guides::regions);
         let kinds = [
             (TermKind::Style, &weights.style[..]),
             (TermKind::Content, &weights.content),
@@ -184,20 +193,27 @@ impl TermWeights {
         ];
         let of_kind = kinds.into_iter().filter_map(|(kind, weights)| {
             let terms: Vec<&Term> = terms.iter().filter(|term| term.kind == kind).collect();
-            let values = terms.iter().zip(weights);
-            let values: Vec<f32> = values.map(|(term, weight)| (term.unit * weight) as f32).collect();
             let first = terms.first()?;
+            // A style term has a weight and a value for each region.
+            let (shape, rows) = match kind {
+                TermKind::Style => (vec![regions, terms.len()], regions),
+                TermKind::Content => (vec![terms.len()], 1),
+                TermKind::Tv => (Vec::new(), 1),
+            };
+            let value = |row: usize, term: &Term, weight: f64| {
+                let factor = guides.map_or(1.0, |guides| guides.factor(term, row));
+                (term.unit * weight * factor) as f32
+            };
+            let values = (0..rows).flat_map(|row| {
+                let terms = terms.iter().zip(weights);
+                terms.map(move |(term, weight)| value(row, term, *weight))
+            });
             Some(TermWeights {
                 kind,
                 input: first.weight.clone(),
                 output: first.loss.clone(),
-                // A style term has a weight and a value for each region, of which there is one.
-                shape: match kind {
-                    TermKind::Style => vec![1, values.len()],
-                    TermKind::Content => vec![values.len()],
-                    TermKind::Tv => Vec::new(),
-                },
-                values,
+                shape,
+                values: values.collect(),
             })
         });
         of_kind.collect()
@@ -206,6 +222,12 @@ impl TermWeights {
     pub(super) fn tensor(&self) -> ort::Result<Tensor<f32>> {
         Tensor::from_array((self.shape.clone(), self.values.clone()))
     }
+}
+
+/// The values of an output's terms, from `[regions, terms]` or `[terms]`: each that of all regions.
+pub(super) fn over_regions(output: &[f32], terms: usize) -> Vec<f64> {
+    let of_term = |index: usize| output.iter().skip(index).step_by(terms).copied().map(f64::from);
+    (0..terms).map(|index| of_term(index).sum()).collect()
 }
 
 /// A tensor of one number, without dimensions.
@@ -252,10 +274,13 @@ impl OnnxLossGradient {
         let mut take = |name: &str, values: &[f32]| {
             if name == "gradient" {
                 gradient.copy_from_slice(values);
+                return;
             }
-            let named = terms.iter_mut().zip(&self.metadata.terms);
-            for (value, term) in named.filter(|(_, term)| term.loss == name) {
-                *value = f64::from(values[term.index]);
+            let all = terms.iter_mut().zip(&self.metadata.terms);
+            let mut of_output: Vec<_> = all.filter(|(_, term)| term.loss == name).collect();
+            let values = over_regions(values, of_output.len());
+            for (value, term) in &mut of_output {
+                **value = values[term.index];
             }
         };
         match &mut self.resident {

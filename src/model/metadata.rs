@@ -291,6 +291,16 @@ impl GraphMetadata {
         Tiling::new(size, side, self.style_layers.iter().chain(&self.content_layers))
     }
 
+    /// The bytes that the activations of the content layers take in a picture of `size` (width, height in pixels).
+    pub(crate) fn content_bytes(&self, size: (u32, u32)) -> u64 {
+        let bytes = |layer: &String| {
+            let (width, height) = layer_size(layer, size);
+            let pools = (size.0 / width.max(1)).ilog2() as usize;
+            4 * CHANNELS[pools.min(4)] * u64::from(width) * u64::from(height)
+        };
+        self.content_layers.iter().map(bytes).sum()
+    }
+
     /// The file with the weights.
     pub fn weights_file(&self) -> PathBuf {
         self.path.with_file_name(&self.external_data.0)
@@ -344,8 +354,11 @@ fn read_terms(path: &Path, text: String) -> Result<Vec<Term>, ModelError> {
     })
 }
 
+/// Channels of the layers of each block of VGG19 between two pools.
+const CHANNELS: [u64; 5] = [64, 128, 256, 512, 512];
+
 /// The size (width, height) of a layer in a picture of `size`: every pool halves it and rounds down.
-pub(super) fn layer_size(layer: &str, (width, height): (u32, u32)) -> (u32, u32) {
+pub(crate) fn layer_size(layer: &str, (width, height): (u32, u32)) -> (u32, u32) {
     let block = layer.strip_prefix("relu").and_then(|name| name.chars().next());
     let pools = block.and_then(|block| block.to_digit(10)).unwrap_or(1) - 1;
     (width >> pools, height >> pools)

@@ -9,6 +9,7 @@ mod feature_graph;
 mod features;
 mod forward;
 mod graphs;
+mod guides;
 mod loss_gradient;
 pub mod metadata;
 mod operators;
@@ -21,13 +22,16 @@ use std::error::Error as StdError;
 use std::path::{Path, PathBuf};
 
 pub use feature_graph::{FeatureGraph, Features, JUDGE};
-pub use features::{FeatureSession, Targets};
+pub use features::{FeatureSession, StyleImage, Targets};
 pub(crate) use graphs::check_size;
 pub use graphs::{GraphFile, GraphOptions, Graphs, USUAL_STYLE_LOSS, default_folder, list_graphs};
+pub use guides::{ContentGuide, Guides};
 pub use loss_gradient::OnnxLossGradient;
 pub use metadata::GraphMetadata;
+pub(crate) use metadata::layer_size;
 pub use operators::{KernelSet, UnusableKernels};
 pub use tiled::TiledLossGradient;
+pub(crate) use tiles::reach;
 pub use weights::{LayerFactors, NoLayerFactors, Weights};
 
 use crate::picture::MAX_PIXELS;

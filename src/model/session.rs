@@ -22,25 +22,29 @@ pub(super) enum Pictures {
     Tiles((u32, u32)),
 }
 
-/// Builds a session of a graph for one region, which may be of the program's own operators.
+/// Builds a session of a graph for so many regions, which may be of the program's own operators.
 pub(super) fn build(
     engine: &Engine,
     (metadata, kernels): (&GraphMetadata, Option<&Arc<Kernels>>),
     pictures: Pictures,
+    regions: usize,
 ) -> Result<Session, ModelError> {
     let (size, tiles) = match pictures {
         Pictures::Any => (None, false),
         Pictures::Whole(size) => (Some(size), false),
         Pictures::Tiles(size) => (Some(size), true),
     };
-    let key = size.map(|(width, height)| format!("{}|{width}x{height}", metadata.sha256));
+    let key = size.map(|(width, height)| match regions {
+        1 => format!("{}|{width}x{height}", metadata.sha256),
+        _ => format!("{}|{width}x{height}|{regions}", metadata.sha256),
+    });
     let builder = engine.builder(key.as_deref().map_or(Purpose::FewRuns, Purpose::ManyRuns))?;
     let info = SessionInfo {
         threads: engine.threads(),
         tiles,
     };
     let committed =
-        with_operators(builder, kernels, info).and_then(|builder| commit(builder, metadata, size));
+        with_operators(builder, kernels, info).and_then(|builder| commit(builder, metadata, (size, regions)));
     committed.map_err(|cause| ModelError::session(&metadata.path, cause))
 }
 
@@ -58,9 +62,9 @@ fn with_operators(
 fn commit(
     mut builder: SessionBuilder,
     metadata: &GraphMetadata,
-    size: Option<(u32, u32)>,
+    (size, regions): (Option<(u32, u32)>, usize),
 ) -> ort::Result<Session> {
-    builder = builder.with_dimension_override("regions", 1)?;
+    builder = builder.with_dimension_override("regions", regions as i64)?;
     if let Some((width, height)) = size {
         builder = builder
             .with_dimension_override("width", width.into())?

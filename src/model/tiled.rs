@@ -7,8 +7,8 @@ use ndarray::{ArrayView4, ArrayViewMut4, s};
 use ort::session::{Session, SessionInputValue};
 use ort::value::{DynValue, Tensor, TensorRef};
 
-use super::forward::{Sums, see};
-use super::loss_gradient::TermWeights;
+use super::forward::{Sums, View, see};
+use super::loss_gradient::{TermWeights, over_regions};
 use super::metadata::{Kind, Term, TermKind, layer_size};
 use super::session::Pictures;
 use super::tiles::{Tile, Tiling};
@@ -35,14 +35,15 @@ pub struct TiledLossGradient<'a> {
 }
 
 impl Graphs {
-    /// The tiles of a picture of `size` (width, height in pixels): how many, and their width and height.
-    pub fn tiles(&self, size: (u32, u32)) -> (usize, (u32, u32)) {
-        let tiling = self.forward.tiling(size, self.tile);
+    /// The tiles of a picture of `size` (width, height in pixels) whose windows have some `side` pixels, 0 for a whole
+    /// picture: how many, and their width and height.
+    pub fn tiles(&self, size: (u32, u32), side: u32) -> (usize, (u32, u32)) {
+        let tiling = self.forward.tiling(size, side);
         (tiling.tiles.len(), tiling.tile)
     }
 
-    /// Builds the loss for images of the size of the targets' content image, to be computed tile by tile; none where the
-    /// whole picture is one tile.
+    /// Builds the loss for images of the size of the targets' content image, to be computed in tiles whose windows have
+    /// some `side` pixels; none where the whole picture is one tile.
     ///
     /// # Errors
     /// A session cannot be built.
@@ -51,25 +52,31 @@ impl Graphs {
         engine: &Engine,
         targets: &'a Targets,
         weights: &Weights,
+        side: u32,
     ) -> Result<Option<TiledLossGradient<'a>>, ModelError> {
-        let tiling = self.forward.tiling(targets.size, self.tile);
-        let Some((head, backward)) = self.in_tiles(engine).filter(|_| !tiling.is_whole()) else {
+        let tiling = self.forward.tiling(targets.size, side);
+        if tiling.is_whole() {
             return Ok(None);
-        };
+        }
+        let (head, backward) = self.in_tiles(engine)?;
         let (forward, kernels) = self.choose(engine, Kind::Forward);
-        let of_tiles = |metadata| session::build(engine, (metadata, kernels), Pictures::Tiles(tiling.tile));
+        let (pictures, regions) = (Pictures::Tiles(tiling.tile), targets.regions());
+        let of_tiles = |metadata| session::build(engine, (metadata, kernels), pictures, regions);
         let terms = &self.loss_gradient.terms[..];
-        let weights = TermWeights::of(terms, weights).into_iter();
+        let weights = TermWeights::of(terms, weights, targets.guides.as_ref()).into_iter();
         let (of_style, of_others) = weights.partition(|weights| weights.kind == TermKind::Style);
         let backward = (backward, of_tiles(backward)?);
         let placement = engine.placement(&backward.1);
         Ok(Some(TiledLossGradient {
             targets,
             forward: (forward, of_tiles(forward)?),
-            head: (head, session::build(engine, (head, None), Pictures::Any)?),
+            head: (
+                head,
+                session::build(engine, (head, None), Pictures::Any, regions)?,
+            ),
             backward,
             tiling,
-            side: self.tile,
+            side,
             padding: self.padding,
             terms,
             weights: [of_style, of_others],
@@ -123,7 +130,8 @@ impl TiledLossGradient<'_> {
             ("padding".to_owned(), self.padding.tensor()?.into()),
         ];
         for term in self.terms {
-            let guide = self.tiling.guide(tile, term.layer.as_deref());
+            let whole = self.targets.guide(term);
+            let guide = self.tiling.guide(tile, term.layer.as_deref(), whole);
             inputs.push((format!("guide/{}", term.name), Tensor::from_array(guide)?.into()));
         }
         let is_injected = |name: &str| name.starts_with("matrix/") || name.starts_with("vector/");
@@ -132,12 +140,8 @@ impl TiledLossGradient<'_> {
         }
         for (name, value) in &self.targets.contents {
             let layer = name.trim_start_matches("content/");
-            let places = layer_size(layer, self.targets.size);
-            let count = f64::from(places.0) * f64::from(places.1);
-            inputs.push((
-                format!("count/{name}"),
-                Tensor::from_array(([1], vec![count as f32]))?.into(),
-            ));
+            let count = Tensor::from_array(([1], vec![self.content_count(name, layer) as f32]))?;
+            inputs.push((format!("count/{name}"), count.into()));
             let whole = value.try_extract_array::<f32>()?;
             let [rows, columns] = self.tiling.place(tile, Some(layer));
             let part = whole.slice(s![.., .., rows, columns]);
@@ -163,6 +167,18 @@ impl TiledLossGradient<'_> {
         Ok(())
     }
 
+    /// The sum over the whole picture of the guide of a content term, by its name and layer.
+    fn content_count(&self, name: &str, layer: &str) -> f64 {
+        let term = self.terms.iter().find(|term| term.name == name);
+        match term.and_then(|term| self.targets.guide(term)) {
+            Some(guide) => guide.iter().copied().map(f64::from).sum(),
+            None => {
+                let places = layer_size(layer, self.targets.size);
+                f64::from(places.0) * f64::from(places.1)
+            }
+        }
+    }
+
     fn run(&mut self, image: &[f32], gradient: &mut [f32]) -> Result<Vec<f64>, ModelError> {
         let (width, height) = self.targets.size;
         let shape = (1, 3, height as usize, width as usize);
@@ -171,7 +187,12 @@ impl TiledLossGradient<'_> {
         gradient.fill(0.0);
         let mut gradient = ArrayViewMut4::from_shape(shape, gradient).expect(fits);
         let (metadata, session) = &mut self.forward;
-        let sums = see(session, metadata, image, self.padding, self.side, false)?.sums;
+        let view = View {
+            image,
+            padding: self.padding,
+            guides: self.targets.guides.as_ref().map(|guides| &guides.style[..]),
+        };
+        let sums = see(session, metadata, view, self.side, false)?.sums;
         let (of_head, of_backward) = (self.head.0, self.backward.0);
         let failed = |metadata: &GraphMetadata, cause| ModelError::run(&metadata.path, cause);
         let injected = self.head(&sums).map_err(|cause| failed(of_head, cause))?;
@@ -179,10 +200,8 @@ impl TiledLossGradient<'_> {
         for weights in &self.weights[0] {
             let found = injected[&weights.output].try_extract_tensor::<f32>();
             let found = found.map_err(|cause| failed(of_head, cause))?.1;
-            values.insert(
-                weights.output.clone(),
-                found.iter().copied().map(f64::from).collect(),
-            );
+            let terms = weights.shape.last().copied().unwrap_or(1);
+            values.insert(weights.output.clone(), over_regions(found, terms));
         }
         for tile in self.tiling.tiles.clone() {
             self.backward(&tile, image, &injected, &mut gradient, &mut values)
@@ -241,25 +260,32 @@ mod tests {
             kernels,
             padding,
             style_loss: loss.to_owned(),
-            tile,
         };
         let graphs = Graphs::open(&folder, name, &options).unwrap();
         let (content, image) = (noise(331, 299, 1), noise(331, 299, 3));
         let style = noise(260, 330, 2) * 0.5;
         let mut features = graphs.features(&engine).unwrap();
+        features.see_in_tiles(tile);
         let targets = features.targets(content.view(), &[(style.view(), 1.0)]).unwrap();
         drop(features);
         let weights = Weights::uniform(&graphs.loss_gradient, 1e3, 1.0, 1e-3);
         let image = image.into_raw_vec_and_offset().0;
         let mut gradient = vec![0.0; image.len()];
-        let evaluation = match graphs.tiled_loss_gradient(&engine, &targets, &weights).unwrap() {
+        let evaluation = match graphs
+            .tiled_loss_gradient(&engine, &targets, &weights, tile)
+            .unwrap()
+        {
             Some(mut tiled) => tiled.evaluate(&image, &mut gradient),
             None => graphs
                 .loss_gradient(&engine, &targets, weights)
                 .unwrap()
                 .evaluate(&image, &mut gradient),
         };
-        (evaluation.unwrap().terms, gradient, graphs.tiles((299, 331)).0)
+        (
+            evaluation.unwrap().terms,
+            gradient,
+            graphs.tiles((299, 331), tile).0,
+        )
     }
 
     #[test]

@@ -69,12 +69,22 @@ impl Tiling {
         [range(y, y + height), range(x, x + width)]
     }
 
-    /// The guide of a tile, at a layer or in pixels, `[1, 1, h, w]`: ones in its window, else zeros.
-    pub(crate) fn guide(&self, tile: &Tile, layer: Option<&str>) -> Array4<f32> {
+    /// The guide of a tile, at a layer or in pixels, `[regions, 1, h, w]`: in its window that of the whole picture,
+    /// ones without it; else zeros.
+    pub(crate) fn guide(&self, tile: &Tile, layer: Option<&str>, whole: Option<&Array4<f32>>) -> Array4<f32> {
         let (width, height) = at(layer, self.tile);
-        let mut guide = Array4::zeros((1, 1, height as usize, width as usize));
-        let [rows, columns] = tile.window(layer);
-        guide.slice_mut(s![.., .., rows, columns]).fill(1.0);
+        let regions = whole.map_or(1, |whole| whole.dim().0);
+        let mut guide = Array4::zeros((regions, 1, height as usize, width as usize));
+        let [own_rows, own_columns] = tile.window(layer);
+        let mut window = guide.slice_mut(s![.., .., own_rows.clone(), own_columns.clone()]);
+        match whole {
+            None => window.fill(1.0),
+            Some(whole) => {
+                let [rows, columns] = self.place(tile, layer);
+                let part = whole.slice(s![.., .., rows, columns]);
+                window.assign(&part.slice(s![.., .., own_rows, own_columns]));
+            }
+        }
         guide
     }
 
@@ -134,7 +144,7 @@ fn spans(extent: u32, side: u32, halo: u32) -> (u32, Vec<Span>) {
 }
 
 /// How far beyond its own pixels a place of a layer sees, in pixels: each convolution adds a place.
-fn reach(layer: &str) -> u32 {
+pub(crate) fn reach(layer: &str) -> u32 {
     let numbers = layer.strip_prefix("relu").and_then(|name| name.split_once('_'));
     let number = |text: &str| text.parse::<u32>().ok();
     let place = numbers.and_then(|(block, index)| Some((number(block)?, number(index)?)));
@@ -166,7 +176,7 @@ mod tests {
                     let mut seen = ndarray::Array2::zeros((height as usize, width as usize));
                     for tile in &tiling.tiles {
                         let [rows, columns] = tiling.place(tile, layer);
-                        let guide = tiling.guide(tile, layer);
+                        let guide = tiling.guide(tile, layer, None);
                         let mut part = seen.slice_mut(s![rows, columns]);
                         part += &guide.slice(s![0, 0, .., ..]);
                     }

@@ -1,23 +1,29 @@
 //! How the library tells what it does: events to an observer, which may ask it to stop.
 
 mod animation;
+mod checkpoints;
 #[cfg(feature = "charts")]
 mod plot;
 mod preview;
 mod trace;
 
+use std::fmt;
+use std::io;
 use std::ops::ControlFlow;
 
 pub use animation::{Animation, MAX_FRAMES};
+pub use checkpoints::{CheckpointPlan, Checkpoints};
 #[cfg(feature = "charts")]
 pub use plot::Plot;
 pub use preview::{Previews, When};
 pub use trace::Recorder;
 
 pub use crate::files::OutputError;
+use crate::files::binary::{Reader, Writer};
 use crate::model::Evaluation;
 use crate::picture::Picture;
 use crate::postprocess::Postprocess;
+use crate::regions::RegionNote;
 use crate::runtime::Placement;
 
 /// What an observer is told.
@@ -34,8 +40,12 @@ pub enum Event<'a> {
     Iterated(Iterated<'a>),
     /// A scale that is not the last has come to its end with this picture.
     ScaleDone(&'a Picture),
+    /// What masks come to, before the first evaluation.
+    Noted(&'a RegionNote),
     /// The optimiser restarts from the best point with an empty history; the text says why.
     Restarted(&'a str),
+    /// The run can be left here, and resumed to the same end.
+    Resumable(Resumable<'a>),
 }
 
 /// The beginning of the optimisation at one scale.
@@ -94,6 +104,23 @@ pub struct Iterated<'a> {
     pub image: &'a [f32],
 }
 
+/// The run between two iterations, or before the first of a scale.
+#[derive(Clone, Copy)]
+pub struct Resumable<'a> {
+    /// Whether it ends here, before its end: somebody or the clock has asked for it.
+    pub ends: bool,
+    /// Writes down all that it takes to go on.
+    pub save: &'a dyn Fn(&mut Writer<'_>) -> io::Result<()>,
+}
+
+impl fmt::Debug for Resumable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resumable")
+            .field("ends", &self.ends)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Is told of progress. Any `FnMut(&Event) -> ControlFlow<()>` is one.
 pub trait Observer {
     /// Takes note of an event. [`ControlFlow::Break`] ends the optimisation: the best picture so far is returned.
@@ -106,6 +133,21 @@ impl<F: FnMut(&Event<'_>) -> ControlFlow<()>> Observer for F {
     }
 }
 
+/// An observer whose memory belongs to the run: one that is resumed has it again.
+pub trait Remember: Observer {
+    /// Writes its memory down.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn save(&self, to: &mut Writer<'_>) -> io::Result<()>;
+
+    /// Takes on the memory of the one that was written down.
+    ///
+    /// # Errors
+    /// It cannot be read, or is none of such an observer.
+    fn restore(&mut self, from: &mut Reader) -> io::Result<()>;
+}
+
 /// Passes the events of one optimisation on as those of the whole run.
 pub(crate) struct Relayed<'a> {
     /// The optimiser's losses are multiples of this.
@@ -114,6 +156,8 @@ pub(crate) struct Relayed<'a> {
     pub(crate) iterations: u64,
     /// Evaluations of the scales before.
     pub(crate) evaluations: u64,
+    /// Writes down what the run was before this optimisation.
+    pub(crate) save: &'a dyn Fn(&mut Writer<'_>) -> io::Result<()>,
     pub(crate) observer: &'a mut dyn Observer,
 }
 
@@ -138,6 +182,14 @@ impl Observer for Relayed<'_> {
                 loss: iterated.loss * self.unit,
                 image: iterated.image,
             })),
+            Event::Resumable(optimisation) => self.observer.observe(&Event::Resumable(Resumable {
+                save: &|to| {
+                    (self.save)(to)?;
+                    to.number(u8::from(true))?;
+                    (optimisation.save)(to)
+                },
+                ..*optimisation
+            })),
             other => self.observer.observe(other),
         }
     }
@@ -148,38 +200,26 @@ pub struct Fanout<'a>(pub Vec<&'a mut dyn Observer>);
 
 impl Observer for Fanout<'_> {
     fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
-        let answers: Vec<ControlFlow<()>> = self
-            .0
-            .iter_mut()
-            .map(|observer| observer.observe(event))
-            .collect();
-        answers
-            .into_iter()
-            .find(ControlFlow::is_break)
-            .unwrap_or(ControlFlow::Continue(()))
+        all(self.0.iter_mut().map(|observer| observer.observe(event)))
     }
 }
 
-/// Ends the optimisation after so many evaluations.
-pub struct UpTo {
-    left: u64,
-}
-
-impl UpTo {
-    /// The first evaluation from now is the first of `evaluations`, of which there is always one.
-    pub fn new(evaluations: u64) -> UpTo {
-        UpTo { left: evaluations }
+/// One answer of all, each of which is waited for: a break, if there is one.
+fn all(answers: impl Iterator<Item = ControlFlow<()>>) -> ControlFlow<()> {
+    match answers.filter(ControlFlow::is_break).count() {
+        0 => ControlFlow::Continue(()),
+        _ => ControlFlow::Break(()),
     }
 }
+
+/// Ends the optimisation after so many evaluations of the whole run, of which there is always one.
+pub struct UpTo(pub u64);
 
 impl Observer for UpTo {
     fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
-        if matches!(event, Event::Evaluated(_)) {
-            self.left = self.left.saturating_sub(1);
-            if self.left == 0 {
-                return ControlFlow::Break(());
-            }
+        match event {
+            Event::Evaluated(evaluated) if evaluated.evaluation >= self.0 => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
         }
-        ControlFlow::Continue(())
     }
 }

@@ -1,16 +1,20 @@
 //! The course of a run: the loss at every evaluation.
 
+use std::io;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
 use serde::ser::{SerializeMap as _, Serializer};
 use serde::{Serialize, ser};
 
-use super::{Event, Observer};
+use super::{Event, Observer, Remember};
+use crate::files::binary::{Reader, Writer};
 
 /// Records every evaluation.
 pub struct Recorder {
     begin: Instant,
+    /// Seconds that the run had taken at `begin`.
+    before: f64,
     size: (u32, u32),
     term_names: Vec<String>,
     evaluations: Vec<Record>,
@@ -46,10 +50,16 @@ impl Recorder {
     pub fn new() -> Recorder {
         Recorder {
             begin: Instant::now(),
+            before: 0.0,
             size: (0, 0),
             term_names: Vec::new(),
             evaluations: Vec::new(),
         }
+    }
+
+    /// Seconds since the beginning of the run, without those between an end and a resumption.
+    fn seconds(&self) -> f64 {
+        self.before + self.begin.elapsed().as_secs_f64()
     }
 }
 
@@ -76,7 +86,7 @@ impl Observer for Recorder {
             Event::Evaluated(evaluated) => self.evaluations.push(Record {
                 evaluation: evaluated.evaluation,
                 iteration: evaluated.iteration,
-                seconds: self.begin.elapsed().as_secs_f64(),
+                seconds: self.seconds(),
                 size: self.size,
                 loss: evaluated.result.loss,
                 terms: Terms(
@@ -90,5 +100,49 @@ impl Observer for Recorder {
             _ => {}
         }
         ControlFlow::Continue(())
+    }
+}
+
+impl Remember for Recorder {
+    fn save(&self, to: &mut Writer<'_>) -> io::Result<()> {
+        to.number(self.seconds())?;
+        to.number(self.term_names.len() as u64)?;
+        self.term_names.iter().try_for_each(|name| to.text(name))?;
+        to.number(self.evaluations.len() as u64)?;
+        for record in &self.evaluations {
+            to.number(record.evaluation)?;
+            to.number(record.iteration)?;
+            to.number(record.seconds)?;
+            to.number([record.size.0, record.size.1])?;
+            to.number(record.loss)?;
+            let Terms(terms) = &record.terms;
+            terms.iter().try_for_each(|(_, value)| to.number(*value))?;
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self, from: &mut Reader) -> io::Result<()> {
+        *self = Recorder::new();
+        self.before = from.number()?;
+        let names: u64 = from.number()?;
+        self.term_names = (0..names).map(|_| from.text()).collect::<Result<_, _>>()?;
+        let evaluations: u64 = from.number()?;
+        for _ in 0..evaluations {
+            let record = Record {
+                evaluation: from.number()?,
+                iteration: from.number()?,
+                seconds: from.number()?,
+                size: from.number::<[u32; 2]>()?.into(),
+                loss: from.number()?,
+                terms: Terms(
+                    self.term_names
+                        .iter()
+                        .map(|name| Ok((name.clone(), from.number()?)))
+                        .collect::<io::Result<_>>()?,
+                ),
+            };
+            self.evaluations.push(record);
+        }
+        Ok(())
     }
 }

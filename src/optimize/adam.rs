@@ -3,13 +3,17 @@
 //!
 //! It needs no history, so its memory is bounded: two vectors of moments beside the points and gradients.
 
+use std::io;
+
 use argmin::core::{Error, KV, Problem, Solver};
 
+use super::checkpoint::Save;
 use super::kernels::{self, AdamStep};
-use super::objective::{Objective, Point, State, StepError};
+use super::objective::{Objective, Point, State, StepError, vector};
 use super::options::AdamOptions;
 use super::quantised::CHUNK;
 use super::workers::Workers;
+use crate::files::binary::{Reader, Writer};
 
 /// A run of Adam from one point.
 pub(super) struct Adam {
@@ -33,6 +37,18 @@ impl Adam {
             variance: vec![0.0; len],
             steps: 0,
         }
+    }
+
+    /// One that was saved, for vectors of `len` numbers.
+    pub(super) fn restore(mut options: AdamOptions, len: usize, from: &mut Reader) -> io::Result<Self> {
+        options.learning_rate = from.number()?;
+        Ok(Self {
+            options,
+            scale: from.number()?,
+            steps: from.number()?,
+            mean: vector(len, from)?,
+            variance: vector(len, from)?,
+        })
     }
 
     /// Updates the moments and returns the point to go to.
@@ -66,9 +82,7 @@ impl Adam {
     fn step(&mut self, objective: &Objective<'_>, from: Point) -> Result<Point, StepError> {
         let at = self.next(&from, objective.workers());
         drop(from);
-        let point = objective.evaluate(at)?;
-        objective.accept()?;
-        Ok(point)
+        objective.evaluate(at)
     }
 }
 
@@ -85,5 +99,15 @@ impl Solver<&Objective<'_>, State> for Adam {
         let from = Point::take_from(&mut state);
         let to = problem.problem("steps", |objective| Ok(self.step(objective, from)?))?;
         Ok((to.put_into(state), None))
+    }
+}
+
+impl Save for Adam {
+    fn save(&self, to: &mut Writer<'_>) -> io::Result<()> {
+        to.number(self.options.learning_rate)?;
+        to.number(self.scale)?;
+        to.number(self.steps)?;
+        to.numbers(&self.mean)?;
+        to.numbers(&self.variance)
     }
 }

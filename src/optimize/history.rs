@@ -7,10 +7,12 @@
 //! of two gradients are the differences of theirs.
 
 use std::collections::VecDeque;
+use std::io;
 
 use super::objective::Point;
 use super::quantised::{self, Quantised};
 use super::workers::Workers;
+use crate::files::binary::{Reader, Writer, unfit};
 
 /// The initial inverse Hessian, in multiples of what the last pairs say of it.
 ///
@@ -57,6 +59,21 @@ impl Products {
     fn push(&mut self, step: f64, change: f64) {
         self.steps.push_back(step);
         self.changes.push_back(change);
+    }
+
+    pub(super) fn save(&self, to: &mut Writer<'_>) -> io::Result<()> {
+        let pairs = self.steps.iter().zip(&self.changes);
+        to.numbers(&pairs.map(|(step, change)| [*step, *change]).collect::<Vec<_>>())
+    }
+
+    /// Those with `count` pairs that were saved.
+    fn restore(count: usize, from: &mut Reader) -> io::Result<Self> {
+        let pairs: Vec<[f64; 2]> = from.numbers()?;
+        if pairs.len() != count {
+            return Err(unfit("the history has not as many products as pairs"));
+        }
+        let (steps, changes) = pairs.into_iter().map(|[step, change]| (step, change)).unzip();
+        Ok(Self { steps, changes })
     }
 
     fn forget_oldest(&mut self) {
@@ -108,6 +125,44 @@ impl History {
             pairs: VecDeque::new(),
             first_inverse,
         }
+    }
+
+    pub(super) fn save(&self, to: &mut Writer<'_>) -> io::Result<()> {
+        to.number(self.first_inverse)?;
+        to.number(self.pairs.len() as u64)?;
+        self.pairs.iter().try_for_each(|pair| {
+            pair.step.save(to)?;
+            pair.change.save(to)?;
+            pair.products.save(to)?;
+            to.number([pair.curvature, pair.inverse])
+        })
+    }
+
+    /// One that was saved, of vectors of `len` numbers, with at most `capacity` pairs from now on.
+    pub(super) fn restore(capacity: usize, len: usize, from: &mut Reader) -> io::Result<Self> {
+        let mut history = Self::new(capacity, from.number()?);
+        let count: u64 = from.number()?;
+        if count > capacity as u64 {
+            return Err(unfit("the history is longer than it can be"));
+        }
+        for _ in 0..count {
+            let (step, change) = (Quantised::restore(len, from)?, Quantised::restore(len, from)?);
+            let products = Products::restore(count as usize, from)?;
+            let [curvature, inverse] = from.number()?;
+            history.pairs.push_back(Pair {
+                step,
+                change,
+                products,
+                curvature,
+                inverse,
+            });
+        }
+        Ok(history)
+    }
+
+    /// The products of a vector with all steps and changes, as they were saved.
+    pub(super) fn restore_products(&self, from: &mut Reader) -> io::Result<Products> {
+        Products::restore(self.pairs.len(), from)
     }
 
     /// The products of a whole vector with all steps and changes.

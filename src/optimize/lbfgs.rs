@@ -4,11 +4,15 @@
 //! D. C. Liu and J. Nocedal, "On the limited memory BFGS method for large scale optimization", Mathematical
 //! Programming 45 (1989).
 
+use std::io;
+
 use argmin::core::{Error, KV, Problem, Solver};
 
+use super::checkpoint::Save;
 use super::history::{History, Products};
 use super::line_search::{self, Trial};
 use super::objective::{Objective, Point, State, StepError};
+use crate::files::binary::{Reader, Writer};
 
 /// How far the first step goes, in grey levels (root mean square over the picture).
 ///
@@ -37,6 +41,15 @@ impl Lbfgs {
         }
     }
 
+    /// One that was saved, for vectors of `len` numbers.
+    pub(super) fn restore(capacity: usize, len: usize, from: &mut Reader) -> io::Result<Self> {
+        let history = History::restore(capacity, len, from)?;
+        Ok(Self {
+            products: history.restore_products(from)?,
+            history,
+        })
+    }
+
     fn step(&mut self, objective: &Objective<'_>, point: Point) -> Result<Point, StepError> {
         let products = std::mem::take(&mut self.products);
         let from = Trial { point, products };
@@ -44,7 +57,6 @@ impl Lbfgs {
         let to = line_search::search(objective, &self.history, &direction, &from)?;
         let ends = ((&from.point, &from.products), (&to.point, to.products));
         self.products = self.history.remember(ends.0, ends.1, objective.workers());
-        objective.accept()?;
         Ok(to.point)
     }
 }
@@ -62,5 +74,12 @@ impl Solver<&Objective<'_>, State> for Lbfgs {
         let from = Point::take_from(&mut state);
         let to = problem.problem("steps", |objective| Ok(self.step(objective, from)?))?;
         Ok((to.put_into(state), None))
+    }
+}
+
+impl Save for Lbfgs {
+    fn save(&self, to: &mut Writer<'_>) -> io::Result<()> {
+        self.history.save(to)?;
+        self.products.save(to)
     }
 }

@@ -15,6 +15,7 @@
 //! seven, its moments among them. [`minimize_preconditioned`] takes 72 bytes a pixel more.
 
 mod adam;
+mod checkpoint;
 mod history;
 mod kernels;
 mod lbfgs;
@@ -28,9 +29,11 @@ mod workers;
 
 use argmin::core::{Executor, Solver};
 
+use crate::files::binary::Reader;
 use crate::model::LossGradient;
 use crate::observe::Observer;
 use adam::Adam;
+use checkpoint::{Attempt, Begin, EveryIteration, Save};
 use lbfgs::Lbfgs;
 use objective::{Objective, Point, State, StepError};
 pub use options::{AdamOptions, Method, Options};
@@ -60,7 +63,7 @@ pub fn minimize(
     let workers = check(options)?;
     let start = options.method.within_bounds(start);
     let objective = Objective::new(function, None, observer, options, workers);
-    run(objective, start, options)
+    run(objective, Start::At(start), options)
 }
 
 /// As [`minimize`], for a picture whose large shapes are still to be found: the variables are smoothed changes of it.
@@ -84,7 +87,33 @@ pub fn minimize_preconditioned(
     let zeros = vec![0.0; start.len()];
     let preconditioner = Preconditioner::new(start, size, options.threads);
     let objective = Objective::new(function, Some(preconditioner), observer, options, workers);
-    run(objective, zeros, options)
+    run(objective, Start::At(zeros), options)
+}
+
+/// Goes on with an optimisation of an image of this `size` (width, height) from a point that an
+/// [`Event::Resumable`](crate::observe::Event::Resumable) has shown: to the bytes that it would have come to.
+///
+/// `start` is that of [`minimize_preconditioned`], or nothing if it was [`minimize`]; function and options are what they
+/// were. More iterations or another time may be allowed than before; the iterations already done count.
+///
+/// # Errors
+/// Those of [`minimize`], or what was `saved` cannot be read or is of another size.
+///
+/// # Panics
+/// When `start` is not of that size.
+pub fn resume(
+    function: &mut dyn LossGradient,
+    start: Option<Vec<f32>>,
+    size: (u32, u32),
+    options: &Options,
+    observer: &mut dyn Observer,
+    saved: &mut Reader,
+) -> Result<Outcome, OptimizeError> {
+    let workers = check(options)?;
+    let preconditioner = start.map(|start| Preconditioner::new(start, size, options.threads));
+    let objective = Objective::new(function, preconditioner, observer, options, workers);
+    let len = 3 * size.0 as usize * size.1 as usize;
+    run(objective, Start::Saved { len, saved }, options)
 }
 
 fn check(options: &Options) -> Result<Workers, OptimizeError> {
@@ -93,7 +122,15 @@ fn check(options: &Options) -> Result<Workers, OptimizeError> {
     Workers::new(threads).map_err(|source| OptimizeError::Threads { threads, source })
 }
 
-fn run(objective: Objective<'_>, start: Vec<f32>, options: &Options) -> Result<Outcome, OptimizeError> {
+/// Where an optimisation starts.
+enum Start<'r> {
+    /// At a point in the optimiser's variables.
+    At(Vec<f32>),
+    /// Between two iterations, with vectors of `len` numbers.
+    Saved { len: usize, saved: &'r mut Reader },
+}
+
+fn run(objective: Objective<'_>, start: Start<'_>, options: &Options) -> Result<Outcome, OptimizeError> {
     match solve(&objective, start, options) {
         Ok(stop) | Err(StepError::Stop(stop)) => Ok(objective.outcome(stop)),
         Err(StepError::Stuck(_)) => Ok(objective.outcome(StopReason::Stalled)),
@@ -102,66 +139,110 @@ fn run(objective: Objective<'_>, start: Vec<f32>, options: &Options) -> Result<O
 }
 
 /// Runs the method, and again from the best point where it gets stuck, until that no longer helps.
-fn solve(objective: &Objective<'_>, start: Vec<f32>, options: &Options) -> Result<StopReason, StepError> {
-    let mut from = objective.evaluate(start)?;
-    let mut fruitless = 0;
+fn solve(objective: &Objective<'_>, start: Start<'_>, options: &Options) -> Result<StopReason, StepError> {
+    let (mut begin, mut end) = match start {
+        Start::At(start) => {
+            let from = objective.evaluate(start)?;
+            let begin = Begin {
+                loss: from.loss,
+                fruitless: 0,
+            };
+            (begin, solve_from(objective, from, begin, options))
+        }
+        Start::Saved { len, saved } => {
+            let from = objective.restore(len, saved)?;
+            let begin = Begin::restore(saved)?;
+            (begin, go_on_from(objective, from, begin, options, saved))
+        }
+    };
     loop {
-        let loss = from.loss;
-        let why = match solve_from(objective, from, options, fruitless) {
+        let why = match end {
             Err(StepError::Stuck(why)) => why,
             end => return end,
         };
-        fruitless = if objective.best_loss() < loss {
+        let fruitless = if objective.best_loss() < begin.loss {
             0
         } else {
-            fruitless + 1
+            begin.fruitless + 1
         };
         if fruitless > FRUITLESS_RESTARTS {
             return Ok(StopReason::Stalled);
         }
-        from = objective.restart(why)?;
+        let from = objective.restart(why)?;
+        begin = Begin {
+            loss: from.loss,
+            fruitless,
+        };
+        end = solve_from(objective, from, begin, options);
     }
 }
 
-/// Runs the method from one point. After `fruitless` restarts in a row it takes shorter steps.
+/// Runs the method from one point. After fruitless attempts in a row it takes shorter steps.
 fn solve_from(
     objective: &Objective<'_>,
     from: Point,
+    begin: Begin,
     options: &Options,
-    fruitless: i32,
 ) -> Result<StopReason, StepError> {
     let gradient_rms = from.gradient_rms(objective.workers());
     if gradient_rms == 0.0 {
         return Ok(StopReason::Converged);
     }
     match options.method.clone() {
-        Method::Lbfgs { history } => execute(
-            objective,
-            Lbfgs::new(gradient_rms, history, fruitless),
-            from,
-            options,
-        ),
+        Method::Lbfgs { history } => {
+            let lbfgs = Lbfgs::new(gradient_rms, history, begin.fruitless);
+            execute(objective, lbfgs, from, begin, options)
+        }
         Method::Adam(adam) => {
-            let adam = Adam::new(gradient_rms, from.at.len(), adam, fruitless);
-            execute(objective, adam, from, options)
+            let adam = Adam::new(gradient_rms, from.at.len(), adam, begin.fruitless);
+            execute(objective, adam, from, begin, options)
+        }
+    }
+}
+
+/// The same with a solver that was saved on its way, at the point where it was.
+fn go_on_from(
+    objective: &Objective<'_>,
+    from: Point,
+    begin: Begin,
+    options: &Options,
+    saved: &mut Reader,
+) -> Result<StopReason, StepError> {
+    let len = from.at.len();
+    match options.method.clone() {
+        Method::Lbfgs { history } => {
+            let lbfgs = Lbfgs::restore(history, len, saved)?;
+            execute(objective, lbfgs, from, begin, options)
+        }
+        Method::Adam(adam) => {
+            let adam = Adam::restore(adam, len, saved)?;
+            execute(objective, adam, from, begin, options)
         }
     }
 }
 
 /// Lets argmin drive the solver, to the last iteration or to an error, which is a reason to stop as well.
-fn execute<'a, 'b: 'a>(
-    objective: &'a Objective<'b>,
-    solver: impl Solver<&'a Objective<'b>, State>,
+fn execute<'o, 'a: 'o, S: Solver<&'o Objective<'a>, State> + Save>(
+    objective: &'o Objective<'a>,
+    solver: S,
     from: Point,
+    begin: Begin,
     options: &Options,
 ) -> Result<StopReason, StepError> {
-    let iterations = options.iterations - objective.iterations();
-    let run = Executor::new(objective, solver)
+    let iterations = options.iterations.saturating_sub(objective.iterations());
+    let attempt = Attempt {
+        objective,
+        solver,
+        begin,
+        stop: None,
+    };
+    let run = Executor::new(objective, attempt)
         .configure(|state| from.put_into(state).max_iters(iterations))
+        .checkpointing(EveryIteration)
         .ctrlc(false)
         .run();
     match run {
-        Ok(_) => Ok(StopReason::Iterations),
+        Ok(result) => Ok(result.solver.stop.unwrap_or(StopReason::Iterations)),
         Err(error) => Err(error
             .downcast()
             .unwrap_or(StepError::Stuck("the solver gives up"))),

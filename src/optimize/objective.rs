@@ -3,18 +3,20 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::io;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::time::Instant;
 
-use argmin::core::IterState;
+use argmin::core::{IterState, State as _};
 
 use super::preconditioner::Preconditioner;
 use super::quantised::dot;
 use super::workers::Workers;
 use super::{OptimizeError, Outcome, StopReason};
+use crate::files::binary::{Reader, Writer, unfit};
 use crate::model::{Evaluation, LossGradient};
-use crate::observe::{Evaluated, Event, Iterated, Observer};
+use crate::observe::{Evaluated, Event, Iterated, Observer, Resumable};
 
 /// Numbers that do not change, shared by all who need them.
 pub(super) type Vector = Rc<Vec<f32>>;
@@ -46,6 +48,16 @@ impl Point {
         }
     }
 
+    /// The point of `state`, which keeps it.
+    pub(super) fn of(state: &State) -> Self {
+        let missing = "argmin hands on the point that it was given";
+        Self {
+            at: Rc::clone(state.get_param().expect(missing)),
+            gradient: Rc::clone(state.get_gradient().expect(missing)),
+            loss: state.get_cost(),
+        }
+    }
+
     pub(super) fn put_into(self, state: State) -> State {
         state.param(self.at).gradient(self.gradient).cost(self.loss)
     }
@@ -53,6 +65,30 @@ impl Point {
     /// The root of the mean square of the gradient.
     pub(super) fn gradient_rms(&self, workers: &Workers) -> f64 {
         (dot(&self.gradient, &self.gradient, workers) / self.gradient.len() as f64).sqrt()
+    }
+
+    fn save(&self, to: &mut Writer<'_>) -> io::Result<()> {
+        to.number(self.loss)?;
+        to.numbers(&self.at)?;
+        to.numbers(&self.gradient)
+    }
+
+    /// A point of `len` numbers that was saved.
+    fn restore(len: usize, from: &mut Reader) -> io::Result<Self> {
+        Ok(Self {
+            loss: from.number()?,
+            at: Rc::new(vector(len, from)?),
+            gradient: Rc::new(vector(len, from)?),
+        })
+    }
+}
+
+/// A vector of `len` numbers that was saved.
+pub(super) fn vector(len: usize, from: &mut Reader) -> io::Result<Vec<f32>> {
+    let numbers: Vec<f32> = from.numbers()?;
+    match numbers.len() == len {
+        true => Ok(numbers),
+        false => Err(unfit("a vector has not the picture's size")),
     }
 }
 
@@ -70,6 +106,13 @@ pub(super) enum StepError {
     Stuck(&'static str),
 }
 
+/// Of all that a step does, only what was saved is read from a file.
+impl From<io::Error> for StepError {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(OptimizeError::Saved(error))
+    }
+}
+
 /// A loss with a memory.
 ///
 /// argmin's traits take it by shared reference, so what changes sits in a cell.
@@ -83,6 +126,7 @@ struct Progress<'a> {
     function: &'a mut dyn LossGradient,
     observer: &'a mut dyn Observer,
     deadline: Option<Instant>,
+    whole_iterations: bool,
     tolerance: Option<f64>,
     evaluations: u64,
     iterations: u64,
@@ -113,6 +157,7 @@ impl<'a> Objective<'a> {
             function,
             observer,
             deadline: options.deadline(),
+            whole_iterations: options.whole_iterations,
             tolerance: options.tolerance,
             evaluations: 0,
             iterations: 0,
@@ -136,10 +181,7 @@ impl<'a> Objective<'a> {
         let progress = &mut *self.progress.borrow_mut();
         progress.latest = None;
         let at = Rc::new(at);
-        let image = match &self.preconditioner {
-            Some(preconditioner) => Rc::new(preconditioner.image(&at)),
-            None => Rc::clone(&at),
-        };
+        let image = self.image(&at);
         let mut gradient = vec![0.0; image.len()];
         let result = progress.run(&image, &mut gradient)?;
         if let Some(preconditioner) = &self.preconditioner {
@@ -167,21 +209,24 @@ impl<'a> Objective<'a> {
         progress.keep_if_best(&point, &image, result.terms);
         progress.latest = Some((image, point.loss));
         told?;
-        if progress
-            .deadline
-            .is_some_and(|deadline| Instant::now() >= deadline)
-        {
+        if progress.is_late() && !progress.whole_iterations {
             return Err(StepError::Stop(StopReason::OutOfTime));
         }
         Ok(point)
     }
 
-    /// Counts the point of the last evaluation as an iteration, and tells the observer.
-    pub(super) fn accept(&self) -> Result<(), StepError> {
+    /// The image that a point shows.
+    fn image(&self, at: &Vector) -> Vector {
+        match &self.preconditioner {
+            Some(preconditioner) => Rc::new(preconditioner.image(at)),
+            None => Rc::clone(at),
+        }
+    }
+
+    /// Counts the point of the last evaluation as an iteration, and tells the observer; says why to stop there, if so.
+    pub(super) fn accept(&self) -> Option<StopReason> {
         let progress = &mut *self.progress.borrow_mut();
-        let Some((image, loss)) = progress.latest.clone() else {
-            return Ok(());
-        };
+        let (image, loss) = progress.latest.clone()?;
         progress.iterations += 1;
         let event = Event::Iterated(Iterated {
             iteration: progress.iterations,
@@ -189,11 +234,73 @@ impl<'a> Objective<'a> {
             loss,
             image: &image,
         });
-        progress.tell(&event)?;
+        let told = progress.tell(&event);
+        // First, for it is a run's own end, whoever else wants one.
         if progress.is_flat(loss) {
-            return Err(StepError::Stop(StopReason::Converged));
+            return Some(StopReason::Converged);
         }
-        Ok(())
+        match told {
+            Err(StepError::Stop(stop)) => Some(stop),
+            _ => progress.is_late().then_some(StopReason::OutOfTime),
+        }
+    }
+
+    /// Shows the observer the optimisation at `point`, between two iterations; `ends` says that the next one is not to be.
+    pub(super) fn show_resumable(
+        &self,
+        ends: bool,
+        point: &Point,
+        save_solver: &dyn Fn(&mut Writer<'_>) -> io::Result<()>,
+    ) -> Result<(), StepError> {
+        let Progress {
+            observer,
+            evaluations,
+            iterations,
+            best,
+            window,
+            ..
+        } = &mut *self.progress.borrow_mut();
+        let gain = self.preconditioner.as_ref().and_then(Preconditioner::gain);
+        let save = |to: &mut Writer<'_>| {
+            to.number([*iterations, *evaluations])?;
+            to.numbers(&window.iter().copied().collect::<Vec<_>>())?;
+            to.number(gain.unwrap_or(1.0))?;
+            point.save(to)?;
+            let best = best.as_ref().ok_or_else(|| unfit("there is no best point"))?;
+            to.numbers(&best.terms)?;
+            let is_other = !Rc::ptr_eq(&best.point.at, &point.at);
+            to.number(u8::from(is_other))?;
+            if is_other {
+                best.point.save(to)?;
+            }
+            save_solver(to)
+        };
+        let shown = observer.observe(&Event::Resumable(Resumable { ends, save: &save }));
+        go_on(shown)
+    }
+
+    /// Takes the state of an optimisation of `len` numbers, all but the solver's, and returns the point where it was.
+    pub(super) fn restore(&self, len: usize, from: &mut Reader) -> io::Result<Point> {
+        let progress = &mut *self.progress.borrow_mut();
+        [progress.iterations, progress.evaluations] = from.number()?;
+        progress.window = from.numbers()?.into();
+        let gain = from.number()?;
+        if let Some(preconditioner) = &self.preconditioner {
+            preconditioner.set_gain(gain);
+        }
+        let point = Point::restore(len, from)?;
+        let terms = from.numbers()?;
+        let is_other: u8 = from.number()?;
+        let best = match is_other {
+            0 => point.clone(),
+            _ => Point::restore(len, from)?,
+        };
+        progress.best = Some(Best {
+            image: self.image(&best.at),
+            point: best,
+            terms,
+        });
+        Ok(point)
     }
 
     /// Tells the observer that the method starts again, from the point that is returned: the best so far.
@@ -289,11 +396,12 @@ impl Progress<'_> {
             .is_some_and(|tolerance| greatest - least < tolerance * greatest.abs())
     }
 
+    fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
     fn tell(&mut self, event: &Event<'_>) -> Result<(), StepError> {
-        match self.observer.observe(event) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(StepError::Stop(StopReason::Interrupted)),
-        }
+        go_on(self.observer.observe(event))
     }
 
     fn outcome(self, stop: StopReason) -> Outcome {
@@ -312,5 +420,13 @@ impl Progress<'_> {
             evaluations,
             stop,
         }
+    }
+}
+
+/// Whether an observer lets the optimisation go on.
+fn go_on(answer: ControlFlow<()>) -> Result<(), StepError> {
+    match answer {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(StepError::Stop(StopReason::Interrupted)),
     }
 }

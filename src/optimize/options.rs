@@ -20,6 +20,9 @@ pub struct Options {
     pub tolerance: Option<f64>,
     /// Stop at the first evaluation that ends later than this many seconds after the start. Default: never.
     pub max_seconds: Option<f64>,
+    /// Let the iteration go to its end when the time is over, so that the optimisation can be resumed from there.
+    /// Default: false.
+    pub whole_iterations: bool,
 }
 
 impl Default for Options {
@@ -30,6 +33,7 @@ impl Default for Options {
             threads: std::thread::available_parallelism().map_or(1, NonZero::get),
             tolerance: None,
             max_seconds: None,
+            whole_iterations: false,
         }
     }
 }

@@ -89,6 +89,9 @@ pub enum OptimizeError {
         /// What came of the evaluations before, if there were any.
         best: Option<Box<Outcome>>,
     },
+    /// What was saved of a run cannot be read, or is not of this one.
+    #[error("the saved state is not that of this run ({0})")]
+    Saved(std::io::Error),
     /// There is nothing to start from: the loss or its gradient is NaN or infinite at the start image.
     #[error("cannot start: {what} is not a finite number at the start image")]
     NotFinite {

@@ -3,10 +3,11 @@
 //! Products accumulate in f64, chunk by chunk in a fixed order, so that a result does not depend on how many threads
 //! computed it.
 
-use std::array;
+use std::{array, io};
 
 use super::kernels::{self, STREAMS};
 use super::workers::Workers;
+use crate::files::binary::{Reader, Writer, unfit};
 
 /// Numbers that share a step when quantised, and that one task works on: few enough to be of one size, enough to hide
 /// what a task costs.
@@ -46,6 +47,20 @@ impl Quantised {
             let (integers, step) = self.chunk(index);
             kernels::dots_quantised(integers, others).map(|product| f64::from(step) * f64::from(product))
         })
+    }
+
+    pub(super) fn save(&self, to: &mut Writer<'_>) -> io::Result<()> {
+        to.numbers(&self.integers)?;
+        to.numbers(&self.steps)
+    }
+
+    /// One of `len` numbers that was saved.
+    pub(super) fn restore(len: usize, from: &mut Reader) -> io::Result<Self> {
+        let (integers, steps) = (from.numbers()?, from.numbers()?);
+        match (integers.len(), steps.len()) == (len, len.div_ceil(CHUNK)) {
+            true => Ok(Self { integers, steps }),
+            false => Err(unfit("a pair of the history has not the picture's size")),
+        }
     }
 
     /// The integers from `CHUNK * index` on, and their step.

@@ -67,22 +67,44 @@ impl Picture {
             return Self::from_rgb(
                 size.0,
                 size.1,
-                resample(&self.rgb, self.size(), size, PixelType::F32x3),
+                resample(
+                    &self.rgb,
+                    self.size(),
+                    size,
+                    (PixelType::F32x3, FilterType::CatmullRom),
+                ),
             );
         };
         let resized = resample(
             &premultiplied(&self.rgb, alpha),
             self.size(),
             size,
-            PixelType::F32x4,
+            (PixelType::F32x4, FilterType::CatmullRom),
         );
         let (rgb, alpha) = separated(&resized);
         Self::new(size.0, size.1, rgb, Some(alpha)).fill_transparent()
     }
 }
 
+/// One value a pixel, never beyond the values there are: interpolated linearly, or the mean where it shrinks.
+pub(crate) fn resize_plane(values: &[f32], from: (u32, u32), to: (u32, u32)) -> Vec<f32> {
+    if from == to {
+        return values.to_vec();
+    }
+    let filter = match to.0 < from.0 {
+        true => FilterType::Box,
+        false => FilterType::Bilinear,
+    };
+    resample(values, from, to, (PixelType::F32, filter))
+}
+
 /// Resamples interleaved values; `pixel` says how many a pixel has.
-fn resample(values: &[f32], from: (u32, u32), to: (u32, u32), pixel: PixelType) -> Vec<f32> {
+fn resample(
+    values: &[f32],
+    from: (u32, u32),
+    to: (u32, u32),
+    (pixel, filter): (PixelType, FilterType),
+) -> Vec<f32> {
     let channels = values.len() / pixel_count(from.0, from.1);
     let mut resized = vec![0.0_f32; channels * pixel_count(to.0, to.1)];
     let source =
@@ -90,7 +112,7 @@ fn resample(values: &[f32], from: (u32, u32), to: (u32, u32), pixel: PixelType) 
     let mut target = Image::from_slice_u8(to.0, to.1, bytemuck::cast_slice_mut(&mut resized), pixel)
         .expect("the lengths agree");
     let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
+        .resize_alg(ResizeAlg::Convolution(filter))
         .use_alpha(false);
     Resizer::new()
         .resize(&source, &mut target, &options)

@@ -1,5 +1,6 @@
-//! The record of a run, as one JSON object: all that it takes to repeat it, and what came of it.
+//! The record of a run, as one JSON object: all that it takes to repeat it, and what came of it. The head of a checkpoint.
 
+mod checkpoint;
 mod repeat;
 
 use std::collections::BTreeMap;
@@ -14,12 +15,13 @@ use crate::model::GraphMetadata;
 use crate::observe::Recorder;
 use crate::picture::OutputFormat;
 
+pub use checkpoint::{Checkpoint, head};
 pub use repeat::{RecordError, Recorded};
 
 /// A file that took part in a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRecord {
-    /// What it was: `content`, `style`, `init`, `output`; `forward`, `targets`, `loss_grad`, `weights`.
+    /// What it was: `content`, `style`, `init`, `mask`, `output`; `forward`, `targets`, `loss_grad`, `weights`.
     pub role: String,
     /// Its path, as it was given; `-` for standard input or standard output.
     pub path: PathBuf,
@@ -58,7 +60,8 @@ pub struct Manifest<S> {
     pub library: PathBuf,
     /// The graphs that ran, and the weights.
     pub graphs: Vec<FileRecord>,
-    /// The pictures: `content`, every `style` in its order, and `init` if the start was a file.
+    /// The pictures: `content`, every `style` in its order, `init` if the start was a file, and every
+    /// `mask`.
     pub inputs: Vec<FileRecord>,
     /// The picture that came of it.
     pub output: FileRecord,

@@ -24,12 +24,12 @@ pub struct Recorded {
     start: OnceCell<Option<Input>>,
 }
 
-/// A run that cannot be repeated.
+/// A run that cannot be repeated or resumed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// The trace cannot be read.
-    #[error("the trace {0}")]
+    /// The record cannot be read.
+    #[error(transparent)]
     Unreadable(InputError),
     /// It is no trace, or one of another program's version.
     #[error("{} is not a trace that can be repeated: {cause}", shown(path))]
@@ -41,15 +41,15 @@ pub enum RecordError {
     },
     /// An input is not where it was.
     #[error(
-        "{} cannot be repeated: its {role} picture {} is not there any more (nor is {})",
-        shown(trace),
+        "{}: its {role} picture {} is not there any more (nor is {})",
+        shown(record),
         shown(path),
         shown(absolute)
     )]
     Missing {
-        /// The trace.
-        trace: PathBuf,
-        /// `content`, `style` or `init`.
+        /// The trace or the checkpoint.
+        record: PathBuf,
+        /// `content`, `style`, `init` or `mask`.
         role: String,
         /// The path as it was given.
         path: PathBuf,
@@ -58,26 +58,26 @@ pub enum RecordError {
     },
     /// An input came through standard input, where it is not now.
     #[error(
-        "{} cannot be repeated: its {role} picture came through standard input; give it there again ({cause})",
-        shown(trace)
+        "{}: its {role} picture came through standard input; give it there again ({cause})",
+        shown(record)
     )]
     NotGiven {
-        /// The trace.
-        trace: PathBuf,
-        /// `content` or `style`.
+        /// The trace or the checkpoint.
+        record: PathBuf,
+        /// `content`, `style` or `mask`.
         role: String,
         /// What is there now.
         cause: InputError,
     },
     /// A file has other bytes than it had.
     #[error(
-        "{} cannot be repeated: its {role} file {} has changed (sha256 {found}, recorded {recorded}); bring back the recorded one",
-        shown(trace),
+        "{}: its {role} file {} has changed (sha256 {found}, recorded {recorded}); bring back the recorded one",
+        shown(record),
         shown(path)
     )]
     Changed {
-        /// The trace.
-        trace: PathBuf,
+        /// The trace or the checkpoint.
+        record: PathBuf,
         /// `content`, `style`, `init`, `forward`, `targets`, `loss_grad` or `weights`.
         role: String,
         /// The file.
@@ -86,6 +86,46 @@ pub enum RecordError {
         found: String,
         /// The sha256 that it had.
         recorded: String,
+    },
+    /// The file to resume from is another.
+    #[error("{} is no checkpoint; name one that --checkpoint has written", shown(path))]
+    NotACheckpoint {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is a checkpoint of a program that writes them in another way.
+    #[error(
+        "{}: a checkpoint in format {format}, which impasto {program} has written; this one reads format {own}",
+        shown(path)
+    )]
+    OtherFormat {
+        /// The file.
+        path: PathBuf,
+        /// The version of the program that wrote it.
+        program: String,
+        /// The number of its format.
+        format: u32,
+        /// The number of the format that is read.
+        own: u32,
+    },
+    /// It is a checkpoint, and not whole.
+    #[error(
+        "{}: the checkpoint is damaged ({cause}); it cannot be resumed from",
+        shown(path)
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        cause: String,
+    },
+    /// Its bytes would go on otherwise.
+    #[error("{}: {}; the bytes may differ", shown(path), differences.join(", "))]
+    OtherVersions {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What is not as it was, in words.
+        differences: Vec<String>,
     },
 }
 
@@ -101,13 +141,17 @@ impl Recorded {
             [] | [b'{' | b'[', ..] => source.read().map_err(RecordError::Unreadable)?.into_bytes(),
             head => head.to_vec(),
         };
-        let manifest = parse(&bytes).map_err(|cause| RecordError::NotATrace {
+        Recorded::parse(path, &bytes).map_err(|cause| RecordError::NotATrace {
             path: path.into(),
             cause,
-        })?;
+        })
+    }
+
+    /// The run of a manifest that the file at `path` has.
+    pub(super) fn parse(path: &Path, manifest: &[u8]) -> Result<Recorded, String> {
         Ok(Recorded {
             path: path.into(),
-            manifest,
+            manifest: parse(manifest)?,
             start: OnceCell::new(),
         })
     }
@@ -120,6 +164,16 @@ impl Recorded {
     pub fn inputs(&self, role: &str) -> Result<Vec<Input>, RecordError> {
         let inputs = self.manifest.inputs.iter().filter(|input| input.role == role);
         inputs.map(|input| self.find(input)).collect()
+    }
+
+    /// The input of a role that was given as `path`, with the bytes that it had; none, if there was none.
+    ///
+    /// # Errors
+    /// It is gone, or has changed.
+    pub fn input_at(&self, role: &str, path: &Path) -> Result<Option<Input>, RecordError> {
+        let mut inputs = self.manifest.inputs.iter();
+        let input = inputs.find(|input| input.role == role && input.path == path);
+        input.map(|input| self.find(input)).transpose()
     }
 
     /// The start picture, if it was a file, and is to be found; it is read once.
@@ -135,7 +189,7 @@ impl Recorded {
             absolute,
             sha256,
         } = input.clone();
-        let trace = self.path.clone();
+        let record = self.path.clone();
         let mut changed = None;
         for place in self.places(&path, &absolute) {
             match files::read(&place, MAX_FILE_BYTES) {
@@ -144,21 +198,21 @@ impl Recorded {
                     changed.get_or_insert(now);
                 }
                 Err(cause) if place == Path::new(STANDARD) => {
-                    return Err(RecordError::NotGiven { trace, role, cause });
+                    return Err(RecordError::NotGiven { record, role, cause });
                 }
                 Err(_) => {}
             }
         }
         Err(match changed {
             Some(now) => RecordError::Changed {
-                trace,
+                record,
                 role,
                 path: now.name(),
                 found: now.sha256(),
                 recorded: sha256,
             },
             None => RecordError::Missing {
-                trace,
+                record,
                 role,
                 path,
                 absolute,
@@ -182,13 +236,25 @@ impl Recorded {
         places
     }
 
-    /// The recorded settings as options, with graphs, library and start picture where they are now.
-    ///
-    /// The provider is the one that ran. A time limit is left out: [`Recorded::ended_after`] tells where it ended the
-    /// run. So are kernels that this machine cannot run.
-    pub fn options(&self) -> Options {
+    /// The recorded settings as options, with graphs, library and start picture where they are now. Kernels that this
+    /// machine cannot run are left out.
+    pub fn options_as_set(&self) -> Options {
         let manifest = &self.manifest;
         let mut options = manifest.settings.clone();
+        options.kernels = options.kernels.filter(|kernels| kernels.check().is_ok());
+        options.onnxruntime = Some(manifest.library.clone()).filter(|library| library.is_file());
+        options.graphs = manifest.graphs.first().and_then(folder_now);
+        if let Some(start) = self.start() {
+            options.init = Some(Init::File(start.path().into()));
+        }
+        options
+    }
+
+    /// The same with the provider that ran, and without a time limit: [`Recorded::ended_after`] tells where it ended the
+    /// run.
+    pub fn options(&self) -> Options {
+        let manifest = &self.manifest;
+        let mut options = self.options_as_set();
         options.max_seconds = None;
         if let Some(provider) = manifest
             .versions
@@ -196,12 +262,6 @@ impl Recorded {
             .and_then(|name| name.parse().ok())
         {
             options.provider = Some(provider);
-        }
-        options.kernels = options.kernels.filter(|kernels| kernels.check().is_ok());
-        options.onnxruntime = Some(manifest.library.clone()).filter(|library| library.is_file());
-        options.graphs = manifest.graphs.first().and_then(folder_now);
-        if let Some(start) = self.start() {
-            options.init = Some(Init::File(start.path().into()));
         }
         options
     }
@@ -271,7 +331,7 @@ impl Recorded {
         {
             None => Ok(()),
             Some((recorded, now)) => Err(RecordError::Changed {
-                trace: self.path.clone(),
+                record: self.path.clone(),
                 role: now.role.clone(),
                 path: now.path.clone(),
                 found: now.sha256.clone(),
@@ -287,6 +347,20 @@ impl Recorded {
             (recorded != now).then(|| format!("{name} {now} instead of {recorded}"))
         });
         differing.collect()
+    }
+
+    /// Checks that nothing in `versions`, which are not as they were, stands in the way of the same bytes.
+    ///
+    /// # Errors
+    /// There are some.
+    pub fn check_versions(&self, versions: &[String]) -> Result<(), RecordError> {
+        match versions {
+            [] => Ok(()),
+            _ => Err(RecordError::OtherVersions {
+                path: self.path.clone(),
+                differences: versions.to_vec(),
+            }),
+        }
     }
 
     /// The evaluations after which a signal, the time limit or a failure ended the run; none if it ended by itself.

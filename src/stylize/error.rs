@@ -2,10 +2,12 @@
 
 use super::Stylized;
 use crate::config::ConfigError;
+use crate::memory::Bytes;
 use crate::model::{ModelError, UnusableKernels};
 use crate::optimize::OptimizeError;
 use crate::picture::PictureError;
 use crate::record::RecordError;
+use crate::regions::MaskError;
 use crate::runtime::{EngineError, RequestError, RuntimeError};
 
 /// Whatever stops a run.
@@ -18,6 +20,9 @@ pub enum Error {
     /// A picture that cannot be read or written.
     #[error(transparent)]
     Picture(#[from] PictureError),
+    /// A mask that cannot be used.
+    #[error(transparent)]
+    Mask(#[from] MaskError),
     /// ONNX Runtime that cannot be found or loaded.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
@@ -36,6 +41,20 @@ pub enum Error {
     /// A recorded run that cannot be repeated.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// A picture that has no room in the memory that it may take.
+    #[error(
+        "a picture of {}x{} pixels takes {} of memory at least, but may take {}", size.0, size.1, needed.rounded(), budget.rounded()
+    )]
+    Memory {
+        /// The picture's width and height in pixels.
+        size: (u32, u32),
+        /// What it takes in the smallest tiles, with the shortest history.
+        needed: Bytes,
+        /// What it may take.
+        budget: Bytes,
+        /// The largest size, in pixels as settings have it, that has room.
+        largest: Option<u32>,
+    },
     /// An optimisation that failed.
     #[error(transparent)]
     Optimize(#[from] OptimizeError),

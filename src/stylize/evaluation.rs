@@ -1,12 +1,83 @@
-//! What an evaluator of pictures needs of the stylizer.
+//! Judging pictures: their loss, and what an evaluator needs of the stylizer.
 
 use std::path::Path;
 
+use ndarray::Array4;
+
 use super::{Error, Stylizer};
 use crate::evaluate::Evaluator;
-use crate::picture::Picture;
+use crate::model::{Enlarge, Evaluation};
+use crate::optimize::OptimizeError;
+use crate::picture::{Fit, Picture, fit};
+use crate::regions::RegionNote;
+use crate::runtime::Placement;
+use crate::tensor::to_tensor;
+
+/// The loss of a given picture.
+#[derive(Debug)]
+pub struct Judged {
+    /// The names of the terms, in the graph's order.
+    pub term_names: Vec<String>,
+    /// The loss and its terms.
+    pub evaluation: Evaluation,
+    /// The gradient with respect to the image, f32 `[1, 3, height, width]`, BGR, loss per grey level.
+    pub gradient: Array4<f32>,
+    /// Where the nodes of the graph ran, when not all of them on the processor.
+    pub placement: Option<Placement>,
+    /// The tiles that it was computed in: how many, and their width and height in pixels.
+    pub tiles: (usize, (u32, u32)),
+    /// What is to be told of its regions.
+    pub notes: Vec<RegionNote>,
+}
 
 impl Stylizer {
+    /// The loss of `image`, with its terms and its gradient; nothing is optimised.
+    ///
+    /// `image` is taken at its own size; `content` is resized to it; `styles` keep their size unless the settings
+    /// name a style size or scale.
+    ///
+    /// # Errors
+    /// A picture too small for the network, or a session that fails.
+    pub fn evaluate(&self, image: &Picture, content: &Picture, styles: &[Picture]) -> Result<Judged, Error> {
+        self.check_blend(styles)?;
+        let given = styles;
+        let (width, height) = image.size();
+        self.graphs.check_size(image.size(), "image", Enlarge::Picture)?;
+        let styles = styles
+            .iter()
+            .map(|style| self.style_at_own_size(style))
+            .collect::<Result<Vec<Picture>, Error>>()?;
+        self.check_regions(content.size(), given, image.size())?;
+        let mut features = self.graphs.features(&self.engine)?;
+        let side = self.side_to_judge(image, &styles)?;
+        features.see_in_tiles(side);
+        let layout = self.masks.layout(image.size());
+        let content = content.resize(width, height);
+        let (targets, mut notes) = self.targets(&mut features, &content, &styles, layout.as_ref())?;
+        notes.extend(layout.iter().flat_map(Stylizer::notes_of));
+        drop(features);
+        let unit = self.content_unit(&targets).unwrap_or(1.0);
+        let weights = self.weights.clone().with_content_times(unit);
+        let (mut loss, placement) = self.loss_gradient(&targets, weights, side)?;
+        let image = to_tensor(image).into_raw_vec_and_offset().0;
+        let mut gradient = Array4::zeros((1, 3, height as usize, width as usize));
+        let evaluation = loss
+            .evaluate(&image, gradient.as_slice_mut().unwrap_or_default())
+            .map_err(|source| OptimizeError::Objective {
+                evaluation: 1,
+                source,
+                best: None,
+            })?;
+        Ok(Judged {
+            term_names: loss.term_names().to_vec(),
+            evaluation,
+            gradient,
+            placement,
+            tiles: self.graphs.tiles((width, height), side),
+            notes,
+        })
+    }
+
     /// An evaluator of pictures that show `content` in the style of `styles`, which keep their size unless the settings
     /// name a style size or scale.
     ///
@@ -18,24 +89,42 @@ impl Stylizer {
     /// That there is no graph with held-out layers is no error: they are left out.
     pub fn evaluator<'a>(&'a self, content: &'a Picture, styles: &[Picture]) -> Result<Evaluator<'a>, Error> {
         self.check_blend(styles)?;
+        let (layout, regions) = (
+            self.masks.layout(content.size()),
+            self.masks.regions(styles.len()),
+        );
+        let see = |(index, style): (usize, &Picture)| -> Result<Picture, Error> {
+            let style = self.style_at_own_size(style)?;
+            Ok(match &layout {
+                Some(layout) => self
+                    .colored_in(layout, index, &style, content, &regions)
+                    .into_owned(),
+                None => self.colored(&style, content).into_owned(),
+            })
+        };
         let seen = styles
             .iter()
-            .map(|style| {
-                Ok(self
-                    .colored(&self.style_at_own_size(style)?, content)
-                    .into_owned())
-            })
+            .enumerate()
+            .map(see)
             .collect::<Result<Vec<Picture>, Error>>()?;
         let blend: Vec<(Picture, f64)> = seen.into_iter().zip(self.shares(styles)).collect();
         let folder = self.metadata().path.parent().unwrap_or(Path::new(""));
         let name = self.settings.graph_name();
-        let how = (self.settings.kernels, self.settings.tile);
+        let how = (self.settings.kernels, self.side_to_judge(content, styles)?);
         Ok(Evaluator::new(
             &self.engine,
             (folder, &name),
             how,
-            content,
+            (content, &self.masks),
             &blend,
         )?)
+    }
+
+    fn style_at_own_size(&self, style: &Picture) -> Result<Picture, Error> {
+        let side = self.style_side(style.size(), u32::MAX);
+        let (width, height) = fit(style.size(), side, Fit::Long);
+        self.graphs
+            .check_size((width, height), "style image", Enlarge::StyleSize)?;
+        Ok(style.resize(width, height))
     }
 }

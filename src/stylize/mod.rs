@@ -2,7 +2,12 @@
 
 mod error;
 mod evaluation;
+mod kept;
+mod pace;
 mod painting;
+mod proposal;
+mod regions;
+mod schedule;
 mod stages;
 
 use std::borrow::Cow;
@@ -10,23 +15,26 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use ndarray::Array4;
-
 use crate::config::{Options, Settings};
+use crate::files::binary::Reader;
 use crate::grey::Grey;
 use crate::init::Init;
+use crate::memory::Bytes;
 use crate::model::metadata::{CONTRACT_VERSION, Kind};
-use crate::model::{
-    Enlarge, Evaluation, GraphMetadata, Graphs, LossGradient, Targets, Weights, default_folder,
-};
+use crate::model::{GraphMetadata, Graphs, LossGradient, Targets, Weights, default_folder};
 use crate::observe::{Event, Observer, Planned, Started};
 use crate::optimize::{self, OptimizeError, Outcome, StopReason};
-use crate::picture::{Fit, Picture, fit};
+use crate::picture::Picture;
 use crate::record::{FileRecord, machine};
+use crate::regions::Masks;
 use crate::runtime::{Engine, LibraryQuery, Placement, Runtime};
 use crate::tensor::to_tensor;
 pub use error::Error;
+pub use evaluation::Judged;
+use kept::Kept;
+pub use pace::Pace;
 use painting::Painting;
+pub use schedule::{Memory, Schedule, Way};
 use stages::Stage;
 
 /// Paints pictures: ONNX Runtime loaded, graphs checked, settings resolved.
@@ -60,6 +68,10 @@ pub struct Stylizer {
     engine: Engine,
     graphs: Graphs,
     weights: Weights,
+    masks: Masks,
+    /// What a run may take; none where the system does not say what is left.
+    budget: Option<Bytes>,
+    whole_iterations: bool,
 }
 
 /// A painted picture and how the optimisation ended.
@@ -71,27 +83,33 @@ pub struct Stylized {
     pub outcome: Outcome,
 }
 
-/// The loss of a given picture.
+/// Where a run starts.
 #[derive(Debug)]
-pub struct Judged {
-    /// The names of the terms, in the graph's order.
-    pub term_names: Vec<String>,
-    /// The loss and its terms.
-    pub evaluation: Evaluation,
-    /// The gradient with respect to the image, f32 `[1, 3, height, width]`, BGR, loss per grey level.
-    pub gradient: Array4<f32>,
-    /// Where the nodes of the graph ran, when not all of them on the processor.
-    pub placement: Option<Placement>,
-    /// The tiles that it was computed in: how many, and their width and height in pixels.
-    pub tiles: (usize, (u32, u32)),
+pub enum Start<'a> {
+    /// Where the settings say; a file that they name is read.
+    AsSet,
+    /// At this picture.
+    Picture(Picture),
+    /// Where it was left: a [`Checkpoint`](crate::record::Checkpoint) of it has this to read.
+    Saved(&'a mut Reader),
 }
 
 impl Stylizer {
-    /// Resolves `options`, loads ONNX Runtime and checks the graphs.
+    /// Resolves `options`, reads the masks that they name, loads ONNX Runtime and checks the graphs.
     ///
     /// # Errors
-    /// An option out of its range, ONNX Runtime or a graph that cannot be used.
+    /// An option out of its range, a mask, ONNX Runtime or a graph that cannot be used.
     pub fn new(options: &Options) -> Result<Stylizer, Error> {
+        let settings = options.resolve()?;
+        let masks = Masks::load(&settings.regions, |path| Ok::<_, Error>(Picture::load(path)?))?;
+        Stylizer::with_masks(options, masks)
+    }
+
+    /// The same with masks that have been read.
+    ///
+    /// # Errors
+    /// As [`Stylizer::new`].
+    pub fn with_masks(options: &Options, masks: Masks) -> Result<Stylizer, Error> {
         let settings = options.resolve()?;
         settings.provider.check()?;
         settings.kernels.check()?;
@@ -105,17 +123,32 @@ impl Stylizer {
             provider: settings.provider.provider,
         })?;
         let engine = Engine::start(&runtime, &settings.provider, settings.threads)?;
+        let budget = settings.memory.or_else(schedule::usual_budget);
         Ok(Stylizer {
             settings,
             engine,
             graphs,
             weights,
+            masks,
+            budget,
+            whole_iterations: false,
         })
+    }
+
+    /// The same; if `whole`, a time limit lets an iteration go to its end, so that the run can be resumed from there.
+    pub fn with_whole_iterations(mut self, whole: bool) -> Stylizer {
+        self.whole_iterations = whole;
+        self
     }
 
     /// The resolved settings.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The memory that a run may take; none where the system does not say what is left, and no setting does.
+    pub fn budget(&self) -> Option<Bytes> {
+        self.budget
     }
 
     /// ONNX Runtime and the provider that runs the graphs.
@@ -179,33 +212,44 @@ impl Stylizer {
         styles: Vec<Picture>,
         observer: &mut dyn Observer,
     ) -> Result<Stylized, Error> {
-        self.stylize_from(None, content, styles, observer)
+        self.stylize_from(Start::AsSet, content, styles, observer)
     }
 
-    /// The same from a start picture; without one the settings say where to start, and a file is read.
+    /// The same from a given start. Of a run that is resumed settings and pictures are those that it had, but that it may
+    /// have more iterations or time.
     ///
     /// # Errors
-    /// As [`Stylizer::stylize`].
+    /// As [`Stylizer::stylize`]; what was saved is not of this run.
     pub fn stylize_from(
         &self,
-        start: Option<Picture>,
+        start: Start<'_>,
         content: Picture,
         styles: Vec<Picture>,
         observer: &mut dyn Observer,
     ) -> Result<Stylized, Error> {
         let begin = Instant::now();
-        let stages = self.stages(&content, &styles)?;
         let schedule = self.schedule(&content, &styles)?;
-        let mut painting = self.start(start, &stages[0], &styles[0])?;
+        let stages = self.stages(&content, &styles, &schedule)?;
+        for note in stages.iter().flat_map(|stage| &stage.notes) {
+            let _ = observer.observe(&Event::Noted(note));
+        }
+        let (mut painting, saved) = match start {
+            Start::Saved(saved) => {
+                let has_content = self.weights.has_content();
+                Painting::restore(begin, has_content, stages.len(), saved).map_err(OptimizeError::Saved)?
+            }
+            Start::Picture(picture) => (self.start(begin, Some(picture), &stages[0], &styles[0])?, None),
+            Start::AsSet => (self.start(begin, None, &stages[0], &styles[0])?, None),
+        };
         drop((content, styles));
-        let painted = self.paint(&mut painting, &stages, &schedule, begin, observer);
-        let finest = &stages[stages.len() - 1].postprocess;
+        let finest = stages[stages.len() - 1].postprocess.clone();
+        let painted = self.paint(&mut painting, saved, stages, &schedule.planned(), observer);
         match painted {
-            Ok(()) => Ok(painting.finished(finest)),
+            Ok(()) => Ok(painting.finished(&finest)),
             Err(error) if painting.is_begun() => {
                 painting.stop_for(StopReason::Failed);
                 Err(Error::Unfinished {
-                    best: Box::new(painting.finished(finest)),
+                    best: Box::new(painting.finished(&finest)),
                     source: Box::new(error),
                 })
             }
@@ -213,17 +257,25 @@ impl Stylizer {
         }
     }
 
-    /// Goes through the stages of a run that began at `begin`; after an error the painting is the best one until then.
+    /// Goes through the stages that are left, the first of them from within if there is a state `saved` there, and drops
+    /// each when it is done; after an error the painting is the best one until then.
     fn paint(
         &self,
         painting: &mut Painting,
-        stages: &[Stage],
+        mut saved: Option<&mut Reader>,
+        stages: Vec<Stage>,
         schedule: &[Planned],
-        begin: Instant,
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
-        for (scale, stage) in stages.iter().enumerate() {
-            let loss = self.loss(stage, observer)?;
+        if saved.is_none() {
+            painting.show_resumable(false, observer);
+        }
+        for (scale, stage) in stages.into_iter().enumerate().skip(painting.scales()) {
+            let loss = self.loss(&stage, observer)?;
+            let loss: Box<dyn LossGradient + '_> = match stage.postprocess.keep() {
+                Some(keep) => Box::new(Kept::new(loss, keep, to_tensor(stage.postprocess.content()))),
+                None => loss,
+            };
             let mut loss: Box<dyn LossGradient + '_> = match stage.postprocess.is_grey() {
                 true => Box::new(Grey::new(loss)),
                 false => loss,
@@ -234,19 +286,22 @@ impl Stylizer {
                 term_names: loss.term_names(),
                 postprocess: &stage.postprocess,
             }));
-            let options = self.optimizer(stage, begin);
+            let options = self.optimizer(&stage, painting.seconds());
             painting.optimize(
                 &mut *loss,
                 stage.postprocess.content(),
-                &options,
+                (&options, stage.way.preconditioned),
                 self.weights.unit(),
                 observer,
+                saved.take(),
             )?;
             drop(loss);
-            if scale + 1 == stages.len() || painting.stop().is_from_outside() {
+            if scale + 1 == schedule.len() || painting.stop().is_from_outside() {
                 break;
             }
-            if told_to_stop(observer, &painting.picture(&stage.postprocess)) {
+            let ends = told_to_stop(observer, &painting.picture(&stage.postprocess));
+            painting.show_resumable(ends, observer);
+            if ends {
                 painting.stop_for(StopReason::Interrupted);
                 break;
             }
@@ -254,64 +309,14 @@ impl Stylizer {
         Ok(())
     }
 
-    /// The loss of `image`, with its terms and its gradient; nothing is optimised.
-    ///
-    /// `image` is taken at its own size; `content` is resized to it; `styles` keep their size unless the settings
-    /// name a style size or scale.
-    ///
-    /// # Errors
-    /// A picture too small for the network, or a session that fails.
-    pub fn evaluate(&self, image: &Picture, content: &Picture, styles: &[Picture]) -> Result<Judged, Error> {
-        self.check_blend(styles)?;
-        let (width, height) = image.size();
-        self.graphs.check_size(image.size(), "image", Enlarge::Picture)?;
-        let styles = styles
-            .iter()
-            .map(|style| self.style_at_own_size(style))
-            .collect::<Result<Vec<Picture>, Error>>()?;
-        let mut features = self.graphs.features(&self.engine)?;
-        let targets = self.targets(&mut features, &content.resize(width, height), &styles)?;
-        drop(features);
-        let unit = self.content_unit(&targets).unwrap_or(1.0);
-        let weights = self.weights.clone().with_content_times(unit);
-        let (mut loss, placement) = self.loss_gradient(&targets, weights)?;
-        let image = to_tensor(image).into_raw_vec_and_offset().0;
-        let mut gradient = Array4::zeros((1, 3, height as usize, width as usize));
-        let evaluation = loss
-            .evaluate(&image, gradient.as_slice_mut().unwrap_or_default())
-            .map_err(|source| OptimizeError::Objective {
-                evaluation: 1,
-                source,
-                best: None,
-            })?;
-        Ok(Judged {
-            term_names: loss.term_names().to_vec(),
-            evaluation,
-            gradient,
-            placement,
-            tiles: self.graphs.tiles((width, height)),
-        })
-    }
-
-    /// The scales that [`Stylizer::stylize`] paints these pictures at, from coarse to fine.
-    ///
-    /// # Errors
-    /// A picture too small for the network, a blend for another number of styles.
-    pub fn schedule(&self, content: &Picture, styles: &[Picture]) -> Result<Vec<Planned>, Error> {
-        let scales = self.scales(content, styles)?;
-        let planned = scales.iter().map(|scale| {
-            let (width, height) = self.sizes(content, styles, scale.size).0;
-            Planned {
-                width,
-                height,
-                iterations: scale.iterations,
-            }
-        });
-        Ok(planned.collect())
-    }
-
-    /// The image to start from, at the size of the first stage.
-    fn start(&self, given: Option<Picture>, first: &Stage, style: &Picture) -> Result<Painting, Error> {
+    /// The image to start from at `begin`, at the size of the first stage.
+    fn start(
+        &self,
+        begin: Instant,
+        given: Option<Picture>,
+        first: &Stage,
+        style: &Picture,
+    ) -> Result<Painting, Error> {
         let (content, init) = (first.postprocess.content(), &self.settings.init);
         let is_file = given.is_some() || matches!(init, Init::File(_));
         let style = match init {
@@ -323,6 +328,7 @@ impl Stylizer {
             None => init.tensor(content, &style, self.settings.seed)?,
         };
         Ok(Painting::new(
+            begin,
             start.into_raw_vec_and_offset().0,
             first.size(),
             is_file,
@@ -350,20 +356,23 @@ impl Stylizer {
         let unit = self.content_unit(&stage.targets);
         let factor = unit.unwrap_or_else(|| stage.coarseness.powi(2));
         let weights = self.weights.relative().with_content_times(factor);
-        let (loss, placement) = self.loss_gradient(&stage.targets, weights)?;
+        let (loss, placement) = self.loss_gradient(&stage.targets, weights, stage.way.side)?;
         if let Some(placement) = &placement {
             let _ = observer.observe(&Event::Placed(placement));
         }
         Ok(loss)
     }
 
-    /// The loss with these targets, whole or in tiles, and where its nodes run if not all on the processor.
+    /// The loss with these targets, whole or in tiles whose windows have some `side` pixels, and where its nodes run if not all on the processor.
     fn loss_gradient<'a>(
         &'a self,
         targets: &'a Targets,
         weights: Weights,
+        side: u32,
     ) -> Result<(Box<dyn LossGradient + 'a>, Option<Placement>), Error> {
-        let tiled = self.graphs.tiled_loss_gradient(&self.engine, targets, &weights)?;
+        let tiled = self
+            .graphs
+            .tiled_loss_gradient(&self.engine, targets, &weights, side)?;
         if let Some(tiled) = tiled {
             let placement = tiled.placement().cloned();
             return Ok((Box::new(tiled), placement));
@@ -373,25 +382,16 @@ impl Stylizer {
         Ok((Box::new(loss), placement))
     }
 
-    fn style_at_own_size(&self, style: &Picture) -> Result<Picture, Error> {
-        let side = self.style_side(style.size(), u32::MAX);
-        let (width, height) = fit(style.size(), side, Fit::Long);
-        self.graphs
-            .check_size((width, height), "style image", Enlarge::StyleSize)?;
-        Ok(style.resize(width, height))
-    }
-
-    /// How to optimise a stage of a run that began at `begin`.
-    fn optimizer(&self, stage: &Stage, begin: Instant) -> optimize::Options {
+    /// How to optimise a stage of a run that has taken so many `seconds`.
+    fn optimizer(&self, stage: &Stage, seconds: f64) -> optimize::Options {
         let settings = &self.settings;
         optimize::Options {
-            method: settings.method.clone(),
+            method: stage.way.method(&settings.method),
             iterations: stage.iterations,
             threads: settings.threads,
             tolerance: settings.tolerance,
-            max_seconds: settings
-                .max_seconds
-                .map(|most| (most - begin.elapsed().as_secs_f64()).max(0.0)),
+            max_seconds: settings.max_seconds.map(|most| (most - seconds).max(0.0)),
+            whole_iterations: self.whole_iterations,
         }
     }
 }

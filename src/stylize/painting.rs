@@ -1,12 +1,15 @@
 //! The painted image on its way through the scales.
 
 use std::borrow::Cow;
+use std::io;
+use std::time::Instant;
 
 use super::Stylized;
+use crate::files::binary::{Reader, Writer, unfit};
 use crate::model::LossGradient;
-use crate::observe::{Observer, Relayed};
+use crate::observe::{Event, Observer, Relayed, Resumable};
 use crate::optimize::{
-    Method, OptimizeError, Options, Outcome, StopReason, minimize, minimize_preconditioned,
+    OptimizeError, Options, Outcome, StopReason, minimize, minimize_preconditioned, resume,
 };
 use crate::picture::Picture;
 use crate::postprocess::Postprocess;
@@ -14,6 +17,11 @@ use crate::tensor::{from_values, to_tensor};
 
 /// An image and the account of the run that has led to it.
 pub(super) struct Painting {
+    /// When this part of the run began, and the seconds that the parts before took.
+    begin: Instant,
+    before: f64,
+    /// How many scales are painted.
+    scales: usize,
     /// Width and height in pixels.
     size: (u32, u32),
     /// Whether its large shapes are those of a painting.
@@ -25,9 +33,10 @@ pub(super) struct Painting {
 }
 
 impl Painting {
-    /// The start of a run: `image` is f32 `[1, 3, height, width]`, flattened, of this `size` (width, height);
+    /// The start of a run that began at `begin`: `image` is f32 `[1, 3, height, width]`, flattened, of this `size` (width, height);
     /// `has_shapes` says whether it is a painting already, `asks_for_content` whether the loss looks at the content.
     pub(super) fn new(
+        begin: Instant,
         image: Vec<f32>,
         size: (u32, u32),
         has_shapes: bool,
@@ -42,6 +51,9 @@ impl Painting {
             stop: StopReason::Iterations,
         };
         Painting {
+            begin,
+            before: 0.0,
+            scales: 0,
             size,
             has_shapes,
             asks_for_content,
@@ -49,7 +61,78 @@ impl Painting {
         }
     }
 
-    /// Goes on from here, enlarged to the size of `content`, to a lower `loss`, whose values are in multiples of `unit`.
+    /// One of so many `scales` that was saved and goes on at `begin`; if it was within a scale, the optimisation there is
+    /// what comes next.
+    pub(super) fn restore(
+        begin: Instant,
+        asks_for_content: bool,
+        scales: usize,
+        from: &mut Reader,
+    ) -> io::Result<(Painting, Option<&mut Reader>)> {
+        let before = from.number()?;
+        let [painted, iterations, evaluations]: [u64; 3] = from.number()?;
+        let [width, height]: [u32; 2] = from.number()?;
+        let has_shapes: u8 = from.number()?;
+        let outcome = Outcome {
+            loss: from.number()?,
+            terms: from.numbers()?,
+            image: from.numbers()?,
+            iterations,
+            evaluations,
+            stop: StopReason::Iterations,
+        };
+        if outcome.image.len() as u64 != 3 * u64::from(width) * u64::from(height) {
+            return Err(unfit("the picture has not the size that it should have"));
+        }
+        if painted >= scales as u64 {
+            return Err(unfit("it has more scales"));
+        }
+        let painting = Painting {
+            begin,
+            before,
+            scales: painted as usize,
+            size: (width, height),
+            has_shapes: has_shapes != 0,
+            asks_for_content,
+            outcome,
+        };
+        let is_within: u8 = from.number()?;
+        Ok((painting, (is_within != 0).then_some(from)))
+    }
+
+    fn save(&self, to: &mut Writer<'_>) -> io::Result<()> {
+        let outcome = &self.outcome;
+        to.number(self.seconds())?;
+        to.number([self.scales as u64, outcome.iterations, outcome.evaluations])?;
+        to.number([self.size.0, self.size.1])?;
+        to.number(u8::from(self.has_shapes))?;
+        to.number(outcome.loss)?;
+        to.numbers(&outcome.terms)?;
+        to.numbers(&outcome.image)
+    }
+
+    /// Shows the observer the run between two scales, or before the first; `ends` says that the next is not to be.
+    pub(super) fn show_resumable(&self, ends: bool, observer: &mut dyn Observer) {
+        let save = |to: &mut Writer<'_>| {
+            self.save(to)?;
+            to.number(u8::from(false))
+        };
+        // Whoever wants no more is asked again at the first evaluation.
+        let _ = observer.observe(&Event::Resumable(Resumable { ends, save: &save }));
+    }
+
+    /// Seconds that the run has taken.
+    pub(super) fn seconds(&self) -> f64 {
+        self.before + self.begin.elapsed().as_secs_f64()
+    }
+
+    /// How many scales are painted.
+    pub(super) fn scales(&self) -> usize {
+        self.scales
+    }
+
+    /// Goes on from here, enlarged to the size of `content`, to a lower `loss`, whose values are in multiples of `unit`;
+    /// or from within this scale, as it was `saved`. What is not painted yet may be `preconditioned`.
     ///
     /// # Errors
     /// Those of [`minimize`]; the painting is then the best one until there.
@@ -57,23 +140,29 @@ impl Painting {
         &mut self,
         loss: &mut dyn LossGradient,
         content: &Picture,
-        options: &Options,
+        (options, preconditioned): (&Options, bool),
         unit: f64,
         observer: &mut dyn Observer,
+        saved: Option<&mut Reader>,
     ) -> Result<(), OptimizeError> {
         let (iterations, evaluations) = (self.outcome.iterations, self.outcome.evaluations);
         let mut observer = Relayed {
             unit,
             iterations,
             evaluations,
+            save: &|to| self.save(to),
             observer,
         };
         let size = content.size();
-        let start = self.enlarged(content);
-        let is_lbfgs = matches!(options.method, Method::Lbfgs { .. });
-        let minimized = match is_lbfgs && !self.has_shapes {
-            true => minimize_preconditioned(loss, start, size, options, &mut observer),
-            false => minimize(loss, start, options, &mut observer),
+        let start = || self.enlarged(content);
+        let is_preconditioned = preconditioned && !self.has_shapes;
+        let minimized = match (saved, is_preconditioned) {
+            (None, true) => minimize_preconditioned(loss, start(), size, options, &mut observer),
+            (None, false) => minimize(loss, start(), options, &mut observer),
+            (Some(saved), _) => {
+                let start = is_preconditioned.then(start);
+                resume(loss, start, size, options, &mut observer, saved)
+            }
         };
         let (outcome, result) = match minimized {
             Ok(outcome) => (Some(outcome), Ok(())),
@@ -85,6 +174,7 @@ impl Painting {
         if let Some(outcome) = outcome {
             self.size = size;
             self.has_shapes = true;
+            self.scales += 1;
             self.outcome = Outcome {
                 loss: outcome.loss * unit,
                 terms: outcome.terms.iter().map(|term| term * unit).collect(),

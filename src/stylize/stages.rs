@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use ndarray::Array4;
 
+use super::schedule::{Schedule, Way};
 use super::{Error, Stylizer};
 use crate::color::{ColorMode, match_colors};
 use crate::config::{ConfigError, Settings};
@@ -11,6 +12,7 @@ use crate::grey::is_grey;
 use crate::model::{Enlarge, FeatureSession, ModelError, Targets};
 use crate::picture::{Fit, Picture, fit};
 use crate::postprocess::Postprocess;
+use crate::regions::{Layout, RegionNote};
 use crate::scales::Scale;
 use crate::tensor::to_tensor;
 
@@ -18,13 +20,16 @@ use crate::tensor::to_tensor;
 pub(super) struct Stage {
     pub(super) targets: Targets,
     pub(super) iterations: u64,
+    pub(super) way: Way,
     /// How many times as many pixels the finest scale has.
     pub(super) coarseness: f64,
     /// Has the content image at the painted size.
     pub(super) postprocess: Postprocess,
+    /// What is to be told of its regions.
+    pub(super) notes: Vec<RegionNote>,
 }
 
-type Size = (u32, u32);
+pub(super) type Size = (u32, u32);
 
 impl Stage {
     pub(super) fn size(&self) -> Size {
@@ -33,13 +38,18 @@ impl Stage {
 }
 
 impl Stylizer {
-    /// All stages from coarse to fine. One session computes the targets of all of them.
-    pub(super) fn stages(&self, content: &Picture, styles: &[Picture]) -> Result<Vec<Stage>, Error> {
+    /// All stages of a schedule. One session computes the targets of all of them.
+    pub(super) fn stages(
+        &self,
+        content: &Picture,
+        styles: &[Picture],
+        schedule: &Schedule,
+    ) -> Result<Vec<Stage>, Error> {
         let scales = self.scales(content, styles)?;
         let mut features = self.graphs.features(&self.engine)?;
+        let scales = scales.iter().zip(&schedule.scales);
         scales
-            .iter()
-            .map(|scale| self.stage(&mut features, content, styles, scale))
+            .map(|(scale, (_, way))| self.stage(&mut features, content, styles, (scale, *way)))
             .collect()
     }
 
@@ -48,7 +58,7 @@ impl Stylizer {
         features: &mut FeatureSession<'_>,
         content: &Picture,
         styles: &[Picture],
-        scale: &Scale,
+        (scale, way): (&Scale, Way),
     ) -> Result<Stage, Error> {
         let (painted, sizes) = self.sizes(content, styles, scale.size);
         let (finest, _) = self.sizes(content, styles, self.settings.size);
@@ -56,26 +66,44 @@ impl Stylizer {
         let styles = styles.iter().zip(sizes);
         let styles: Vec<Picture> = styles.map(|(style, size)| style.resize(size.0, size.1)).collect();
         let is_grey = is_grey(&content) && self.are_grey(&styles);
+        let layout = self.masks.layout(painted);
+        features.see_in_tiles(way.side);
+        let (targets, mut notes) = self.targets(features, &content, &styles, layout.as_ref())?;
+        let mut postprocess = Postprocess::new(content, self.settings.color, is_grey);
+        if let Some(layout) = &layout {
+            postprocess = self.postprocess_in(layout, postprocess);
+            if painted == finest {
+                notes.extend(Stylizer::notes_of(layout));
+            }
+        }
         Ok(Stage {
-            targets: self.targets(features, &content, &styles)?,
+            targets,
             iterations: scale.iterations,
+            way,
             coarseness: area(finest) / area(painted),
-            postprocess: Postprocess::new(content, self.settings.color, is_grey),
+            postprocess,
+            notes,
         })
     }
 
     /// Whether no style brings colours; matched to a grey content they do not.
     fn are_grey(&self, styles: &[Picture]) -> bool {
-        self.settings.color == ColorMode::Match || styles.iter().all(is_grey)
+        let brings_none = |(index, style)| self.color_of(index) == ColorMode::Match || is_grey(style);
+        styles.iter().enumerate().all(brings_none)
     }
 
-    /// The targets of pictures at the sizes that the network is to see them.
+    /// The targets of pictures at the sizes that the network is to see them, by regions if there are any, and what is to
+    /// be told of those.
     pub(super) fn targets(
         &self,
         features: &mut FeatureSession<'_>,
         content: &Picture,
         styles: &[Picture],
-    ) -> Result<Targets, Error> {
+        layout: Option<&Layout>,
+    ) -> Result<(Targets, Vec<RegionNote>), Error> {
+        if let Some(layout) = layout {
+            return self.targets_in(layout, features, content, styles);
+        }
         let tensors: Vec<Array4<f32>> = styles
             .iter()
             .map(|style| to_tensor(&self.colored(style, content)))
@@ -85,7 +113,8 @@ impl Stylizer {
             .map(|tensor| tensor.view())
             .zip(self.shares(styles))
             .collect();
-        Ok(features.targets(to_tensor(content).view(), &blend)?)
+        let targets = features.targets(to_tensor(content).view(), &blend)?;
+        Ok((targets, Vec::new()))
     }
 
     /// Each style image's share of the blend; they add up to 1.
@@ -132,6 +161,8 @@ impl Stylizer {
         for scale in scales.iter().rev() {
             self.check_sizes(content, styles, scale.size)?;
         }
+        let painted = self.sizes(content, styles, *size).0;
+        self.check_regions(content.size(), styles, painted)?;
         Ok(scales)
     }
 
@@ -172,7 +203,7 @@ fn longest((width, height): Size) -> u32 {
     width.max(height)
 }
 
-fn area((width, height): Size) -> f64 {
+pub(super) fn area((width, height): Size) -> f64 {
     f64::from(width) * f64::from(height)
 }
 

@@ -12,6 +12,8 @@ evaluate; their content is content.png, of the same odd size, and their style is
 expected.json, by case: the `flags` of `impasto evaluate`, and by picture `total`, weighted `terms`,
 `gradient_l2`, `gradient_max_abs`, with the weights of its style loss: for Gram matrices a style weight of
 1000 / channels^2 a layer and a content weight of 1.
+mask.png is white on the left, black on the right, and grey between: two regions of the same style.
+
 CASE.PICTURE.gradient.npy: float32 [3, h, w], BGR, per grey level.
 """
 
@@ -68,6 +70,12 @@ CASES = {
         ["--pooling", "avg", "--style-loss", "wasserstein"],
         {"style_loss": "wasserstein"},
     ),
+    "regions": ("gatys", ["--style", "style.png", "--mask", "mask.png", "--mask", "rest"], {}),
+    "regions-moments": (
+        "gatys",
+        ["--style", "style.png", "--mask", "rest", "--mask", "mask.png", "--style-loss", "moments"],
+        {"style_loss": "moments"},
+    ),
     "mixed-avg": ("mixed-avg", ["--preset", "mixed", "--pooling", "avg"], {}),
     "mixed-avg-replicate": (
         "mixed-avg",
@@ -114,7 +122,15 @@ def run_exporter(options: list[str]) -> None:
 
 def case_problem(case: str) -> Problem:
     graph, _, changes = CASES[case]
-    return replace(make_problem(*GRAPHS[graph], style_loss=changes.get("style_loss", "gram")), **changes)
+    problem = make_problem(*GRAPHS[graph], style_loss=changes.get("style_loss", "gram"))
+    return replace(problem, masks=masks(case), **changes)
+
+
+def masks(case: str) -> tuple[np.ndarray, ...]:
+    """In the order of the flags."""
+    mask = make_pictures()["mask"][:, :, 0] / 255
+    both = {"regions": (mask, 1 - mask), "regions-moments": (1 - mask, mask)}
+    return both.get(case, ())
 
 
 def make_problem(
@@ -160,7 +176,10 @@ def make_pictures() -> dict[str, np.ndarray]:
     flat = np.full((*SIZE, 3), (200, 120, 40), np.uint8)
     flat[:17, :13] = 0
     flat[20:, 9:] = (30, 30, 250)
+    mask = np.zeros((*SIZE, 3), np.uint8)
+    mask[:, :12], mask[:, 12:16] = 255, [[[240], [190], [120], [30]]]
     return {
+        "mask": mask,
         "content": noise(generator, SIZE),
         "style": pale_noise(generator, STYLE_SIZE),
         "image": noise(generator, SIZE),

@@ -7,6 +7,7 @@ ties in flat areas are ties here as well.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,8 @@ class Problem:
     padding: float = 0.0
     """What the first convolution sees around the picture: its edge times this."""
     style_loss: str = "gram"
+    masks: tuple[np.ndarray, ...] = ()
+    """Of the regions, [h, w], 0 to 1; none: the picture is one. All have the same style."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,13 @@ def evaluate(problem: Problem, image: np.ndarray, content: np.ndarray, style: np
     seeds: Layers = {}
     style_losses, content_losses = [], []
     for layer, weight in zip(problem.style_layers, problem.style_weights, strict=True):
-        features = flat(activations[layer])
-        value, by_gram, by_mean = STYLE_TERMS[problem.style_loss](features, flat(style_activations[layer]))
+        features, wanted = flat(activations[layer]), flat(style_activations[layer])
+        value, slope = 0.0, np.zeros_like(features)
+        for share, guide in regions(problem.masks, layer, activations[layer].shape[1:]):
+            term, by_gram, by_mean = STYLE_TERMS[problem.style_loss](features, wanted, guide)
+            value += share * term
+            slope += share * guide * ((by_gram + by_gram.T) @ features + by_mean[:, None]) / guide.sum()
         style_losses.append(weight * value)
-        slope = ((by_gram + by_gram.T) @ features + by_mean[:, None]) / features.shape[1]
         seeds[layer] = seeds.get(layer, 0) + weight * slope.reshape(activations[layer].shape)
     for layer, weight in zip(problem.content_layers, problem.content_weights, strict=True):
         difference = activations[layer] - content_activations[layer]
@@ -73,19 +79,79 @@ def evaluate(problem: Problem, image: np.ndarray, content: np.ndarray, style: np
     )
 
 
-def gram_term(image: np.ndarray, style: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+def regions(
+    masks: tuple[np.ndarray, ...], layer: str, size: tuple[int, int]
+) -> Iterator[tuple[float, np.ndarray]]:
+    """Each region's share of the picture, and the weights of a layer's places, [places], unless all are 0."""
+    if not masks:
+        yield 1.0, np.ones(size[0] * size[1])
+    side = 2 ** (int(layer[4]) - 1)
+    places = [mean_over_places(mask, side, size) for mask in masks]
+    for index, mask in enumerate(masks):
+        share = np.mean(np.where(is_largest(masks, index), mask, 0))
+        guide = places[index] ** 2 * seeing_only(is_largest(places, index), -(-reach(layer) // side))
+        if guide.any():
+            yield share, guide.ravel()
+
+
+def mean_over_places(mask: np.ndarray, side: int, size: tuple[int, int]) -> np.ndarray:
+    height, width = size
+    return np.array(
+        [
+            [mask[y * side : (y + 1) * side, x * side : (x + 1) * side].mean() for x in range(width)]
+            for y in range(height)
+        ]
+    )
+
+
+def is_largest(masks: list[np.ndarray] | tuple[np.ndarray, ...], index: int) -> np.ndarray:
+    return (np.argmax(masks, axis=0) == index) & (masks[index] > 0)
+
+
+def reach(layer: str) -> int:
+    """Pixels that a place sees beyond its own: each convolution adds a place of its block."""
+    block, index = int(layer[4]), int(layer[6:])
+    before = sum(count * 2**i for i, count in enumerate(CONVOLUTIONS_PER_BLOCK[: block - 1]))
+    return before + index * 2 ** (block - 1)
+
+
+def seeing_only(own: np.ndarray, radius: int) -> np.ndarray:
+    """The places of a region farther than `radius` from all others, and what is within 3 of these; if that is
+    less than half of the region, with the next smaller radius."""
+    for distance in range(radius, 0, -1):
+        inner = own & (steps_to(~own) > distance)
+        grown = own & (steps_to(inner) <= 3)
+        if 2 * grown.sum() >= own.sum():
+            return grown
+    return own
+
+
+def steps_to(places: np.ndarray) -> np.ndarray:
+    """Rows or columns, whichever are more, to the nearest of `places`."""
+    steps = np.full(places.shape, np.inf)
+    for row, column in np.argwhere(places):
+        rows, columns = np.indices(places.shape)
+        steps = np.minimum(steps, np.maximum(abs(rows - row), abs(columns - column)))
+    return steps
+
+
+def gram_term(
+    image: np.ndarray, style: np.ndarray, guide: np.ndarray
+) -> tuple[float, np.ndarray, np.ndarray]:
     """Of features [C, places]: the term and its derivatives by the Gram matrix and by the mean."""
-    difference = moments(image)[0] - moments(style)[0]
+    difference = moments(image, guide)[0] - moments(style)[0]
     return np.mean(difference**2), 2 * difference / difference.size, np.zeros(len(image))
 
 
-def moments_term(image: np.ndarray, style: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+def moments_term(
+    image: np.ndarray, style: np.ndarray, guide: np.ndarray
+) -> tuple[float, np.ndarray, np.ndarray]:
     """The same with means and standard deviations."""
-    _, mean = moments(image)
-    deviation, wanted = (features.std(axis=1) for features in (image, style))
+    _, mean = moments(image, guide)
+    deviation, wanted = np.sqrt(np.diag(covariance(image, guide))), style.std(axis=1)
     apart, wider, channels = mean - moments(style)[1], deviation - wanted, len(mean)
     over = np.divide(wider, deviation, out=np.zeros_like(wider), where=deviation > 0)
-    value, by_gram, _ = gram_term(image, style)
+    value, by_gram, _ = gram_term(image, style, guide)
     return (
         value / channels**2 + 10 * np.mean(apart**2) + 10 * np.mean(wider**2),
         by_gram / channels**2 + 10 * np.diag(over) / channels,
@@ -93,12 +159,14 @@ def moments_term(image: np.ndarray, style: np.ndarray) -> tuple[float, np.ndarra
     )
 
 
-def wasserstein_term(image: np.ndarray, style: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+def wasserstein_term(
+    image: np.ndarray, style: np.ndarray, guide: np.ndarray
+) -> tuple[float, np.ndarray, np.ndarray]:
     """The distance of two Gaussians, by eigenvalues."""
-    (_, mean), (_, wanted) = moments(image), moments(style)
+    (_, mean), (_, wanted) = moments(image, guide), moments(style)
     channels, there = len(mean), covariance(style)
     lift = 1e-6 * np.trace(there) / channels * np.eye(channels)
-    here, root = covariance(image) + lift, power(there + lift, 0.5)
+    here, root = covariance(image, guide) + lift, power(there + lift, 0.5)
     apart = mean - wanted
     overlap = np.trace(power(root @ here @ root, 0.5))
     by_gram = (np.eye(channels) - root @ power(root @ here @ root, -0.5) @ root) / channels
@@ -109,12 +177,13 @@ def wasserstein_term(image: np.ndarray, style: np.ndarray) -> tuple[float, np.nd
 STYLE_TERMS = {"gram": gram_term, "moments": moments_term, "wasserstein": wasserstein_term}
 
 
-def moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return features @ features.T / features.shape[1], features.mean(axis=1)
+def moments(features: np.ndarray, guide: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    weights = np.ones(features.shape[1]) if guide is None else guide
+    return (weights * features) @ features.T / weights.sum(), features @ weights / weights.sum()
 
 
-def covariance(features: np.ndarray) -> np.ndarray:
-    return np.cov(features, bias=True)
+def covariance(features: np.ndarray, guide: np.ndarray | None = None) -> np.ndarray:
+    return np.cov(features, bias=True, aweights=guide)
 
 
 def power(matrix: np.ndarray, exponent: float) -> np.ndarray:

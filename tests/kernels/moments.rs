@@ -30,9 +30,15 @@ fn features(channels: usize, pixels: usize) -> Vec<f32> {
         .collect()
 }
 
-/// Weights of places, many of them 0: a whole piece of the kernels' at first.
+/// Weights of places, many of them 0: a whole piece of the kernels' at first, and stretches later.
 fn weights(pixels: usize) -> Vec<f32> {
-    let weight = |(place, w): (usize, f32)| if place < 1100 { 0.0 } else { w.max(0.0) };
+    let weight = |(place, w): (usize, f32)| {
+        if place < 1100 || place / 70 % 3 == 0 {
+            0.0
+        } else {
+            w.max(0.0)
+        }
+    };
     noise(pixels, 7).into_iter().enumerate().map(weight).collect()
 }
 

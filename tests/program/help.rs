@@ -13,6 +13,7 @@ fn the_short_help_fits_on_a_screen() {
         &["stylize", "-h"],
         &["evaluate", "-h"],
         &["compare", "-h"],
+        &["regions", "-h"],
         &["providers", "-h"],
     ] {
         let text = help(arguments);
@@ -45,6 +46,7 @@ fn the_long_help_is_grouped_by_task_and_ends_with_examples() {
         "Size:",
         "Objective:",
         "Colour:",
+        "Regions:",
         "Start:",
         "Optimiser:",
         "Engine:",

@@ -194,7 +194,7 @@ fn with_memory(command: &mut Command, megabytes: u64) -> &mut Command {
 fn memory_that_does_not_suffice_is_told_with_what_takes_less() {
     let workshop = Workshop::new();
     waves(1600, 1200, 5).save(workshop.path("content.png")).unwrap();
-    // The first two are refused to the program, the third to ONNX Runtime, the last to either.
+    // Beyond the budget, the first two are refused to the program, the third to ONNX Runtime, the last to either.
     for (size, kernels, megabytes) in [
         ("9000", "auto", 1000),
         ("1600", "auto", 250),
@@ -212,9 +212,12 @@ fn memory_that_does_not_suffice_is_told_with_what_takes_less() {
             "--kernels",
             kernels,
         ]);
+        fail(with_memory(&mut command, megabytes), &["may take", "--memory"]);
+        // As if there were plenty.
+        command.args(["--memory", "64G"]);
         fail(
             with_memory(&mut command, megabytes),
-            &["memory", "--size", "--optimizer adam", "--history"],
+            &["memory", "--size", "--memory"],
         );
         assert!(!workshop.path("out.png").exists());
     }
@@ -231,6 +234,8 @@ fn memory_that_does_not_suffice_is_told_with_what_takes_less() {
     ]);
     compare.arg("--graphs").arg(tiny_graphs());
     compare.arg("--onnxruntime").arg(onnxruntime());
+    fail(with_memory(&mut compare, 400), &["may take", "--memory"]);
+    compare.args(["--memory", "64G"]);
     fail(with_memory(&mut compare, 400), &["memory", "--size"]);
 }
 

@@ -91,7 +91,7 @@ fn the_content_weight_of_the_default_preset_follows_the_pair() {
     let graph = FeatureGraph::open(&tiny_graphs(), "gatys", KernelSet::OnnxRuntime).unwrap();
     let see = |picture: &Path| {
         let picture = Picture::load(picture).unwrap();
-        graph.run(&engine, to_tensor(&picture).view(), 0).unwrap()
+        graph.run(&engine, to_tensor(&picture).view(), None, 0).unwrap()
     };
     let mean_square = |values: &[f32]| {
         let squares = values.iter().map(|&value| f64::from(value).powi(2));
@@ -134,7 +134,7 @@ fn the_content_weight_of_the_default_preset_follows_the_pair() {
         see(&workshop.path("content.png")),
         see(&workshop.path("style.png")),
     );
-    let grams = style.grams.iter().map(|(_, gram)| {
+    let grams = style.grams[0].iter().map(|(_, gram)| {
         let channels = gram.nrows() as f64;
         mean_square(gram.as_slice().unwrap()) / channels.powi(2)
     });

@@ -128,7 +128,7 @@ fn the_trace_holds_all_it_takes_to_repeat_the_run() {
             "{graph}"
         );
     }
-    assert_eq!(trace["graphs"][3]["role"], "weights");
+    assert_eq!(trace["graphs"][5]["role"], "weights");
     assert_eq!(trace["output"]["sha256"], sha256(&workshop.path("out.png")));
     for name in [
         "impasto",

@@ -8,6 +8,7 @@ use super::{ConfigError, Options, Preset};
 use crate::init::Init;
 use crate::model::{LayerFactors, USUAL_STYLE_LOSS};
 use crate::picture::Encoding;
+use crate::regions::{MaskSource, RegionOptions};
 use crate::runtime::Request;
 use crate::scales::Scales;
 
@@ -87,6 +88,45 @@ impl Options {
         ))
     }
 
+    /// The regions; what belongs to masks has no place without them.
+    pub(super) fn regions(&self) -> Result<RegionOptions, ConfigError> {
+        let options = RegionOptions {
+            mask: self.mask.clone().unwrap_or_default(),
+            style_mask: self.style_mask.clone().unwrap_or_default(),
+            keep: self.keep.clone(),
+            mask_content_weights: self.mask_content_weights.clone().unwrap_or_default(),
+            mask_colors: self.mask_colors.clone().unwrap_or_default(),
+        };
+        let refused = |option, expected| Err(ConfigError::new(option, "without mask", expected));
+        if options.mask.is_empty() && !options.mask_content_weights.is_empty() {
+            return refused(
+                "mask-content-weights",
+                "left out there: each number belongs to a mask",
+            );
+        }
+        if options.mask.is_empty() && !options.mask_colors.is_empty() {
+            return refused("mask-colors", "left out there: each mode belongs to a mask");
+        }
+        for factor in &options.mask_content_weights {
+            weight("mask-content-weights", *factor)?;
+        }
+        let (rest, none) = (&[MaskSource::Rest][..], &[MaskSource::None][..]);
+        without("mask", &options.mask, none, "a picture's file, or rest")?;
+        without(
+            "style-mask",
+            &options.style_mask,
+            rest,
+            "a picture's file, or none",
+        )?;
+        without(
+            "keep",
+            options.keep.as_slice(),
+            &[rest, none].concat(),
+            "a picture's file",
+        )?;
+        Ok(options)
+    }
+
     pub(super) fn encoding(&self) -> Result<Encoding, ConfigError> {
         let quality = self.jpeg_quality.unwrap_or(Encoding::default().jpeg_quality);
         Ok(Encoding {
@@ -124,6 +164,19 @@ impl Options {
 
 pub(in crate::config) fn available_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Checks that masks come from none of these sources.
+fn without(
+    option: &'static str,
+    masks: &[MaskSource],
+    refused: &[MaskSource],
+    expected: &'static str,
+) -> Result<(), ConfigError> {
+    match masks.iter().find(|mask| refused.contains(mask)) {
+        None => Ok(()),
+        Some(mask) => Err(ConfigError::new(option, mask, expected)),
+    }
 }
 
 pub(super) fn factors(option: &'static str, factors: LayerFactors) -> Result<LayerFactors, ConfigError> {

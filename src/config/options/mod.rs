@@ -14,9 +14,11 @@ use serde::{Deserialize, Serialize};
 use super::{ConfigError, Optimizer, PRESETS, Pooling, Preset};
 use crate::color::ColorMode;
 use crate::init::Init;
+use crate::memory::Bytes;
 use crate::model::{KernelSet, LayerFactors, Padding, USUAL_STYLE_LOSS};
 use crate::optimize::Method;
 use crate::picture::{Bits, Encoding, Fit};
+use crate::regions::{MaskSource, RegionOptions};
 use crate::runtime::{Precision, ProviderChoice, Request};
 use crate::scales::Scales;
 #[cfg(test)]
@@ -138,6 +140,35 @@ pub struct Options {
     #[cfg_attr(feature = "cli", arg(long, value_name = "MODE", hide_possible_values = true, help_heading = "Colour"))]
     pub color: Option<ColorMode>,
 
+    /// Where a style paints: a mask, white there; once for each style, in their order
+    ///
+    /// A picture of the photo's proportions and any size: white, or opaque, where the style paints. FILE#RRGGBB: the pixels
+    /// of one colour of a map. rest: what the other masks leave. Styles with the same mask are blended there. Where masks
+    /// overlap, the larger one counts; where none is, there is no style. Each style counts by the part of the picture that
+    /// its mask has, times its part of --style-blend.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "MASK", allow_hyphen_values = true, help_heading = "Regions", hide_short_help = true))]
+    pub mask: Option<Vec<MaskSource>>,
+
+    /// The part of a style picture that is taken; once for each style, in their order; none: all of it
+    ///
+    /// A picture of the style picture's proportions, or FILE#RRGGBB, as with --mask.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "MASK", allow_hyphen_values = true, help_heading = "Regions", hide_short_help = true))]
+    pub style_mask: Option<Vec<MaskSource>>,
+
+    /// What stays the photo, whatever masks there are: a mask, white where nothing is painted
+    #[cfg_attr(feature = "cli", arg(long, value_name = "MASK", allow_hyphen_values = true, help_heading = "Regions", hide_short_help = true))]
+    pub keep: Option<MaskSource>,
+
+    /// Factors of the content weight in the parts of --mask, 0 or more: one for each style [default: 1 each]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "F,…", value_parser = flags::number, value_delimiter = ',', help_heading = "Regions", hide_short_help = true))]
+    pub mask_content_weights: Option<Vec<f64>>,
+
+    /// Whose colours the parts of --mask have, as --color: one for each style [default: as --color]
+    ///
+    /// match: the style picture's colours are moved to those of its part of the photo.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "MODE,…", value_delimiter = ',', hide_possible_values = true, help_heading = "Regions", hide_short_help = true))]
+    pub mask_colors: Option<Vec<ColorMode>>,
+
     /// Start: content, random, gray, style-stats, blend:0.3 or FILE [default: content]
     ///
     /// content: the photo. random: faint noise around mid grey, made from --seed. gray: mid grey. style-stats: noise
@@ -210,10 +241,18 @@ pub struct Options {
     #[cfg_attr(feature = "cli", arg(long, value_name = "FORMAT", help_heading = "Engine", hide_short_help = true))]
     pub precision: Option<Precision>,
 
-    /// Compute in tiles with windows of some PIXELS a side, in less memory and more time [default: 0, the whole picture]
+    /// How much memory to take, such as 800M or 12G [default: four fifths of what is left]
+    ///
+    /// Left by the machine, the process's control group and ulimit -v, whichever is least. K, M and G are powers of 1024. A
+    /// picture that has no room is computed in tiles, and L-BFGS remembers fewer steps; one that has none even so is refused
+    /// before the start. --dry-run tells.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "SIZE", help_heading = "Engine", hide_short_help = true))]
+    pub memory: Option<Bytes>,
+
+    /// Compute in tiles with windows of some PIXELS a side, in less memory and more time [default: as --memory demands]
     ///
     /// The loss and its gradient are the same. Windows are rounded to multiples of 64; a tile is a window and a frame of 80
-    /// pixels or more around it. 0 to 32768.
+    /// pixels or more around it. 0 to 32768; 0: never in tiles.
     #[cfg_attr(feature = "cli", arg(long, value_name = "PIXELS", value_parser = flags::Whole::<u32>::new(), help_heading = "Engine", hide_short_help = true))]
     pub tile: Option<u32>,
 
@@ -282,6 +321,8 @@ pub struct Settings {
     /// None: what the style loss is meant for, or else the preset's.
     pub content_weight: Option<f64>,
     pub color: ColorMode,
+    #[serde(flatten)]
+    pub regions: RegionOptions,
     pub tv_weight: f64,
     pub style_layer_weights: LayerFactors,
     pub content_layer_weights: LayerFactors,
@@ -297,7 +338,10 @@ pub struct Settings {
     #[serde(flatten)]
     pub encoding: Encoding,
     pub threads: usize,
-    pub tile: u32,
+    /// None: four fifths of what is left.
+    pub memory: Option<Bytes>,
+    /// None: as the memory demands.
+    pub tile: Option<u32>,
     pub kernels: KernelSet,
     #[serde(flatten)]
     pub provider: Request,
@@ -343,6 +387,7 @@ impl Options {
                 .transpose()?,
             style_loss,
             color: self.color.unwrap_or_default(),
+            regions: self.regions()?,
             tv_weight: weight("tv-weight", self.tv_weight.unwrap_or(preset.tv_weight))?,
             style_layer_weights: factors(
                 "style-layer-weights",
@@ -372,7 +417,8 @@ impl Options {
                 .transpose()?,
             encoding: self.encoding()?,
             threads,
-            tile: whole("tile", self.tile.unwrap_or(0))?,
+            memory: self.memory,
+            tile: self.tile.map(|side| whole("tile", side)).transpose()?,
             kernels: self.kernels.unwrap_or_default().resolved(),
             provider: self.request()?,
             warnings,

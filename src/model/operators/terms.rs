@@ -140,7 +140,7 @@ fn style_gradient(call: &Call<'_>) -> ort::Result<()> {
             add,
         };
         gradient.run(df, call.isa(), call.exec());
-        add = Addend::Output;
+        add = Addend::Regions;
     }
     Ok(())
 }

@@ -3,12 +3,14 @@
 mod encode;
 mod webp;
 
+use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use image::RgbImage;
 
-use super::{Event, Iterated, Observer};
+use super::{Event, Iterated, Observer, Remember};
+use crate::files::binary::{Reader, Writer, unfit};
 use crate::files::{self, OutputError, extension};
 use crate::guard::guarded_encoder;
 use crate::picture::{Fit, Picture, fit};
@@ -176,12 +178,51 @@ impl Observer for Animation {
         match event {
             Event::Started(started) => {
                 self.postprocess = Some(started.postprocess.clone());
-                self.scale = started.scale;
-                self.before = self.iteration;
+                // A scale that is resumed has begun before.
+                if self.scale != started.scale {
+                    self.scale = started.scale;
+                    self.before = self.iteration;
+                }
             }
             Event::Iterated(step) => self.keep(step),
             _ => {}
         }
         ControlFlow::Continue(())
+    }
+}
+
+impl Remember for Animation {
+    fn save(&self, to: &mut Writer<'_>) -> io::Result<()> {
+        to.number([self.scale as u64, self.before, self.iteration])?;
+        to.number(self.ratio)?;
+        to.number(self.frames.len() as u64)?;
+        for Frame { moment, picture } in &self.frames {
+            to.number([moment.scale as u64, moment.iteration])?;
+            to.number([picture.width(), picture.height()])?;
+            to.numbers(picture.as_raw())?;
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self, from: &mut Reader) -> io::Result<()> {
+        let [scale, before, iteration]: [u64; 3] = from.number()?;
+        self.scale = scale as usize;
+        (self.before, self.iteration) = (before, iteration);
+        self.ratio = from.number()?;
+        let frames: u64 = from.number()?;
+        let mut frame = || {
+            let [scale, iteration]: [u64; 2] = from.number()?;
+            let [width, height] = from.number()?;
+            let picture = RgbImage::from_raw(width, height, from.numbers()?);
+            Ok(Frame {
+                moment: Moment {
+                    scale: scale as usize,
+                    iteration,
+                },
+                picture: picture.ok_or_else(|| unfit("a frame has not the size that it should have"))?,
+            })
+        };
+        self.frames = (0..frames).map(|_| frame()).collect::<io::Result<_>>()?;
+        Ok(())
     }
 }

@@ -2,12 +2,14 @@
 
 mod draw;
 
+use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use plotters::style::RGBColor;
 
-use super::{Event, Observer};
+use super::{Event, Observer, Remember};
+use crate::files::binary::{Reader, Writer};
 use crate::files::{self, OutputError, escaped, extension};
 
 /// The loss.
@@ -152,11 +154,14 @@ impl Observer for Plot {
                 let (width, height) = started.size();
                 let names = started.term_names.iter();
                 self.term_names = names.map(|name| escaped(name).into_owned()).collect();
-                self.scales.push(Scale {
-                    begin: self.points.last().map_or(0, |point| point.evaluation),
-                    width,
-                    height,
-                });
+                // A scale that is resumed is there already.
+                if self.scales.len() == started.scale {
+                    self.scales.push(Scale {
+                        begin: self.points.last().map_or(0, |point| point.evaluation),
+                        width,
+                        height,
+                    });
+                }
             }
             Event::Evaluated(evaluated) => self.points.push(Point {
                 evaluation: evaluated.evaluation,
@@ -166,5 +171,41 @@ impl Observer for Plot {
             _ => {}
         }
         ControlFlow::Continue(())
+    }
+}
+
+impl Remember for Plot {
+    fn save(&self, to: &mut Writer<'_>) -> io::Result<()> {
+        to.number(self.scales.len() as u64)?;
+        for scale in &self.scales {
+            to.number(scale.begin)?;
+            to.number([scale.width, scale.height])?;
+        }
+        to.number(self.points.len() as u64)?;
+        self.points.iter().try_for_each(|point| {
+            to.number(point.evaluation)?;
+            to.number(point.loss)?;
+            to.numbers(&point.terms)
+        })
+    }
+
+    fn restore(&mut self, from: &mut Reader) -> io::Result<()> {
+        let scales: u64 = from.number()?;
+        let mut scale = || {
+            let begin = from.number()?;
+            let [width, height] = from.number()?;
+            Ok(Scale { begin, width, height })
+        };
+        self.scales = (0..scales).map(|_| scale()).collect::<io::Result<_>>()?;
+        let points: u64 = from.number()?;
+        let mut point = || {
+            Ok(Point {
+                evaluation: from.number()?,
+                loss: from.number()?,
+                terms: from.numbers()?,
+            })
+        };
+        self.points = (0..points).map(|_| point()).collect::<io::Result<_>>()?;
+        Ok(())
     }
 }

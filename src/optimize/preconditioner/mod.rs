@@ -38,6 +38,16 @@ impl Preconditioner {
         }
     }
 
+    /// `g`, once there was a gradient.
+    pub(super) fn gain(&self) -> Option<f32> {
+        self.gain.get()
+    }
+
+    /// Goes on with a `g` that was chosen before.
+    pub(super) fn set_gain(&self, gain: f32) {
+        self.gain.set(Some(gain));
+    }
+
     /// `start + g S z`
     pub(super) fn image(&self, z: &[f32]) -> Vec<f32> {
         let mut image = z.to_vec();

@@ -1,0 +1,89 @@
+//! How long a run takes, by how fast the network looks at a small picture here.
+
+use std::time::Instant;
+
+use super::schedule::Way;
+use super::stages::area;
+use super::{Error, Schedule, Stylizer};
+use crate::observe::Planned;
+use crate::optimize::OptimizeError;
+use crate::picture::Picture;
+use crate::tensor::to_tensor;
+
+/// The side of the picture that is looked at, in pixels, and how often.
+const SIDE: u32 = 256;
+const RUNS: usize = 6;
+
+/// Evaluations for each iteration: some line searches take two.
+const EVALUATIONS: f64 = 1.04;
+/// What tiles cost, by their pixels: each is seen once more than a whole picture, without the gradient.
+const TWICE: f64 = 1.5;
+/// What a pair of the history costs, as a part of an evaluation.
+const PAIR: f64 = 0.0012;
+
+/// How long an evaluation takes here, in seconds for a pixel.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// In the fastest of some runs.
+    pub least: f64,
+    /// In the slowest.
+    pub most: f64,
+}
+
+impl Stylizer {
+    /// Evaluates the loss of a small picture a few times.
+    ///
+    /// # Errors
+    /// A session fails.
+    pub fn pace(&self, content: &Picture, styles: &[Picture]) -> Result<Pace, Error> {
+        let side = self.settings.size.min(SIDE.max(self.metadata().min_size));
+        let (size, of_styles) = self.sizes(content, styles, side);
+        let content = content.resize(size.0, size.1);
+        let styles = styles.iter().zip(of_styles);
+        let styles: Vec<Picture> = styles.map(|(style, size)| style.resize(size.0, size.1)).collect();
+        let layout = self.masks.layout(size);
+        let mut features = self.graphs.features(&self.engine)?;
+        let (targets, _) = self.targets(&mut features, &content, &styles, layout.as_ref())?;
+        let (mut loss, _) = self.loss_gradient(&targets, self.weights.clone(), 0)?;
+        let image = to_tensor(&content).into_raw_vec_and_offset().0;
+        let mut gradient = vec![0.0; image.len()];
+        let mut seconds = Vec::new();
+        for evaluation in 0..=RUNS as u64 {
+            let begin = Instant::now();
+            loss.evaluate(&image, &mut gradient)
+                .map_err(|source| OptimizeError::Objective {
+                    evaluation,
+                    source,
+                    best: None,
+                })?;
+            seconds.push(begin.elapsed().as_secs_f64() / area(size));
+        }
+        // The first one still asks for memory.
+        let seconds = &seconds[1..];
+        Ok(Pace {
+            least: seconds.iter().copied().fold(f64::INFINITY, f64::min),
+            most: seconds.iter().copied().fold(0.0, f64::max),
+        })
+    }
+}
+
+impl Pace {
+    /// The seconds that a run takes, at least and at most, if it goes through all its iterations.
+    pub fn seconds(&self, schedule: &Schedule) -> [f64; 2] {
+        let work: f64 = schedule.scales.iter().map(work).sum();
+        [self.least * work, self.most * work]
+    }
+}
+
+/// The evaluations of a scale, counted in pixels of a whole picture.
+fn work((planned, way): &(Planned, Way)) -> f64 {
+    let pixels = area((planned.width, planned.height));
+    let seen = match way.tiles {
+        1 => pixels,
+        tiles => TWICE * tiles as f64 * area(way.tile),
+    };
+    let pairs = way.history.unwrap_or(0).min(planned.iterations as usize) as f64;
+    // That of the targets, and of the start.
+    let evaluations = EVALUATIONS * planned.iterations as f64 + 2.0;
+    evaluations * (seen + PAIR * pairs * pixels)
+}

@@ -1,0 +1,332 @@
+//! What a run takes of memory, and how each of its scales is computed so that it takes no more than it may.
+
+use serde::Serialize;
+
+use super::stages::{Size, area};
+use super::{Error, Stylizer};
+use crate::init::Init;
+use crate::memory::{Bytes, available};
+use crate::model::KernelSet;
+use crate::observe::Planned;
+use crate::optimize::Method;
+use crate::picture::{Picture, fit};
+
+/// The largest and the smallest side of the tiles' windows that a scale may be computed in, in pixels, and their step.
+const LARGEST: u32 = 2048;
+const SMALLEST: u32 = 64;
+const STEP: usize = 64;
+
+/// What is given up where memory is short, one after the other: at least so many pairs are remembered, in windows of at
+/// least such a side. With 40 pairs the loss is 2 % higher than with 80, with 10 pairs 9 % (see [`Method::Lbfgs`]); a halo
+/// makes windows of 1024 pixels 1.3 times as much work as a whole picture, those of 256 pixels 2.6 times.
+const CONCESSIONS: [(usize, u32); 5] = [
+    (usize::MAX, 1024),
+    (40, 1024),
+    (10, 1024),
+    (10, SMALLEST),
+    (1, SMALLEST),
+];
+
+// What a run takes, measured as the peak of its resident memory with the graphs of preset gatys, AVX-512, two threads; what is
+// reckoned from it was within 3 % of the peak of runs at 512, 768, 1024, 1536, 2048 and 4096 pixels, whole and in tiles.
+
+/// Bytes of the program, ONNX Runtime, the graphs and their weights, and of what tiles need beside them.
+const PROGRAM: u64 = 306_000_000;
+const TILED: u64 = 34_000_000;
+/// Bytes a pixel of a tile or a whole picture that the network takes: its activations, their gradients, and what ONNX
+/// Runtime's arena cannot use between them. With the program's own kernels, and with ONNX Runtime's.
+const OWN: u64 = 940;
+const PORTABLE: u64 = 2130;
+/// What judging takes, whose graph looks at twice as many layers: so many bytes, and a pixel of the largest picture's tile. With
+/// the program's own kernels, and with ONNX Runtime's.
+const JUDGE_OWN: [u64; 2] = [800_000_000, 1180];
+const JUDGE_PORTABLE: [u64; 2] = [370_000_000, 2250];
+/// Bytes a pixel of a picture in memory.
+const PICTURE: u64 = 12;
+/// Bytes a pixel of L-BFGS's points and gradients, of Adam's with its moments, and of smoothed changes.
+const LBFGS: u64 = 60;
+const ADAM: u64 = 84;
+const PRECONDITIONER: u64 = 72;
+/// Bytes a pixel of a pair of the history.
+const PAIR: u64 = 6;
+/// The part of what a run may take that is planned with: what is reckoned may be a little too low.
+const CERTAIN: f64 = 0.97;
+
+/// What a run may take where nobody says so: four fifths of what is left.
+pub(super) fn usual_budget() -> Option<Bytes> {
+    available().map(|Bytes(bytes)| Bytes(bytes / 5 * 4))
+}
+
+/// Bytes that a run takes, by what takes them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Memory {
+    /// The program, ONNX Runtime, the graphs and their weights.
+    pub program: u64,
+    /// The network's activations and their gradients, of a tile or of the whole picture.
+    pub network: u64,
+    /// The photo at the painted size, and its features.
+    pub content: u64,
+    /// The optimiser's points and gradients.
+    pub optimizer: u64,
+    /// The pairs that L-BFGS remembers.
+    pub history: u64,
+}
+
+/// How a scale is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Way {
+    /// Some side of the tiles' windows in pixels; 0: whole.
+    #[serde(skip)]
+    pub(super) side: u32,
+    /// The number of tiles; 1: the whole picture.
+    pub tiles: usize,
+    /// A tile's width and height in pixels, its halo included.
+    pub tile: Size,
+    /// The pairs that L-BFGS remembers at most; none with Adam.
+    pub history: Option<usize>,
+    /// Whether the variables are smoothed changes, where nothing is painted yet.
+    #[serde(skip)]
+    pub(super) preconditioned: bool,
+    /// What it takes, in bytes.
+    pub memory: Memory,
+}
+
+/// What a run is to do, scale by scale.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// The scales from coarse to fine, each with how it is computed.
+    pub scales: Vec<(Planned, Way)>,
+    /// What the run may take, if it is computed in another way than with any amount of memory.
+    pub budget: Option<Bytes>,
+}
+
+impl Memory {
+    /// All together.
+    pub fn total(&self) -> Bytes {
+        Bytes(self.program + self.network + self.content + self.optimizer + self.history)
+    }
+}
+
+impl Schedule {
+    /// The sizes and iterations of the scales.
+    pub fn planned(&self) -> Vec<Planned> {
+        self.scales.iter().map(|(planned, _)| *planned).collect()
+    }
+
+    /// What the run takes at its peak.
+    pub fn peak(&self) -> Bytes {
+        let scales = self.scales.iter().map(|(_, way)| way.memory.total());
+        scales.max().unwrap_or(Bytes(0))
+    }
+}
+
+impl Way {
+    /// The optimiser, with the history that has room.
+    pub(super) fn method(&self, method: &Method) -> Method {
+        match (method, self.history) {
+            (Method::Lbfgs { .. }, Some(history)) => Method::Lbfgs { history },
+            (method, _) => method.clone(),
+        }
+    }
+}
+
+/// What a way is made of.
+#[derive(Clone, Copy)]
+struct Wish {
+    side: u32,
+    pairs: usize,
+    preconditioned: bool,
+}
+
+impl Stylizer {
+    /// The scales that [`Stylizer::stylize`] paints these pictures at, and how it computes each.
+    ///
+    /// # Errors
+    /// A picture too small for the network, a blend for another number of styles, or [`Error::Memory`].
+    pub fn schedule(&self, content: &Picture, styles: &[Picture]) -> Result<Schedule, Error> {
+        let mut scales = Vec::new();
+        let mut is_limited = false;
+        for scale in self.scales(content, styles)? {
+            let (width, height) = self.sizes(content, styles, scale.size).0;
+            let planned = Planned {
+                width,
+                height,
+                iterations: scale.iterations,
+            };
+            let unlimited = self.unlimited(scales.is_empty());
+            let way = self
+                .way(&planned, unlimited)
+                .ok_or_else(|| self.refusal(content))?;
+            if way.tiles > 1 {
+                self.graphs.check_tiles(&self.engine)?;
+            }
+            is_limited |= way != self.way_of(&planned, unlimited);
+            scales.push((planned, way));
+        }
+        Ok(Schedule {
+            budget: self.budget.filter(|_| is_limited),
+            scales,
+        })
+    }
+
+    /// Some side of the windows in which pictures can be judged; 0: whole.
+    ///
+    /// # Errors
+    /// [`Error::Memory`]
+    pub(super) fn side_to_judge(&self, image: &Picture, styles: &[Picture]) -> Result<u32, Error> {
+        let [program, a_pixel] = match self.graphs.kernels(&self.engine) {
+            Some(KernelSet::OnnxRuntime) => JUDGE_PORTABLE,
+            Some(_) => JUDGE_OWN,
+            None => [PROGRAM, 0],
+        };
+        let sizes = || styles.iter().chain([image]).map(Picture::size);
+        let needed = |side: u32| {
+            let tiles = sizes().map(|size| area(self.graphs.tiles(size, side).1) as u64);
+            program + a_pixel * tiles.max().unwrap_or(0)
+        };
+        let fits = |side: &u32| self.room().is_none_or(|room| needed(*side) <= room);
+        self.sides(SMALLEST)
+            .into_iter()
+            .find(fits)
+            .ok_or_else(|| Error::Memory {
+                size: image.size(),
+                needed: with_reserve(needed(self.settings.tile.unwrap_or(SMALLEST))),
+                budget: self.budget.unwrap_or(Bytes(0)),
+                largest: None,
+            })
+    }
+
+    /// What is asked for where memory is no matter.
+    fn unlimited(&self, is_first: bool) -> Wish {
+        let pairs = match self.settings.method {
+            Method::Lbfgs { history } => history,
+            Method::Adam(_) => 0,
+        };
+        Wish {
+            side: self.settings.tile.unwrap_or(0),
+            pairs,
+            preconditioned: is_first && pairs > 0 && !matches!(self.settings.init, Init::File(_)),
+        }
+    }
+
+    /// The bytes that are planned with; none where nothing limits them.
+    fn room(&self) -> Option<u64> {
+        self.budget.map(|Bytes(bytes)| (CERTAIN * bytes as f64) as u64)
+    }
+
+    /// The best way to compute a scale in the memory that there is, if there is one.
+    fn way(&self, planned: &Planned, unlimited: Wish) -> Option<Way> {
+        let all = self.way_of(planned, unlimited);
+        let Some(budget) = self.room().filter(|room| all.memory.total().0 > *room) else {
+            return Some(all);
+        };
+        CONCESSIONS.into_iter().find_map(|(least, smallest)| {
+            let of_side = |side| {
+                let wish = Wish {
+                    side,
+                    pairs: 0,
+                    preconditioned: unlimited.preconditioned && least == usize::MAX,
+                };
+                let without = self.way_of(planned, wish).memory.total();
+                let pairs = pairs_in(budget.checked_sub(without.0)?, planned).min(unlimited.pairs);
+                let way = self.way_of(planned, Wish { pairs, ..wish });
+                (pairs >= least.min(unlimited.pairs)).then_some(way)
+            };
+            let ways = self.sides(smallest).into_iter().filter_map(of_side);
+            ways.min_by_key(|way| way.tiles as u64 * area(way.tile) as u64)
+        })
+    }
+
+    /// The sides of windows that may be taken, no smaller than `smallest`, larger ones first and the whole picture, 0, before
+    /// them; one that is asked for is the only one.
+    fn sides(&self, smallest: u32) -> Vec<u32> {
+        match self.settings.tile {
+            Some(side) => vec![side],
+            None => {
+                let windows = (smallest..=LARGEST).rev().step_by(STEP);
+                [0].into_iter().chain(windows).collect()
+            }
+        }
+    }
+
+    fn way_of(&self, planned: &Planned, wish: Wish) -> Way {
+        let size = (planned.width, planned.height);
+        let pixels = area(size) as u64;
+        let (tiles, tile) = self.graphs.tiles(size, wish.side);
+        let points = match self.settings.method {
+            Method::Lbfgs { .. } => LBFGS,
+            Method::Adam(_) => ADAM,
+        };
+        let preconditioner = if wish.preconditioned { PRECONDITIONER } else { 0 };
+        let remembered = (wish.pairs as u64).min(planned.iterations);
+        Way {
+            side: wish.side,
+            tiles,
+            tile,
+            history: (wish.pairs > 0).then_some(wish.pairs),
+            preconditioned: wish.preconditioned,
+            memory: Memory {
+                program: if tiles == 1 { PROGRAM } else { PROGRAM + TILED },
+                network: self.network(tile),
+                content: pixels * PICTURE + self.metadata().content_bytes(size),
+                optimizer: pixels * (points + preconditioner),
+                history: pixels * PAIR * remembered,
+            },
+        }
+    }
+
+    /// What the network takes that looks at a tile.
+    fn network(&self, tile: Size) -> u64 {
+        let a_pixel = match self.graphs.kernels(&self.engine) {
+            Some(KernelSet::OnnxRuntime) => PORTABLE,
+            Some(_) => OWN,
+            None => return 0,
+        };
+        area(tile) as u64 * a_pixel
+    }
+
+    /// That a picture has no room, and what would have.
+    fn refusal(&self, content: &Picture) -> Error {
+        let size_at = |size| fit(content.size(), size, self.settings.fit);
+        let least = |(width, height)| {
+            let planned = Planned {
+                width,
+                height,
+                iterations: self.settings.iterations,
+            };
+            let wish = Wish {
+                side: self.settings.tile.unwrap_or(SMALLEST),
+                pairs: self.unlimited(false).pairs.min(1),
+                preconditioned: false,
+            };
+            self.way_of(&planned, wish).memory.total().0
+        };
+        let fits = |size: &u32| self.room().is_none_or(|room| least(size_at(*size)) <= room);
+        let sizes: Vec<u32> = (1..=self.settings.size / 16)
+            .map(|sixteenth| 16 * sixteenth)
+            .collect();
+        let largest = sizes.partition_point(fits).checked_sub(1);
+        let finest = size_at(self.settings.size);
+        Error::Memory {
+            size: finest,
+            needed: with_reserve(least(finest)),
+            budget: self.budget.unwrap_or(Bytes(0)),
+            largest: largest.map(|index| sizes[index]),
+        }
+    }
+}
+
+/// What a run must be allowed that takes so many bytes.
+fn with_reserve(bytes: u64) -> Bytes {
+    Bytes((bytes as f64 / CERTAIN) as u64 + 1)
+}
+
+/// How many pairs have room in that many bytes.
+fn pairs_in(bytes: u64, planned: &Planned) -> usize {
+    let pairs = bytes / (PAIR * area((planned.width, planned.height)) as u64);
+    match pairs < planned.iterations {
+        true => pairs as usize,
+        // No more are ever remembered.
+        false => usize::MAX,
+    }
+}
