@@ -180,9 +180,9 @@ fn so_do_forty_that_are_killed_at_any_moment() {
     const TILED: [&str; 3] = ["--size=160", "--tile=64", "--iterations=40"];
     let runs = [
         &["--scales=1", "--iterations=150"][..],
-        &["--scales=3", "--size=100", "--iterations=150"],
+        &["--size=100", "--scales=60:40,80:40,100:70"],
         &["--scales=1", "--iterations=150", "--optimizer=adam"],
-        &["--scales=3", "--size=100", "--iterations=150", "--optimizer=adam"],
+        &["--size=100", "--scales=60:40,80:40,100:70", "--optimizer=adam"],
         &[TILED[0], TILED[1], TILED[2], "--scales=1"],
         &[TILED[0], TILED[1], TILED[2], "--scales=2", "--optimizer=adam"],
     ];
