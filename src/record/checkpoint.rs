@@ -62,7 +62,10 @@ impl<A: DeserializeOwned> Checkpoint<A> {
     /// # Errors
     /// It cannot be read, is none, is damaged, or is of a program that writes them in another way.
     pub fn open(path: &Path) -> Result<Checkpoint<A>, RecordError> {
-        let mut state = Reader::open(path).map_err(RecordError::Unreadable)?;
+        let mut state = Reader::open(path).map_err(|cause| RecordError::Unreadable {
+            record: "checkpoint",
+            cause,
+        })?;
         let mut magic = [0; MAGIC.len()];
         if state.bytes(&mut magic).is_err() || magic != MAGIC {
             return Err(RecordError::NotACheckpoint { path: path.into() });

@@ -29,8 +29,13 @@ pub struct Recorded {
 #[non_exhaustive]
 pub enum RecordError {
     /// The record cannot be read.
-    #[error(transparent)]
-    Unreadable(InputError),
+    #[error("the {record} {cause}")]
+    Unreadable {
+        /// `trace` or `checkpoint`.
+        record: &'static str,
+        /// Why.
+        cause: InputError,
+    },
     /// It is no trace, or one of another program's version.
     #[error("{} is not a trace that can be repeated: {cause}", shown(path))]
     NotATrace {
@@ -88,7 +93,7 @@ pub enum RecordError {
         recorded: String,
     },
     /// The file to resume from is another.
-    #[error("{} is no checkpoint; name one that --checkpoint has written", shown(path))]
+    #[error("{} is no checkpoint of a run", shown(path))]
     NotACheckpoint {
         /// The file.
         path: PathBuf,
@@ -135,10 +140,12 @@ impl Recorded {
     /// # Errors
     /// It cannot be read, or is none.
     pub fn read(path: &Path) -> Result<Recorded, RecordError> {
-        let mut source = Source::open(path, MAX_BYTES).map_err(RecordError::Unreadable)?;
+        let record = "trace";
+        let unreadable = |cause| RecordError::Unreadable { record, cause };
+        let mut source = Source::open(path, MAX_BYTES).map_err(unreadable)?;
         // What does not begin as a trace need not be read on.
-        let bytes = match source.head().map_err(RecordError::Unreadable)?.trim_ascii_start() {
-            [] | [b'{' | b'[', ..] => source.read().map_err(RecordError::Unreadable)?.into_bytes(),
+        let bytes = match source.head().map_err(unreadable)?.trim_ascii_start() {
+            [] | [b'{' | b'[', ..] => source.read().map_err(unreadable)?.into_bytes(),
             head => head.to_vec(),
         };
         Recorded::parse(path, &bytes).map_err(|cause| RecordError::NotATrace {
