@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: library CONTENT STYLE OUTPUT".into());
     };
     let stylizer = Stylizer::new(&Options {
-        size: Some(256),
+        size: Some(256.into()),
         iterations: Some(100),
         ..Options::default()
     })?;

@@ -12,11 +12,13 @@ mod optimizer;
 mod options;
 mod presets;
 mod settings;
+mod size;
 
 pub use file::{ConfigFile, ConfigFileError};
 pub use optimizer::Optimizer;
 pub use options::{Options, Settings};
 pub use presets::{PRESETS, Preset};
+pub use size::Size;
 
 /// How the network pools.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

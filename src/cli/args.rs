@@ -12,6 +12,7 @@ use super::providers::Providers;
 use super::regions::Regions;
 use super::resume::Resume;
 use super::sources::Config;
+use super::texture::{self, Texture};
 use super::watch::Watching;
 
 use impasto::config::{Options, Settings};
@@ -37,6 +38,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Stylize(Box<Stylize>),
+    Texture(Box<Texture>),
     Resume(Box<Resume>),
     Evaluate(Box<Evaluate>),
     Compare(Box<Compare>),
@@ -62,6 +64,9 @@ pub fn command() -> clap::Command {
     let looks = |arg: &Arg| ["onnxruntime", "runtime", "graphs"].contains(&arg.get_id().as_str());
     let lengthens = |arg: &Arg| ["iterations", "max_seconds"].contains(&arg.get_id().as_str());
     Cli::command()
+        .mut_subcommand("texture", |command| {
+            texture::own_help(with_options(command, texture::is_of_use))
+        })
         .mut_subcommand("resume", |command| with_options(command, lengthens))
         .mut_subcommand("evaluate", |command| with_options(command, judges))
         .mut_subcommand("compare", |command| with_options(command, judges))
@@ -74,14 +79,17 @@ fn with_options(command: clap::Command, are_of_use: impl Fn(&Arg) -> bool) -> cl
     let others = all.get_arguments().filter(|arg| !are_of_use(arg));
     let others: Vec<Id> = others.map(|arg| arg.get_id().clone()).collect();
     let name = command.get_name().to_owned();
-    command.mut_args(|arg| {
-        if !others.contains(arg.get_id()) {
-            return arg;
-        }
-        let refusal = format!("{name} has no use for it");
-        arg.hide(true)
-            .value_parser(move |_: &str| Err::<String, _>(refusal.clone()))
+    command.mut_args(|arg| match others.contains(arg.get_id()) {
+        true => refused(arg, &name),
+        false => arg,
     })
+}
+
+/// The argument, hidden, and an error of the command called `name` where it is given.
+pub fn refused(arg: Arg, name: &str) -> Arg {
+    let refusal = format!("{name} has no use for it");
+    arg.hide(true)
+        .value_parser(move |_: &str| Err::<String, _>(refusal.clone()))
 }
 
 /// What ends the long help of `stylize`.
@@ -126,14 +134,24 @@ Examples:
 ///
 /// Ctrl-C stops at the next evaluation, with --checkpoint at the end of the iteration, and saves the best picture so far
 /// (exit code 130); a second one ends the program without a picture.
-#[derive(Debug, Args, Serialize, Deserialize)]
+#[derive(Debug, Args)]
 #[command(args_override_self = true, allow_negative_numbers = true, after_long_help = EXAMPLES)]
 pub struct Stylize {
     /// The photo: PNG, JPEG, JPEG XL, WebP, TIFF, BMP or GIF; - is standard input
     #[arg(required_unless_present = "repeat", conflicts_with = "repeat")]
-    #[serde(skip)]
     pub content: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub painting: Painting,
+
+    /// Print the presets with their layers, weights and size rule, and paint nothing
+    #[arg(long, exclusive = true, help_heading = "Objective", hide_short_help = true)]
+    pub presets: bool,
+}
+
+/// What all that paint have in common: styles, settings, outputs.
+#[derive(Debug, Args, Serialize, Deserialize)]
+pub struct Painting {
     /// The painting, or several to blend; a folder stands for all pictures in it
     #[arg(required_unless_present = "repeat", conflicts_with = "repeat")]
     #[serde(skip)]
@@ -164,11 +182,6 @@ pub struct Stylize {
     #[command(flatten)]
     #[serde(skip)]
     pub options: Options,
-
-    /// Print the presets with their layers, weights and size rule, and paint nothing
-    #[arg(long, exclusive = true, help_heading = "Objective", hide_short_help = true)]
-    #[serde(skip)]
-    pub presets: bool,
 
     /// Save a preview every N iterations: OUT-00050.png for OUT.png
     ///
@@ -230,7 +243,7 @@ pub struct Stylize {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=1_000_000), requires = "checkpoint", help_heading = "Records", hide_short_help = true)]
     pub checkpoint_every: Option<u64>,
 
-    /// Do a run again: CONTENT, STYLE and settings come from its trace
+    /// Do a run again: pictures and settings come from its trace
     ///
     /// With the same program on the same machine the picture has the same bytes. Pictures, graphs and weights that
     /// have changed are errors; another version or machine is a warning. A picture that came through standard input
@@ -297,7 +310,7 @@ pub struct Evaluate {
     pub options: Options,
 }
 
-impl Stylize {
+impl Painting {
     /// How the picture is written.
     pub fn encoding(&self, settings: &Settings) -> Encoding {
         Encoding {

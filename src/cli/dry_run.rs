@@ -12,7 +12,7 @@ use impasto::picture::{Bits, Encoding, Picture};
 use impasto::stylize::{Pace, Schedule, Stylizer, Way};
 
 use super::Ended;
-use super::args::Stylize;
+use super::args::Painting;
 use super::outputs::print;
 use super::report::json;
 
@@ -49,7 +49,7 @@ struct Seconds {
 
 /// Prints what the run would take.
 pub fn run(
-    args: &Stylize,
+    args: &Painting,
     stylizer: &Stylizer,
     schedule: &Schedule,
     encoding: &Encoding,

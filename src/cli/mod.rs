@@ -20,6 +20,7 @@ mod report;
 mod resume;
 mod sources;
 mod stylize;
+mod texture;
 mod version;
 mod watch;
 
@@ -62,6 +63,7 @@ pub fn run() -> ExitCode {
     };
     let ended = match &cli.command {
         Command::Stylize(args) => stylize::run(args),
+        Command::Texture(args) => texture::run(args),
         Command::Resume(args) => resume::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Compare(args) => compare::run(args),

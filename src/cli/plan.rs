@@ -1,19 +1,21 @@
-//! What `stylize` is to do: by its flags and a settings file, as an earlier run did it, or what one has left undone.
+//! What `stylize` or `texture` is to do: by its flags and a settings file, as an earlier run did it, or what one has
+//! left undone.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
 use impasto::config::{Options, Settings};
-use impasto::files::Input;
+use impasto::files::{Input, shown};
 use impasto::init::Init;
-use impasto::picture::{self, Picture};
+use impasto::model::ModelError;
+use impasto::picture::{self, MAX_PIXELS, Picture};
 use impasto::record::{FileRecord, Manifest, Recorded};
 use impasto::regions::Masks;
 use impasto::scales::Scales;
 use impasto::stylize::Stylizer;
 
-use super::args::Stylize;
+use super::args::{Painting, Stylize};
 use super::sources::{Config, mask_files};
 use super::{check_standard_input, decode, decode_style, say, sources, style_files};
 
@@ -26,7 +28,11 @@ pub struct Plan {
 
 /// Where the pictures come from.
 enum Origin {
-    Named { content: PathBuf, styles: Vec<PathBuf> },
+    Named {
+        /// None: a texture.
+        content: Option<PathBuf>,
+        styles: Vec<PathBuf>,
+    },
     Repeated(Box<Repeated>),
     Resumed(Box<Resumed>),
 }
@@ -49,40 +55,58 @@ struct Resumed {
 
 /// The input pictures.
 pub struct Pictures {
+    /// The photo, or a blank picture of a texture's size.
     pub content: Picture,
     pub styles: Vec<Picture>,
     /// The picture to start from, if it is a file's.
     pub start: Option<Picture>,
     pub masks: Masks,
-    /// Their files, for the record: content, styles, start, masks.
+    /// Their files, for the record: content if it is a photo, styles, start, masks.
     pub files: Vec<FileRecord>,
 }
 
 impl Plan {
-    /// Puts together what the command line asks for.
+    /// Puts together what `stylize` is asked for.
     pub fn of(args: &Stylize) -> anyhow::Result<Plan> {
-        match &args.repeat {
-            Some(trace) => Plan::repeating(Recorded::read(trace)?, args),
+        match &args.painting.repeat {
+            Some(trace) => Plan::repeating(trace, &args.painting, true),
             None => {
-                let (options, settings) =
-                    sources::resolve(args.options.clone(), &args.config, |_| Options::default())?;
                 let content = args.content.clone().context("CONTENT is missing")?;
-                let styles = style_files(&args.style)?;
-                let masks = mask_files(&settings);
-                check_standard_input([&content].into_iter().chain(&styles).chain(&masks))?;
-                Ok(Plan {
-                    options,
-                    settings,
-                    origin: Origin::Named { content, styles },
-                })
+                Plan::named(Some(content), &args.painting)
             }
         }
     }
 
-    fn repeating(run: Recorded, args: &Stylize) -> anyhow::Result<Plan> {
-        let (options, settings) = sources::resolve(args.options.clone(), &args.config, |upper| {
-            run.options_below(upper)
-        })?;
+    /// Puts together what `texture` is asked for.
+    pub fn of_texture(args: &Painting) -> anyhow::Result<Plan> {
+        match &args.repeat {
+            Some(trace) => Plan::repeating(trace, args, false),
+            None => Plan::named(None, args),
+        }
+    }
+
+    fn named(content: Option<PathBuf>, args: &Painting) -> anyhow::Result<Plan> {
+        let (options, settings) = resolve(args, content.is_some(), |_| Options::default())?;
+        let styles = style_files(&args.style)?;
+        let masks = mask_files(&settings);
+        check_standard_input(content.iter().chain(&styles).chain(&masks))?;
+        Ok(Plan {
+            options,
+            settings,
+            origin: Origin::Named { content, styles },
+        })
+    }
+
+    fn repeating(trace: &Path, args: &Painting, has_photo: bool) -> anyhow::Result<Plan> {
+        let run = Recorded::read(trace)?;
+        if run.has_photo() != has_photo {
+            let command = if has_photo { "texture" } else { "stylize" };
+            bail!(
+                "{} is of another command; repeat it with impasto {command}",
+                shown(trace)
+            );
+        }
+        let (options, settings) = resolve(args, has_photo, |upper| run.options_below(upper))?;
         let varied = run.varied(&settings)?;
         Ok(Plan {
             options,
@@ -101,7 +125,7 @@ impl Plan {
         {
             finest.iterations = iterations;
         }
-        let (options, settings) = sources::resolve(longer.clone(), &Config::default(), |_| recorded)?;
+        let (options, settings) = sources::resolve(longer.clone(), &Config::default(), |_| recorded, Ok)?;
         let is_longer = longer.iterations.is_some() || longer.max_seconds.is_some();
         let limit = run.ended_after().filter(|_| !is_longer);
         Ok(Plan {
@@ -118,7 +142,10 @@ impl Plan {
             files.push(FileRecord::new(role, input.path(), input.sha256()));
             input
         };
-        let content = decode(record("content", self.content()?), quiet)?;
+        let content = match self.content()? {
+            Some(content) => decode(record("content", content), quiet)?,
+            None => blank(self.settings.size.exact())?,
+        };
         let styles = self.styles()?.into_iter();
         let styles = styles.map(|style| decode_style(record("style", style), quiet));
         let styles = styles.collect::<anyhow::Result<_>>()?;
@@ -136,16 +163,17 @@ impl Plan {
         })
     }
 
-    fn content(&self) -> anyhow::Result<Input> {
+    /// The photo's file; a texture has none.
+    fn content(&self) -> anyhow::Result<Option<Input>> {
         let run = match &self.origin {
-            Origin::Named { content, .. } => return Ok(picture::read(content)?),
+            Origin::Named { content, .. } => return Ok(content.as_deref().map(picture::read).transpose()?),
             Origin::Repeated(repeated) => &repeated.run,
             Origin::Resumed(resumed) => &resumed.run,
         };
         let mut recorded = run.inputs("content")?;
-        match (recorded.pop(), recorded.len()) {
-            (Some(content), 0) => Ok(content),
-            (_, others) => bail!("the record names {} content pictures instead of one", others + 1),
+        match recorded.len() {
+            0 | 1 => Ok(recorded.pop()),
+            count => bail!("the record names {count} content pictures instead of one"),
         }
     }
 
@@ -249,4 +277,30 @@ impl Plan {
             "warning: the bytes are not those recorded"
         });
     }
+}
+
+/// The options of a command with a photo or without one, and what they resolve to; see [`sources::resolve`].
+fn resolve(
+    args: &Painting,
+    has_photo: bool,
+    lowest: impl FnOnce(&Options) -> Options,
+) -> anyhow::Result<(Options, Settings)> {
+    sources::resolve(
+        args.options.clone(),
+        &args.config,
+        lowest,
+        |options| match has_photo {
+            true => Ok(options),
+            false => options.without_photo(),
+        },
+    )
+}
+
+/// What takes the place of the photo of a texture.
+fn blank((width, height): (u32, u32)) -> anyhow::Result<Picture> {
+    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+        let what = "painted picture";
+        return Err(ModelError::TooLarge { what, width, height }.into());
+    }
+    Ok(Picture::filled(width, height, [127.5; 3]))
 }

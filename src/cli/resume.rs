@@ -10,7 +10,7 @@ use impasto::picture;
 use impasto::record::Checkpoint;
 
 use super::Ended;
-use super::args::Stylize;
+use super::args::Painting;
 use super::plan::Plan;
 use super::stylize;
 
@@ -21,7 +21,7 @@ use super::stylize;
 #[derive(Debug, Args)]
 #[command(args_override_self = true, allow_negative_numbers = true)]
 pub struct Resume {
-    /// What stylize --checkpoint has written
+    /// What --checkpoint has written
     pub checkpoint: PathBuf,
 
     /// Another place for the picture
@@ -44,7 +44,7 @@ pub struct Resume {
 
 /// Paints what a run has left undone, by its own command line.
 pub fn run(args: &Resume) -> anyhow::Result<Ended> {
-    let checkpoint: Checkpoint<Stylize> = Checkpoint::open(&args.checkpoint)?;
+    let checkpoint: Checkpoint<Painting> = Checkpoint::open(&args.checkpoint)?;
     let Checkpoint {
         recorded,
         folder,
@@ -52,19 +52,19 @@ pub fn run(args: &Resume) -> anyhow::Result<Ended> {
         mut state,
     } = checkpoint;
     let plan = Plan::resuming(recorded, &args.options, args.force)?;
-    let mut stylize = arguments;
-    stylize.quiet = args.quiet;
-    stylize.checkpoint = Some(args.checkpoint.clone());
-    for path in stylize.places() {
+    let mut painting = arguments;
+    painting.quiet = args.quiet;
+    painting.checkpoint = Some(args.checkpoint.clone());
+    for path in painting.places() {
         *path = as_it_was(path, &folder);
     }
     if let Some(output) = &args.output {
-        stylize.output = output.clone();
-        picture::check_output_as(output, args.force, &stylize.encoding(&plan.settings))?;
+        painting.output = output.clone();
+        picture::check_output_as(output, args.force, &painting.encoding(&plan.settings))?;
     }
     // What is there now, the run has written.
-    stylize.force = true;
-    stylize::paint(&stylize, &plan, Some(&mut state))
+    painting.force = true;
+    stylize::paint(&painting, &plan, Some(&mut state))
 }
 
 /// The path of an output that was named in this folder.

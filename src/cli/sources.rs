@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use impasto::config::{ConfigFile, Options, Settings};
+use impasto::config::{ConfigError, ConfigFile, Options, Settings};
 use impasto::model::KernelSet;
 use impasto::regions::MaskSource;
 use impasto::stylize::Stylizer;
@@ -15,8 +15,8 @@ pub struct Config {
     /// Take settings from a TOML file; flags win over it
     ///
     /// Its keys are the long flags' names: size = 768, color = "match", provider-option = { use_tf32 = "1" }. All flags
-    /// that say what to paint and how can stand there; pictures, outputs and --force cannot. evaluate and compare
-    /// take the same files and pass over what only stylize needs.
+    /// that say what to paint and how can stand there; pictures, outputs and --force cannot. texture, evaluate
+    /// and compare take the same files and pass over what they have no need of.
     #[arg(long = "config", value_name = "FILE.toml", help_heading = "Records")]
     pub file: Option<PathBuf>,
 }
@@ -38,11 +38,12 @@ pub fn mask_files(settings: &Settings) -> Vec<PathBuf> {
 }
 
 /// Puts the options together and resolves them; an error that a settings file is to blame for names its line.
-/// `lowest` makes the lowest layer, told what those above it say.
+/// `lowest` makes the lowest layer, told what those above it say; `finish` sees all layers together.
 pub fn resolve(
     flags: Options,
     config: &Config,
     lowest: impl FnOnce(&Options) -> Options,
+    finish: impl FnOnce(Options) -> Result<Options, ConfigError>,
 ) -> anyhow::Result<(Options, Settings)> {
     let file = config.file.as_deref().map(ConfigFile::read).transpose()?;
     let below = file
@@ -51,9 +52,12 @@ pub fn resolve(
         .unwrap_or_default();
     let upper = flags.clone().or(below);
     let lowest = lowest(&upper);
-    let options = upper.or(lowest);
-    match options.resolve() {
-        Ok(settings) => Ok((options, settings)),
+    let resolved = finish(upper.or(lowest)).and_then(|options| {
+        let settings = options.resolve()?;
+        Ok((options, settings))
+    });
+    match resolved {
+        Ok(resolved) => Ok(resolved),
         Err(error) => {
             let file = file.filter(|_| !flags.sets(error.option));
             let located = file.and_then(|file| file.locate(&error));
@@ -68,5 +72,5 @@ pub fn resolve_to_judge(flags: Options, config: &Config) -> anyhow::Result<(Opti
         kernels: Some(KernelSet::OnnxRuntime),
         ..Options::default()
     };
-    resolve(flags, config, |_| exact)
+    resolve(flags, config, |_| exact, Ok)
 }

@@ -20,7 +20,7 @@ use impasto::picture::{self, Encoding, Picture};
 use impasto::record::{self, FileRecord, Manifest, Trace};
 use impasto::stylize::{Schedule, Start, Stylized, Stylizer, Way};
 
-use super::args::Stylize;
+use super::args::{Painting, Stylize};
 use super::dry_run;
 use super::interrupt::Interrupt;
 use super::outputs::{self, check_distinct, check_file, check_inputs_stay, check_previews};
@@ -37,11 +37,11 @@ const CHECKPOINT_EVERY: u64 = 60;
 
 /// Paints, saves the picture and what else was asked for.
 pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
-    paint(args, &Plan::of(args)?, None)
+    paint(&args.painting, &Plan::of(args)?, None)
 }
 
 /// The same by a plan, and from the state that was `saved` of the run if there is one.
-pub fn paint(args: &Stylize, plan: &Plan, mut saved: Option<&mut Reader>) -> anyhow::Result<Ended> {
+pub fn paint(args: &Painting, plan: &Plan, mut saved: Option<&mut Reader>) -> anyhow::Result<Ended> {
     let encoding = args.encoding(&plan.settings);
     check_outputs(args, &encoding)?;
     let Pictures {
@@ -142,7 +142,7 @@ pub fn paint(args: &Stylize, plan: &Plan, mut saved: Option<&mut Reader>) -> any
 
 /// Where and when checkpoints are written, if they are.
 fn checkpoint_plan(
-    args: &Stylize,
+    args: &Painting,
     plan: &Plan,
     stylizer: &Stylizer,
     files: &[FileRecord],
@@ -169,7 +169,7 @@ fn checkpoint_plan(
 }
 
 /// Removes the checkpoint of a run that is done; of another says how to go on.
-fn settle_checkpoint(args: &Stylize, stop: StopReason, interrupted: bool) -> anyhow::Result<()> {
+fn settle_checkpoint(args: &Painting, stop: StopReason, interrupted: bool) -> anyhow::Result<()> {
     let Some(checkpoint) = &args.checkpoint else {
         return Ok(());
     };
@@ -188,7 +188,7 @@ fn settle_checkpoint(args: &Stylize, stop: StopReason, interrupted: bool) -> any
 }
 
 /// Saves the picture; where it cannot be saved, it goes to the system's folder for temporary files, not to waste.
-fn save(picture: &[u8], args: &Stylize, encoding: &Encoding) -> anyhow::Result<()> {
+fn save(picture: &[u8], args: &Painting, encoding: &Encoding) -> anyhow::Result<()> {
     let Err(failure) = files::write(&args.output, args.force, picture) else {
         return Ok(());
     };
@@ -200,7 +200,7 @@ fn save(picture: &[u8], args: &Stylize, encoding: &Encoding) -> anyhow::Result<(
 }
 
 /// All that would stop the run at its end is looked at before its beginning.
-fn check_outputs(args: &Stylize, encoding: &Encoding) -> anyhow::Result<()> {
+fn check_outputs(args: &Painting, encoding: &Encoding) -> anyhow::Result<()> {
     picture::check_output_as(&args.output, args.force, encoding)?;
     if args.output == Path::new(STANDARD) && io::stdout().is_terminal() {
         bail!("-o: standard output is a terminal; send the picture to a file or another program");
@@ -225,7 +225,7 @@ fn check_outputs(args: &Stylize, encoding: &Encoding) -> anyhow::Result<()> {
 }
 
 /// The same for trace and checkpoint: JSON has no names that are not UTF-8.
-fn check_record(args: &Stylize, plan: &Plan, inputs: &[FileRecord]) -> anyhow::Result<()> {
+fn check_record(args: &Painting, plan: &Plan, inputs: &[FileRecord]) -> anyhow::Result<()> {
     let (option, what) = match (&args.trace, &args.checkpoint) {
         (None, None) => return Ok(()),
         (Some(_), _) => ("--trace", "a trace"),
@@ -241,7 +241,7 @@ fn check_record(args: &Stylize, plan: &Plan, inputs: &[FileRecord]) -> anyhow::R
 
 /// The same for what hangs on the sizes and iterations of the run, and on the files it reads.
 fn check_planned(
-    args: &Stylize,
+    args: &Painting,
     stylizer: &Stylizer,
     pictures: &[FileRecord],
     schedule: &[Planned],
@@ -261,7 +261,7 @@ fn check_planned(
 /// Writes the regions' guides, which must not take the place of what is read or written otherwise.
 fn write_guides(
     folder: &Path,
-    args: &Stylize,
+    args: &Painting,
     guides: &[(String, Picture)],
     inputs: &[FileRecord],
 ) -> anyhow::Result<()> {
@@ -283,7 +283,7 @@ fn write_guides(
 }
 
 /// The files that are written at the end or on the way.
-fn outputs_of(args: &Stylize) -> impl Iterator<Item = &Path> {
+fn outputs_of(args: &Painting) -> impl Iterator<Item = &Path> {
     let Watching { plot, animation, .. } = &args.watching;
     let others = [&args.trace, &args.checkpoint, plot, animation]
         .into_iter()
@@ -299,8 +299,15 @@ fn title(files: &[FileRecord]) -> String {
         0..=3 => styles.join(" and "),
         count => format!("{count} pictures"),
     };
-    let content: String = named("content").collect();
-    format!("{content} in the style of {styles}")
+    subject(named("content").next(), &styles)
+}
+
+/// What is painted.
+fn subject(content: Option<String>, styles: &str) -> String {
+    match content {
+        Some(content) => format!("{content} in the style of {styles}"),
+        None => format!("a texture of {styles}"),
+    }
 }
 
 /// The input files of a role.
@@ -320,9 +327,9 @@ fn announce(
         let (width, height) = picture.size();
         format!("{} ({width}x{height})", input_name(path))
     };
-    let content: String = of_role(files, "content").zip([content]).map(named).collect();
+    let content = of_role(files, "content").zip([content]).map(named).next();
     let styles: Vec<String> = of_role(files, "style").zip(styles).map(named).collect();
-    say(&format!("{content} in the style of {}", styles.join(", ")));
+    say(&subject(content, &styles.join(", ")));
     let scales: Vec<String> = schedule.scales.iter().map(describe).collect();
     let graph = stylizer.settings().graph_name();
     say(&format!(
@@ -342,7 +349,7 @@ fn describe((planned, way): &(Planned, Way)) -> String {
     }
 }
 
-fn report(args: &Stylize, painted: &Stylized, seconds: f64, interrupted: bool) {
+fn report(args: &Painting, painted: &Stylized, seconds: f64, interrupted: bool) {
     let (outcome, (width, height)) = (&painted.outcome, painted.picture.size());
     let state = if interrupted {
         "interrupted; the best picture so far is in"
@@ -369,7 +376,7 @@ fn with_memory(stylizer: &Stylizer, memory: Option<Bytes>) -> Settings {
 
 /// What the run is made of, and the `sha256` of the picture that comes of it.
 fn manifest(
-    args: &Stylize,
+    args: &Painting,
     stylizer: &Stylizer,
     (settings, inputs): (Settings, &[FileRecord]),
     sha256: String,

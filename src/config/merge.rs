@@ -3,7 +3,9 @@
 use merge::Merge as _;
 use serde_json::Value;
 
-use super::{Optimizer, Options};
+use super::{ConfigError, Optimizer, Options};
+use crate::color::ColorMode;
+use crate::init::Init;
 
 impl Options {
     /// These options, and what they leave open from `other`.
@@ -14,6 +16,30 @@ impl Options {
     pub fn or(mut self, other: Options) -> Options {
         self.merge(other.without_contradictions(&self));
         self
+    }
+
+    /// The same for a picture of styles alone: what they say of a photo is passed over, and the start is [`Init::Random`]
+    /// unless they say otherwise.
+    ///
+    /// # Errors
+    /// The start is the photo, wholly or in part.
+    pub fn without_photo(self) -> Result<Options, ConfigError> {
+        let init = self.init.unwrap_or(Init::Random);
+        if matches!(init, Init::Content | Init::Blend(_)) {
+            let expected = "random, gray, style-stats or a picture's file where there is no photo";
+            return Err(ConfigError::new("init", init, expected));
+        }
+        Ok(Options {
+            init: Some(init),
+            content_weight: Some(0.0),
+            content_layer_weights: None,
+            color: Some(ColorMode::Style),
+            mask: None,
+            keep: None,
+            mask_content_weights: None,
+            mask_colors: None,
+            ..self
+        })
     }
 
     fn without_contradictions(self, upper: &Options) -> Options {
@@ -151,7 +177,7 @@ mod tests {
     fn the_upper_option_wins() {
         let upper: Options = toml::from_str("size = 64\ncolor = \"style\"").unwrap();
         let settings = upper.or(toml::from_str(ALL).unwrap()).resolve().unwrap();
-        assert_eq!((settings.size, settings.style_size), (64, Some(90)));
+        assert_eq!((settings.size, settings.style_size), (64.into(), Some(90)));
         assert_eq!(json(&settings)["color"], "style");
     }
 
@@ -161,12 +187,12 @@ mod tests {
         let settings = upper.or(toml::from_str(ALL).unwrap()).resolve().unwrap();
         assert_eq!(
             (settings.scales, settings.size, settings.iterations),
-            (Scales::Auto, 64, 3)
+            (Scales::Auto, 64.into(), 3)
         );
         assert_eq!((settings.style_scale, settings.style_size), (0.5, None));
         let upper: Options = toml::from_str("scales = \"50:1,64:2\"").unwrap();
         let settings = upper.or(toml::from_str(ALL).unwrap()).resolve().unwrap();
-        assert_eq!((settings.size, settings.iterations), (64, 2));
+        assert_eq!((settings.size, settings.iterations), (64.into(), 2));
     }
 
     #[test]

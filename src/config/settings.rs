@@ -1,10 +1,27 @@
 //! What the settings say about graphs and weights.
 
-use super::{Pooling, Preset, Settings};
+use super::{ConfigError, Pooling, Preset, Settings, Size};
 use crate::model::metadata::TermKind;
 use crate::model::{GraphMetadata, GraphOptions, ModelError, Weights};
+use crate::picture::fit;
 
 impl Settings {
+    /// The finest scale's size in pixels, of the side that the fit speaks of.
+    pub fn side(&self) -> u32 {
+        self.size.side(self.fit)
+    }
+
+    /// Checks that a photo of these sides, which keeps its proportions, can have the size.
+    pub(crate) fn check_proportions(&self, photo: (u32, u32)) -> Result<(), ConfigError> {
+        match self.size {
+            Size::Exact(width, height) if fit(photo, self.side(), self.fit) != (width, height) => {
+                let expected = "one number beside a photo, which keeps its proportions";
+                Err(ConfigError::new("size", self.size, expected))
+            }
+            Size::Exact(..) | Size::Side(_) => Ok(()),
+        }
+    }
+
     /// The name of the graphs: the preset's, and `-avg` with average pooling.
     pub fn graph_name(&self) -> String {
         let graphs = Preset::named(&self.preset).map_or(&*self.preset, |preset| preset.graphs);

@@ -204,7 +204,7 @@ pub enum ModelError {
         "the {what} is {width}x{height} pixels, but the graph {graph} needs at least {min_size} on each side"
     )]
     TooSmall {
-        /// `content image`, `style image`, …
+        /// `painted picture`, `style image`, …
         what: &'static str,
         /// Its width in pixels.
         width: u32,
@@ -223,7 +223,7 @@ pub enum ModelError {
         MAX_PIXELS / 1_000_000
     )]
     TooLarge {
-        /// `content image`, `style image`, …
+        /// `painted picture`, `style image`, …
         what: &'static str,
         /// Its width in pixels.
         width: u32,

@@ -60,7 +60,7 @@ pub struct Manifest<S> {
     pub library: PathBuf,
     /// The graphs that ran, and the weights.
     pub graphs: Vec<FileRecord>,
-    /// The pictures: `content`, every `style` in its order, `init` if the start was a file, and every
+    /// The pictures: `content` unless it is a texture, every `style` in its order, `init` if the start was a file, and every
     /// `mask`.
     pub inputs: Vec<FileRecord>,
     /// The picture that came of it.

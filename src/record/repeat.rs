@@ -183,6 +183,11 @@ impl Recorded {
         input.map(|input| self.find(input)).transpose()
     }
 
+    /// Whether it painted a photo; a texture has none.
+    pub fn has_photo(&self) -> bool {
+        self.manifest.inputs.iter().any(|input| input.role == "content")
+    }
+
     /// The start picture, if it was a file, and is to be found; it is read once.
     pub fn start(&self) -> Option<&Input> {
         let find = || self.inputs("init").ok()?.into_iter().next();

@@ -50,7 +50,7 @@ use stages::Stage;
 ///
 /// # fn main() -> Result<(), impasto::Error> {
 /// let stylizer = Stylizer::new(&Options {
-///     size: Some(384),
+///     size: Some(384.into()),
 ///     iterations: Some(200),
 ///     ..Options::default()
 /// })?;

@@ -36,7 +36,7 @@ impl Stylizer {
     /// # Errors
     /// A session fails.
     pub fn pace(&self, content: &Picture, styles: &[Picture]) -> Result<Pace, Error> {
-        let side = self.settings.size.min(SIDE.max(self.metadata().min_size));
+        let side = self.settings.side().min(SIDE.max(self.metadata().min_size));
         let (size, of_styles) = self.sizes(content, styles, side);
         let content = content.resize(size.0, size.1);
         let styles = styles.iter().zip(of_styles);

@@ -23,7 +23,8 @@ impl Stylizer {
         let settings = &self.settings;
         let folder = self.metadata().path.parent().unwrap_or(Path::new(""));
         let graph = FeatureGraph::open(folder, JUDGE, settings.kernels)?;
-        let (width, height) = fit(picture.size(), settings.size, settings.fit);
+        settings.check_proportions(picture.size())?;
+        let (width, height) = fit(picture.size(), settings.side(), settings.fit);
         check_size(graph.metadata(), (width, height), "picture", Enlarge::Size)?;
         let image = to_tensor(&picture.resize(width, height));
         let features = graph.run(&self.engine, image.view(), None, settings.tile.unwrap_or(0))?;

@@ -302,11 +302,11 @@ impl Stylizer {
             self.way_of(&planned, wish).memory.total().0
         };
         let fits = |size: &u32| self.room().is_none_or(|room| least(size_at(*size)) <= room);
-        let sizes: Vec<u32> = (1..=self.settings.size / 16)
+        let sizes: Vec<u32> = (1..=self.settings.side() / 16)
             .map(|sixteenth| 16 * sixteenth)
             .collect();
         let largest = sizes.partition_point(fits).checked_sub(1);
-        let finest = size_at(self.settings.size);
+        let finest = size_at(self.settings.side());
         Error::Memory {
             size: finest,
             needed: with_reserve(least(finest)),

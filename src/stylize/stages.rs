@@ -61,7 +61,7 @@ impl Stylizer {
         (scale, way): (&Scale, Way),
     ) -> Result<Stage, Error> {
         let (painted, sizes) = self.sizes(content, styles, scale.size);
-        let (finest, _) = self.sizes(content, styles, self.settings.size);
+        let (finest, _) = self.sizes(content, styles, self.settings.side());
         let content = content.resize(painted.0, painted.1);
         let styles = styles.iter().zip(sizes);
         let styles: Vec<Picture> = styles.map(|(style, size)| style.resize(size.0, size.1)).collect();
@@ -151,29 +151,28 @@ impl Stylizer {
     pub(super) fn scales(&self, content: &Picture, styles: &[Picture]) -> Result<Vec<Scale>, Error> {
         self.check_blend(styles)?;
         let Settings {
-            scales,
-            size,
-            iterations,
-            ..
+            scales, iterations, ..
         } = &self.settings;
+        let finest = self.settings.side();
+        self.settings.check_proportions(content.size())?;
         let sees = |size| self.check_sizes(content, styles, size).is_ok();
-        let scales = scales.schedule(*size, *iterations, sees);
+        let scales = scales.schedule(finest, *iterations, sees);
         for scale in scales.iter().rev() {
             self.check_sizes(content, styles, scale.size)?;
         }
-        let painted = self.sizes(content, styles, *size).0;
+        let painted = self.sizes(content, styles, finest).0;
         self.check_regions(content.size(), styles, painted)?;
         Ok(scales)
     }
 
     fn check_sizes(&self, content: &Picture, styles: &[Picture], size: u32) -> Result<(), ModelError> {
-        let is_finest = size == self.settings.size;
+        let is_finest = size == self.settings.side();
         let (for_content, for_style) = match is_finest {
             true => (Enlarge::Size, Enlarge::StyleSize),
             false => (Enlarge::SizeOrScales, Enlarge::StyleSizeOrScales),
         };
         let (painted, styles) = self.sizes(content, styles, size);
-        self.graphs.check_size(painted, "content image", for_content)?;
+        self.graphs.check_size(painted, "painted picture", for_content)?;
         let mut styles = styles.into_iter();
         styles.try_for_each(|style| self.graphs.check_size(style, "style image", for_style))
     }
@@ -181,7 +180,7 @@ impl Stylizer {
     /// The sizes of the painted picture and of the style images at the scale of `size` pixels.
     pub(super) fn sizes(&self, content: &Picture, styles: &[Picture], size: u32) -> (Size, Vec<Size>) {
         let at = |size| fit(content.size(), size, self.settings.fit);
-        let (finest, painted) = (at(self.settings.size), at(size));
+        let (finest, painted) = (at(self.settings.side()), at(size));
         let shrink = f64::from(longest(painted)) / f64::from(longest(finest));
         let style = |style: &Picture| {
             let side = self.style_side(style.size(), longest(finest));

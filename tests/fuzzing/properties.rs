@@ -123,7 +123,7 @@ fn are_in_range(settings: &Settings) {
     const MOST_ITERATIONS: u64 = 1_000_000;
     for scale in settings
         .scales
-        .schedule(settings.size, settings.iterations, |_| true)
+        .schedule(settings.side(), settings.iterations, |_| true)
     {
         assert!(
             scale.size <= MAX_SIDE && scale.iterations <= MOST_ITERATIONS,

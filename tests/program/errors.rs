@@ -166,7 +166,7 @@ fn pictures_that_would_be_too_large_are_refused_before_any_work() {
     refuse(
         &workshop,
         &["--size", "32768"],
-        &["content image", "32768x22938", "134 million", "--size"],
+        &["painted picture", "32768x22938", "134 million", "--size"],
     );
     refuse(
         &workshop,

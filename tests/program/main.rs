@@ -25,4 +25,5 @@ mod regions;
 mod resume;
 mod scales_and_styles;
 mod stylize;
+mod texture;
 mod tiles;

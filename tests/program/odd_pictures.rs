@@ -102,7 +102,7 @@ fn pictures_one_pixel_high_or_wide_are_told_the_least_size() {
     for (width, height) in [(400, 1), (1, 400)] {
         let flat = waves(width, height, 5);
         for (name, parts) in [
-            ("content.png", ["content image", "at least 16", "--size"]),
+            ("content.png", ["painted picture", "at least 16", "--size"]),
             ("style.png", ["style image", "at least 16", "--style-size"]),
         ] {
             let kept = fs::read(workshop.path(name)).unwrap();

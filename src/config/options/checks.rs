@@ -4,10 +4,10 @@ use std::fmt::Display;
 use std::ops::RangeBounds;
 
 use super::range::whole;
-use super::{ConfigError, Options, Preset};
+use super::{ConfigError, Options, Preset, Size};
 use crate::init::Init;
 use crate::model::{LayerFactors, USUAL_STYLE_LOSS};
-use crate::picture::Encoding;
+use crate::picture::{Encoding, Fit};
 use crate::regions::{MaskSource, RegionOptions};
 use crate::runtime::Request;
 use crate::scales::Scales;
@@ -33,12 +33,17 @@ impl Options {
     }
 
     /// The size and the iterations of the finest scale; a list of scales says both by itself.
-    pub(super) fn finest(&self, scales: &Scales) -> Result<(u32, u64), ConfigError> {
+    pub(super) fn finest(&self, scales: &Scales, fit: Fit) -> Result<(Size, u64), ConfigError> {
         let (size, iterations) = scales
             .finest()
             .map_or((512, 500), |scale| (scale.size, scale.iterations));
-        let chosen = (self.size.unwrap_or(size), self.iterations.unwrap_or(iterations));
-        if scales.finest().is_some() && chosen != (size, iterations) {
+        let chosen = (
+            self.size.unwrap_or(size.into()),
+            self.iterations.unwrap_or(iterations),
+        );
+        let (width, height) = chosen.0.exact();
+        whole("size", width).and(whole("size", height))?;
+        if scales.finest().is_some() && (chosen.0.side(fit), chosen.1) != (size, iterations) {
             return Err(ConfigError::new(
                 "scales",
                 format!("{scales} beside size {} and iterations {}", chosen.0, chosen.1),

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use merge::Merge;
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, Optimizer, PRESETS, Pooling, Preset};
+use super::{ConfigError, Optimizer, PRESETS, Pooling, Preset, Size};
 use crate::color::ColorMode;
 use crate::init::Init;
 use crate::memory::Bytes;
@@ -48,8 +48,8 @@ pub struct Options {
     ///
     /// 1 to 32768; the shorter side with --fit short. A picture already that size is not resampled. Time and memory
     /// grow with the number of pixels.
-    #[cfg_attr(feature = "cli", arg(long, value_name = "PIXELS", value_parser = flags::Whole::<u32>::new(), help_heading = "Size"))]
-    pub size: Option<u32>,
+    #[cfg_attr(feature = "cli", arg(long, value_name = "PIXELS", help_heading = "Size"))]
+    pub size: Option<Size>,
 
     /// Which side --size speaks of [default: long; short with preset book]
     #[cfg_attr(feature = "cli", arg(long, value_name = "SIDE", help_heading = "Size", hide_short_help = true))]
@@ -310,7 +310,7 @@ fn range_of(option: &str) -> Option<RangeInclusive<u64>> {
 pub struct Settings {
     pub preset: String,
     pub pooling: Pooling,
-    pub size: u32,
+    pub size: Size,
     pub fit: Fit,
     pub style_size: Option<u32>,
     pub style_scale: f64,
@@ -359,7 +359,8 @@ impl Options {
         let name = self.preset.clone().unwrap_or_else(|| PRESETS[0].name.to_owned());
         let preset = Preset::named_or_own(&name);
         let scales = self.scales(preset)?;
-        let (size, iterations) = self.finest(&scales)?;
+        let fit = self.fit.unwrap_or(preset.fit);
+        let (size, iterations) = self.finest(&scales, fit)?;
         let (threads, warnings) = self.threads()?;
         let style_loss = self.style_loss()?;
         // The weights of a preset are those of its loss.
@@ -367,8 +368,8 @@ impl Options {
         let settings = Settings {
             preset: name,
             pooling: self.pooling.unwrap_or_default(),
-            size: whole("size", size)?,
-            fit: self.fit.unwrap_or(preset.fit),
+            size,
+            fit,
             style_size: self
                 .style_size
                 .map(|size| whole("style-size", size))
