@@ -146,7 +146,7 @@ mod tests {
         let refused = ModelError::OutOfMemory {
             path: "a.onnx".into(),
         };
-        assert!(hint(refused.into()).contains("--optimizer adam"));
+        assert!(hint(refused.into()).contains("--memory"));
         let small = ModelError::TooSmall {
             what: "style image",
             width: 3,
