@@ -61,6 +61,8 @@ def evaluate(problem: Problem, image: np.ndarray, content: np.ndarray, style: np
         features, wanted = flat(activations[layer]), flat(style_activations[layer])
         value, slope = 0.0, np.zeros_like(features)
         for share, guide in regions(problem.masks, layer, activations[layer].shape[1:]):
+            if share == 0:
+                continue
             term, by_gram, by_mean = STYLE_TERMS[problem.style_loss](features, wanted, guide)
             value += share * term
             slope += share * guide * ((by_gram + by_gram.T) @ features + by_mean[:, None]) / guide.sum()
@@ -82,7 +84,7 @@ def evaluate(problem: Problem, image: np.ndarray, content: np.ndarray, style: np
 def regions(
     masks: tuple[np.ndarray, ...], layer: str, size: tuple[int, int]
 ) -> Iterator[tuple[float, np.ndarray]]:
-    """Each region's share of the picture, and the weights of a layer's places, [places], unless all are 0."""
+    """Each region's share of the picture, 0 without a place, and its weights of a layer's places, [places]."""
     if not masks:
         yield 1.0, np.ones(size[0] * size[1])
     side = 2 ** (int(layer[4]) - 1)
@@ -90,8 +92,7 @@ def regions(
     for index, mask in enumerate(masks):
         share = np.mean(np.where(is_largest(masks, index), mask, 0))
         guide = places[index] ** 2 * seeing_only(is_largest(places, index), -(-reach(layer) // side))
-        if guide.any():
-            yield share, guide.ravel()
+        yield share * guide.any(), guide.ravel()
 
 
 def mean_over_places(mask: np.ndarray, side: int, size: tuple[int, int]) -> np.ndarray:

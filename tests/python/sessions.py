@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from onnx.reference import ReferenceEvaluator
-from reference import Evaluation
+from reference import Evaluation, regions
 
 from exporter import contract
 from inference import onnxruntime
@@ -69,7 +69,7 @@ def evaluate(
     """What reference.evaluate computes, by a preset's graphs. Images are [3, h, w]."""
     outputs = run(graphs.loss_grad, inputs(graphs, problem, image, content, style, exact), exact)
     evaluation = Evaluation(
-        outputs[contract.STYLE_LOSSES][0],
+        outputs[contract.STYLE_LOSSES].sum(axis=0),
         outputs[contract.CONTENT_LOSSES],
         outputs[contract.TV_LOSS],
         outputs[contract.GRADIENT][0],
@@ -81,20 +81,35 @@ def evaluate(
 def inputs(
     graphs: Graphs, problem, image: np.ndarray, content: np.ndarray, style: np.ndarray, exact: bool = False
 ) -> Arrays:
-    """Of the loss graph: image, padding, weights, targets."""
+    """Of the loss graph: image, padding, weights, targets, guides of regions."""
     padding = {contract.PADDING: problem.padding}
     seen = run(graphs.forward, {contract.IMAGE: style[None]} | padding, exact)
     targets = run(graphs.targets, sums_of(seen), exact)
     content_features = run(graphs.forward, {contract.IMAGE: content[None]} | padding, exact)
+    shares, guides = regions_in(problem, image.shape[1:])
     return {
         **padding,
         contract.IMAGE: image[None],
         contract.TV_WEIGHT: problem.tv_weight,
-        contract.STYLE_WEIGHT: np.array([problem.style_weights]),
+        contract.STYLE_WEIGHT: shares * problem.style_weights,
         contract.CONTENT_WEIGHT: np.array(problem.content_weights),
-        **targets,
+        **{name: np.repeat(target, len(shares), axis=0) for name, target in targets.items()},
+        **guides,
         **{name: value for name, value in content_features.items() if name.startswith("content/")},
     }
+
+
+def regions_in(problem, size: tuple[int, int]) -> tuple[np.ndarray, Arrays]:
+    """The shares of a problem's regions, [regions, layers], and their guides by name; of one region, none."""
+    if not problem.masks:
+        return np.ones((1, len(problem.style_layers))), {}
+    shares, guides = [], {}
+    for layer in problem.style_layers:
+        places = contract.whole_guide_shape(f"guide/style/{layer}", size)[2:]
+        of_layer = list(regions(problem.masks, layer, places))
+        shares.append([share for share, _ in of_layer])
+        guides[f"guide/style/{layer}"] = np.array([guide.reshape(1, *places) for _, guide in of_layer])
+    return np.array(shares).T, guides
 
 
 def sums_of(outputs: Arrays) -> Arrays:
