@@ -84,7 +84,7 @@ def evaluate(problem: Problem, image: np.ndarray, content: np.ndarray, style: np
 def regions(
     masks: tuple[np.ndarray, ...], layer: str, size: tuple[int, int]
 ) -> Iterator[tuple[float, np.ndarray]]:
-    """Each region's share of the picture, 0 without a place, and its weights of a layer's places, [places]."""
+    """Each region's share of the picture, 0 without a place, and the weights of a layer's places, flat."""
     if not masks:
         yield 1.0, np.ones(size[0] * size[1])
     side = 2 ** (int(layer[4]) - 1)
