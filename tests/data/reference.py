@@ -137,7 +137,7 @@ def steps_to(places: np.ndarray) -> np.ndarray:
 
 
 def gram_term(
-    image: np.ndarray, style: np.ndarray, guide: np.ndarray
+    image: np.ndarray, style: np.ndarray, guide: np.ndarray | None = None
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """Of features [C, places]: the term and its derivatives by the Gram matrix and by the mean."""
     difference = moments(image, guide)[0] - moments(style)[0]
@@ -145,7 +145,7 @@ def gram_term(
 
 
 def moments_term(
-    image: np.ndarray, style: np.ndarray, guide: np.ndarray
+    image: np.ndarray, style: np.ndarray, guide: np.ndarray | None = None
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """The same with means and standard deviations."""
     _, mean = moments(image, guide)
@@ -161,7 +161,7 @@ def moments_term(
 
 
 def wasserstein_term(
-    image: np.ndarray, style: np.ndarray, guide: np.ndarray
+    image: np.ndarray, style: np.ndarray, guide: np.ndarray | None = None
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """The distance of two Gaussians, by eigenvalues."""
     (_, mean), (_, wanted) = moments(image, guide), moments(style)
