@@ -12,7 +12,7 @@ use crate::tensor::to_tensor;
 
 impl Stylizer {
     /// A map of `count` regions of a picture, as large as it, from the features of relu4_2, which the graph
-    /// [`JUDGE`](crate::evaluate::JUDGE) has, at the settings' size; the settings' seed makes another one.
+    /// [`JUDGE`] has, at the settings' size; the settings' seed makes another one.
     ///
     /// # Errors
     /// A picture too small for the network, no such graph, or a session that fails.
