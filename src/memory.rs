@@ -5,9 +5,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::range::TextOrNumber;
+
 /// An amount of memory in bytes. As text: a number, with K, M or G behind it for powers of 1024, such as `800M` or `1.5G`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "Text", into = "String")]
+#[serde(try_from = "TextOrNumber", into = "String")]
 pub struct Bytes(pub u64);
 
 /// The units, the largest first.
@@ -54,22 +56,11 @@ impl Bytes {
     }
 }
 
-/// What a settings file has: a text, or a bare number of bytes.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Text {
-    Text(String),
-    Bytes(u64),
-}
-
-impl TryFrom<Text> for Bytes {
+impl TryFrom<TextOrNumber> for Bytes {
     type Error = String;
 
-    fn try_from(text: Text) -> Result<Self, String> {
-        match text {
-            Text::Text(text) => text.parse(),
-            Text::Bytes(bytes) => bytes.to_string().parse(),
-        }
+    fn try_from(text: TextOrNumber) -> Result<Self, String> {
+        text.parse()
     }
 }
 

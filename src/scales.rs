@@ -13,7 +13,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::range::{ITERATIONS, SIZE, describe};
+use crate::range::{ITERATIONS, SIZE, TextOrNumber, describe};
 
 /// The least size of a scale that [`Scales::Auto`] adds, in pixels. Smaller ones lead to a lower loss, but nothing is
 /// left of the content image: of a cat painted from 96 pixels there was only the painting's sky and field, even with 15
@@ -42,7 +42,7 @@ pub struct Scale {
 
 /// Which scales to paint. As text: `auto`, a number of scales, or `SIZE:ITERATIONS,…` from coarse to fine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Text", into = "String")]
+#[serde(try_from = "TextOrNumber", into = "String")]
 pub enum Scales {
     /// From the wanted size halves of it, down to no less than 192 pixels or what the network can see.
     Auto,
@@ -110,22 +110,11 @@ impl FromStr for Scales {
     }
 }
 
-/// What a settings file has: a text, or a bare number of scales.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Text {
-    Text(String),
-    Count(u32),
-}
-
-impl TryFrom<Text> for Scales {
+impl TryFrom<TextOrNumber> for Scales {
     type Error = String;
 
-    fn try_from(text: Text) -> Result<Self, String> {
-        match text {
-            Text::Text(text) => text.parse(),
-            Text::Count(count) => count.to_string().parse(),
-        }
+    fn try_from(text: TextOrNumber) -> Result<Self, String> {
+        text.parse()
     }
 }
 

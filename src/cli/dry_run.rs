@@ -34,9 +34,8 @@ struct Forecast {
 
 #[derive(Serialize)]
 struct Scale {
-    width: u32,
-    height: u32,
-    iterations: u64,
+    #[serde(flatten)]
+    planned: Planned,
     #[serde(flatten)]
     way: Way,
 }
@@ -112,30 +111,29 @@ impl Forecast {
 }
 
 impl Scale {
-    fn new((planned, way): &(Planned, Way)) -> Scale {
-        Scale {
-            width: planned.width,
-            height: planned.height,
-            iterations: planned.iterations,
-            way: *way,
-        }
+    fn new(&(planned, way): &(Planned, Way)) -> Scale {
+        Scale { planned, way }
     }
 
     fn line(&self) -> String {
-        let tiles = match self.way.tiles {
-            1 => "whole".to_owned(),
-            tiles => format!("in {tiles} tiles of {}x{}", self.way.tile.0, self.way.tile.1),
-        };
-        let history = self.way.history.map(|pairs| format!(", a history of {pairs}"));
+        let Scale { planned, way } = self;
+        let tiles = in_tiles(way).unwrap_or_else(|| "whole".to_owned());
+        let history = way.history.map(|pairs| format!(", a history of {pairs}"));
         format!(
             "{}x{} {tiles}, {} iterations{}, {}\n",
-            self.width,
-            self.height,
-            self.iterations,
+            planned.width,
+            planned.height,
+            planned.iterations,
             history.unwrap_or_default(),
-            rounded(self.way.memory.total().0)
+            way.memory.total().rounded()
         )
     }
+}
+
+/// The tiles that a scale is computed in, if it is not whole.
+pub fn in_tiles(way: &Way) -> Option<String> {
+    let (width, height) = way.tile;
+    (way.tiles > 1).then(|| format!("in {} tiles of {width}x{height}", way.tiles))
 }
 
 /// Bytes in a sentence.

@@ -33,24 +33,15 @@ enum Origin {
         content: Option<PathBuf>,
         styles: Vec<PathBuf>,
     },
-    Repeated(Box<Repeated>),
-    Resumed(Box<Resumed>),
+    Recorded(Box<Recorded>, Again),
 }
 
-/// The run that is repeated.
-struct Repeated {
-    run: Recorded,
-    /// The settings that flags have changed.
-    varied: Vec<String>,
-}
-
-/// The run that is resumed.
-struct Resumed {
-    run: Recorded,
-    /// Whether other versions may go on with it.
-    force: bool,
-    /// Where it ends, if it repeats another.
-    limit: Option<u64>,
+/// What is done with a recorded run.
+enum Again {
+    /// It is repeated, with the settings changed that flags name.
+    Repeat { varied: Vec<String> },
+    /// It is resumed, by other versions too with `force`, up to its `limit` if it repeats another.
+    Resume { force: bool, limit: Option<u64> },
 }
 
 /// The input pictures.
@@ -111,7 +102,7 @@ impl Plan {
         Ok(Plan {
             options,
             settings,
-            origin: Origin::Repeated(Box::new(Repeated { run, varied })),
+            origin: Origin::Recorded(Box::new(run), Again::Repeat { varied }),
         })
     }
 
@@ -131,7 +122,7 @@ impl Plan {
         Ok(Plan {
             options,
             settings,
-            origin: Origin::Resumed(Box::new(Resumed { run, force, limit })),
+            origin: Origin::Recorded(Box::new(run), Again::Resume { force, limit }),
         })
     }
 
@@ -167,8 +158,7 @@ impl Plan {
     fn content(&self) -> anyhow::Result<Option<Input>> {
         let run = match &self.origin {
             Origin::Named { content, .. } => return Ok(content.as_deref().map(picture::read).transpose()?),
-            Origin::Repeated(repeated) => &repeated.run,
-            Origin::Resumed(resumed) => &resumed.run,
+            Origin::Recorded(run, _) => run,
         };
         let mut recorded = run.inputs("content")?;
         match recorded.len() {
@@ -183,8 +173,7 @@ impl Plan {
                 let read = styles.iter().map(picture::read);
                 Ok(read.collect::<Result<_, _>>()?)
             }
-            Origin::Repeated(repeated) => Ok(repeated.run.inputs("style")?),
-            Origin::Resumed(resumed) => Ok(resumed.run.inputs("style")?),
+            Origin::Recorded(run, _) => Ok(run.inputs("style")?),
         }
     }
 
@@ -212,49 +201,38 @@ impl Plan {
     fn recorded(&self) -> Option<&Recorded> {
         match &self.origin {
             Origin::Named { .. } => None,
-            Origin::Repeated(repeated) => Some(&repeated.run),
-            Origin::Resumed(resumed) => Some(&resumed.run),
+            Origin::Recorded(run, _) => Some(run),
         }
     }
 
-    fn repeated(&self) -> Option<&Repeated> {
-        match &self.origin {
-            Origin::Repeated(repeated) => Some(repeated),
-            Origin::Named { .. } | Origin::Resumed(_) => None,
-        }
-    }
-
-    /// The evaluation with which a repeated run ends, when it did not end by itself and nothing else sets its length.
+    /// The evaluation with which a recorded run ends, when it did not end by itself and nothing else sets its length.
     pub fn limit(&self) -> Option<u64> {
-        if let Origin::Resumed(resumed) = &self.origin {
-            return resumed.limit;
-        }
-        let repeated = self.repeated()?;
         let sets_length = |name: &String| ["iterations", "scales", "max-seconds"].contains(&name.as_str());
-        if repeated.varied.iter().any(sets_length) {
-            return None;
+        match &self.origin {
+            Origin::Named { .. } => None,
+            Origin::Recorded(_, Again::Resume { limit, .. }) => *limit,
+            Origin::Recorded(_, Again::Repeat { varied }) if varied.iter().any(sets_length) => None,
+            Origin::Recorded(run, Again::Repeat { .. }) => run.ended_after(),
         }
-        repeated.run.ended_after()
     }
 
     /// Checks the graphs of a recorded run, and says what else is not as it was; another version resumes none unasked.
     pub fn check(&self, stylizer: &Stylizer, quiet: bool) -> anyhow::Result<()> {
-        let (run, varied) = match &self.origin {
-            Origin::Named { .. } => return Ok(()),
-            Origin::Repeated(repeated) => (&repeated.run, &*repeated.varied),
-            Origin::Resumed(resumed) => (&resumed.run, &[][..]),
+        let Origin::Recorded(run, again) = &self.origin else {
+            return Ok(());
         };
         run.check_graphs(&stylizer.files())?;
         let versions = run.other_versions(&stylizer.versions());
-        if let Origin::Resumed(resumed) = &self.origin
-            && !resumed.force
-        {
+        if matches!(again, Again::Resume { force: false, .. }) {
             run.check_versions(&versions)?;
         }
         if !quiet && !versions.is_empty() {
             say(&format!("warning: {}: the bytes may differ", versions.join(", ")));
         }
-        if !quiet && !varied.is_empty() {
+        if let Again::Repeat { varied } = again
+            && !quiet
+            && !varied.is_empty()
+        {
             say(&format!(
                 "not as recorded: {}; the bytes will differ",
                 varied.join(", ")
@@ -265,7 +243,7 @@ impl Plan {
 
     /// Says whether a repeated run has given the same bytes, where it should have.
     pub fn compare(&self, manifest: &Manifest<Settings>, quiet: bool) {
-        let Some(Repeated { run, varied }) = self.repeated() else {
+        let Origin::Recorded(run, Again::Repeat { varied }) = &self.origin else {
             return;
         };
         if quiet || !varied.is_empty() || run.format() != manifest.format {

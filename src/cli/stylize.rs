@@ -343,10 +343,11 @@ fn announce(
 /// A scale, and how it is computed where that is not as usual.
 fn describe((planned, way): &(Planned, Way)) -> String {
     let size = format!("{}x{}", planned.width, planned.height);
-    match way.tiles {
-        1 => size,
-        tiles => format!("{size} in {tiles} tiles of {}x{}", way.tile.0, way.tile.1),
-    }
+    [size]
+        .into_iter()
+        .chain(dry_run::in_tiles(way))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn report(args: &Painting, painted: &Stylized, seconds: f64, interrupted: bool) {

@@ -30,6 +30,8 @@ pub struct TiledLossGradient<'a> {
     terms: &'a [Term],
     /// Those of the style terms, and those of the others.
     weights: [Vec<TermWeights>; 2],
+    /// The sums over the whole picture of the guides of the content terms, in the order of the targets.
+    content_counts: Vec<f32>,
     term_names: Vec<String>,
     placement: Option<Placement>,
 }
@@ -80,6 +82,7 @@ impl Graphs {
             padding: self.padding,
             terms,
             weights: [of_style, of_others],
+            content_counts: content_counts(targets, terms),
             term_names: terms.iter().map(|term| term.name.clone()).collect(),
             placement,
         }))
@@ -138,9 +141,9 @@ impl TiledLossGradient<'_> {
         for (name, value) in injected.iter().filter(|(name, _)| is_injected(name)) {
             inputs.push((name.clone(), value.view().into()));
         }
-        for (name, value) in &self.targets.contents {
+        for ((name, value), &count) in self.targets.contents.iter().zip(&self.content_counts) {
             let layer = name.trim_start_matches("content/");
-            let count = Tensor::from_array(([1], vec![self.content_count(name, layer) as f32]))?;
+            let count = Tensor::from_array(([1], vec![count]))?;
             inputs.push((format!("count/{name}"), count.into()));
             let whole = value.try_extract_array::<f32>()?;
             let [rows, columns] = self.tiling.place(tile, Some(layer));
@@ -165,18 +168,6 @@ impl TiledLossGradient<'_> {
                 .for_each(|(sum, value)| *sum += f64::from(*value));
         }
         Ok(())
-    }
-
-    /// The sum over the whole picture of the guide of a content term, by its name and layer.
-    fn content_count(&self, name: &str, layer: &str) -> f64 {
-        let term = self.terms.iter().find(|term| term.name == name);
-        match term.and_then(|term| self.targets.guide(term)) {
-            Some(guide) => guide.iter().copied().map(f64::from).sum(),
-            None => {
-                let places = layer_size(layer, self.targets.size);
-                f64::from(places.0) * f64::from(places.1)
-            }
-        }
     }
 
     fn run(&mut self, image: &[f32], gradient: &mut [f32]) -> Result<Vec<f64>, ModelError> {
@@ -213,6 +204,21 @@ impl TiledLossGradient<'_> {
             .map(|term| values[&term.loss][term.index])
             .collect())
     }
+}
+
+fn content_counts(targets: &Targets, terms: &[Term]) -> Vec<f32> {
+    let count = |(name, _): &(String, DynValue)| {
+        let term = terms.iter().find(|term| term.name == *name);
+        let count: f64 = match term.and_then(|term| targets.guide(term)) {
+            Some(guide) => guide.iter().copied().map(f64::from).sum(),
+            None => {
+                let places = layer_size(name.trim_start_matches("content/"), targets.size);
+                f64::from(places.0) * f64::from(places.1)
+            }
+        };
+        count as f32
+    };
+    targets.contents.iter().map(count).collect()
 }
 
 impl LossGradient for TiledLossGradient<'_> {

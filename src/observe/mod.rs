@@ -11,6 +11,8 @@ use std::fmt;
 use std::io;
 use std::ops::ControlFlow;
 
+use serde::Serialize;
+
 pub use animation::{Animation, MAX_FRAMES};
 pub use checkpoints::{CheckpointPlan, Checkpoints};
 #[cfg(feature = "charts")]
@@ -62,7 +64,7 @@ pub struct Started<'a> {
 }
 
 /// A scale of the run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Planned {
     /// The painted picture's width in pixels.
     pub width: u32,

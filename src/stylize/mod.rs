@@ -229,17 +229,23 @@ impl Stylizer {
     ) -> Result<Stylized, Error> {
         let begin = Instant::now();
         let schedule = self.schedule(&content, &styles)?;
-        let stages = self.stages(&content, &styles, &schedule)?;
+        let (given, restored) = match start {
+            Start::Saved(saved) => {
+                let (has_content, scales) = (self.weights.has_content(), schedule.scales.len());
+                let restored = Painting::restore(begin, has_content, scales, saved);
+                (None, Some(restored.map_err(OptimizeError::Saved)?))
+            }
+            Start::Picture(picture) => (Some(picture), None),
+            Start::AsSet => (None, None),
+        };
+        let done = restored.as_ref().map_or(0, |(painting, _)| painting.scales());
+        let stages = self.stages(&content, &styles, &schedule, done)?;
         for note in stages.iter().flat_map(|stage| &stage.notes) {
             let _ = observer.observe(&Event::Noted(note));
         }
-        let (mut painting, saved) = match start {
-            Start::Saved(saved) => {
-                let has_content = self.weights.has_content();
-                Painting::restore(begin, has_content, stages.len(), saved).map_err(OptimizeError::Saved)?
-            }
-            Start::Picture(picture) => (self.start(begin, Some(picture), &stages[0], &styles[0])?, None),
-            Start::AsSet => (self.start(begin, None, &stages[0], &styles[0])?, None),
+        let (mut painting, saved) = match restored {
+            Some(restored) => restored,
+            None => (self.start(begin, given, &stages[0], &styles[0])?, None),
         };
         drop((content, styles));
         let finest = stages[stages.len() - 1].postprocess.clone();
@@ -270,7 +276,7 @@ impl Stylizer {
         if saved.is_none() {
             painting.show_resumable(false, observer);
         }
-        for (scale, stage) in stages.into_iter().enumerate().skip(painting.scales()) {
+        for (scale, stage) in (painting.scales()..).zip(stages) {
             let loss = self.loss(&stage, observer)?;
             let loss: Box<dyn LossGradient + '_> = match stage.postprocess.keep() {
                 Some(keep) => Box::new(Kept::new(loss, keep, to_tensor(stage.postprocess.content()))),
@@ -363,7 +369,8 @@ impl Stylizer {
         Ok(loss)
     }
 
-    /// The loss with these targets, whole or in tiles whose windows have some `side` pixels, and where its nodes run if not all on the processor.
+    /// The loss with these targets, whole or in tiles whose windows have some `side` pixels, and where its nodes run if not
+    /// all on the processor.
     fn loss_gradient<'a>(
         &'a self,
         targets: &'a Targets,

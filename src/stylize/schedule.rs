@@ -58,7 +58,7 @@ pub(super) fn usual_budget() -> Option<Bytes> {
 }
 
 /// Bytes that a run takes, by what takes them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Memory {
     /// The program, ONNX Runtime, the graphs and their weights.
     pub program: u64,
@@ -144,9 +144,12 @@ impl Stylizer {
     /// # Errors
     /// A picture too small for the network, a blend for another number of styles, or [`Error::Memory`].
     pub fn schedule(&self, content: &Picture, styles: &[Picture]) -> Result<Schedule, Error> {
+        let of_settings = self.scales(content, styles)?;
+        let finest = self.sizes(content, styles, self.settings.side()).0;
+        self.check_regions(content.size(), styles, finest)?;
         let mut scales = Vec::new();
         let mut is_limited = false;
-        for scale in self.scales(content, styles)? {
+        for scale in of_settings {
             let (width, height) = self.sizes(content, styles, scale.size).0;
             let planned = Planned {
                 width,

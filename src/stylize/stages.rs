@@ -38,16 +38,17 @@ impl Stage {
 }
 
 impl Stylizer {
-    /// All stages of a schedule. One session computes the targets of all of them.
+    /// The stages of a schedule from the one called `first` on. One session computes the targets of all of them.
     pub(super) fn stages(
         &self,
         content: &Picture,
         styles: &[Picture],
         schedule: &Schedule,
+        first: usize,
     ) -> Result<Vec<Stage>, Error> {
         let scales = self.scales(content, styles)?;
         let mut features = self.graphs.features(&self.engine)?;
-        let scales = scales.iter().zip(&schedule.scales);
+        let scales = scales.iter().zip(&schedule.scales).skip(first);
         scales
             .map(|(scale, (_, way))| self.stage(&mut features, content, styles, (scale, *way)))
             .collect()
@@ -160,8 +161,6 @@ impl Stylizer {
         for scale in scales.iter().rev() {
             self.check_sizes(content, styles, scale.size)?;
         }
-        let painted = self.sizes(content, styles, finest).0;
-        self.check_regions(content.size(), styles, painted)?;
         Ok(scales)
     }
 
