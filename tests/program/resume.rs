@@ -175,7 +175,7 @@ fn so_does_one_that_is_killed_at_any_moment() {
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes two minutes; cargo nextest run --run-ignored only"]
 fn so_do_forty_that_are_killed_at_any_moment() {
     const TILED: [&str; 3] = ["--size=160", "--tile=64", "--iterations=40"];
     let runs = [
