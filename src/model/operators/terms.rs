@@ -4,7 +4,7 @@ use ort::value::DynValue;
 
 use super::context::{Call, Picture, check};
 use super::operator::{Port, Signature};
-use crate::kernels::{
+use impasto_kernels::{
     Addend, Guide, MomentsGradient, content_gradient, moments, relu_gradient, square_difference,
     total_variation, total_variation_gradient,
 };
