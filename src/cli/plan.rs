@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+use impasto::Error;
 use impasto::config::{Options, Settings};
 use impasto::files::{Input, shown};
 use impasto::init::Init;
-use impasto::model::ModelError;
-use impasto::picture::{self, MAX_PIXELS, Picture};
+use impasto::memory::{Bytes, usual_budget};
+use impasto::picture::{self, Picture};
 use impasto::record::{FileRecord, Manifest, Recorded};
 use impasto::regions::Masks;
 use impasto::scales::Scales;
@@ -276,9 +277,16 @@ fn resolve(
 
 /// What takes the place of the photo of a texture.
 fn blank((width, height): (u32, u32)) -> anyhow::Result<Picture> {
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        let what = "painted picture";
-        return Err(ModelError::TooLarge { what, width, height }.into());
+    let needed = Bytes(12 * u64::from(width) * u64::from(height));
+    if let Some(budget) = usual_budget().filter(|budget| *budget < needed) {
+        return Err(Error::Memory {
+            size: (width, height),
+            is_for_targets: false,
+            needed,
+            budget,
+            largest: None,
+        }
+        .into());
     }
     Ok(Picture::filled(width, height, [127.5; 3]))
 }

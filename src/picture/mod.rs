@@ -24,7 +24,7 @@ use rayon::prelude::*;
 
 pub use error::PictureError;
 pub use format::{Bits, Encoding, OutputFormat};
-pub use load::{Loaded, MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, load, load_from, read};
+pub use load::{Loaded, MAX_FILE_BYTES, MAX_SIDE, load, load_from, read};
 pub(crate) use resize::resize_plane;
 pub use resize::{Fit, fit};
 pub use save::{check_output, check_output_as, check_output_size};
