@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Arg, Args, CommandFactory as _, Id, Parser, Subcommand};
 use serde::{Deserialize, Serialize};
 
+use super::about::About;
 use super::compare::Compare;
 use super::manual::Manual;
 use super::providers::Providers;
@@ -42,6 +43,7 @@ pub enum Command {
     Resume(Box<Resume>),
     Evaluate(Box<Evaluate>),
     Compare(Box<Compare>),
+    About(About),
     Regions(Box<Regions>),
     Providers(Box<Providers>),
     Manual(Manual),
@@ -128,7 +130,11 @@ Examples:
   Do a run again, or again with one thing changed
     impasto stylize photo.jpg painting.jpg -o out.png --trace run.json
     impasto stylize --repeat run.json -o again.png
-    impasto stylize --repeat run.json -o bolder.png --style-weight 10000";
+    impasto stylize --repeat run.json -o bolder.png --style-weight 10000
+
+  What a picture was made of, and to make it again from itself
+    impasto about out.png
+    impasto stylize --repeat out.png -o again.png";
 
 /// Paint CONTENT in the style of one STYLE or several
 ///
@@ -138,7 +144,7 @@ Examples:
 #[command(args_override_self = true, allow_negative_numbers = true, after_long_help = EXAMPLES)]
 pub struct Stylize {
     /// The photo: PNG, JPEG, JPEG XL, WebP, TIFF, BMP or GIF; - is standard input
-    #[arg(required_unless_present = "repeat", conflicts_with = "repeat")]
+    #[arg(required_unless_present = "repeat")]
     pub content: Option<PathBuf>,
 
     #[command(flatten)]
@@ -153,7 +159,7 @@ pub struct Stylize {
 #[derive(Debug, Args, Serialize, Deserialize)]
 pub struct Painting {
     /// The painting, or several to blend; a folder stands for all pictures in it
-    #[arg(required_unless_present = "repeat", conflicts_with = "repeat")]
+    #[arg(required_unless_present = "repeat")]
     #[serde(skip)]
     pub style: Vec<PathBuf>,
 
@@ -243,18 +249,22 @@ pub struct Painting {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=1_000_000), requires = "checkpoint", help_heading = "Records", hide_short_help = true)]
     pub checkpoint_every: Option<u64>,
 
-    /// Do a run again: pictures and settings come from its trace
+    /// Leave out of the picture's file what says how it was made
+    ///
+    /// Otherwise it holds the settings, the names of pictures, graphs and weights without folders, their sha256, and versions:
+    /// no time, no user, no machine, no folder. `impasto about` prints it, --repeat reads it. Previews have none.
+    #[arg(long, help_heading = "Records", hide_short_help = true)]
+    #[serde(default)]
+    pub no_record: bool,
+
+    /// Do a run again, from its trace or from the picture that came of it
     ///
     /// With the same program on the same machine the picture has the same bytes. Pictures, graphs and weights that
-    /// have changed are errors; another version or machine is a warning. A picture that came through standard input
-    /// is read there again. Flags that are given beside it win, so that
-    /// one thing can be varied. A run that Ctrl-C or --max-seconds ended is repeated up to where it ended.
-    #[arg(
-        long,
-        value_name = "TRACE.json",
-        help_heading = "Records",
-        hide_short_help = true
-    )]
+    /// have changed are errors; another version or machine is a warning. A trace's pictures are looked for where they were and
+    /// beside it, a picture's by their names beside it and in the working folder; CONTENT and STYLE, if they are given, are
+    /// where they are now. A picture that came through standard input is read there again. Flags that are given beside it
+    /// win, so that one thing can be varied. A run that Ctrl-C or --max-seconds ended is repeated up to where it ended.
+    #[arg(long, value_name = "FILE", help_heading = "Records", hide_short_help = true)]
     #[serde(skip)]
     pub repeat: Option<PathBuf>,
 

@@ -1,5 +1,6 @@
 //! The program's side: flags to options, progress on the terminal, exit codes.
 
+mod about;
 mod args;
 mod compare;
 mod dry_run;
@@ -67,6 +68,7 @@ pub fn run() -> ExitCode {
         Command::Resume(args) => resume::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::About(args) => about::run(args),
         Command::Regions(args) => regions::run(args),
         Command::Providers(args) => providers::run(args),
         Command::Manual(args) => manual::run(args),

@@ -60,7 +60,7 @@ impl Plan {
     /// Puts together what `stylize` is asked for.
     pub fn of(args: &Stylize) -> anyhow::Result<Plan> {
         match &args.painting.repeat {
-            Some(trace) => Plan::repeating(trace, &args.painting, true),
+            Some(record) => Plan::repeating(record, &args.painting, args.content.as_deref(), true),
             None => {
                 let content = args.content.clone().context("CONTENT is missing")?;
                 Plan::named(Some(content), &args.painting)
@@ -71,7 +71,7 @@ impl Plan {
     /// Puts together what `texture` is asked for.
     pub fn of_texture(args: &Painting) -> anyhow::Result<Plan> {
         match &args.repeat {
-            Some(trace) => Plan::repeating(trace, args, false),
+            Some(record) => Plan::repeating(record, args, None, false),
             None => Plan::named(None, args),
         }
     }
@@ -88,17 +88,27 @@ impl Plan {
         })
     }
 
-    fn repeating(trace: &Path, args: &Painting, has_photo: bool) -> anyhow::Result<Plan> {
-        let run = Recorded::read(trace)?;
+    /// Does a run again, with its pictures where `content` and `args` say, if they do.
+    fn repeating(
+        record: &Path,
+        args: &Painting,
+        content: Option<&Path>,
+        has_photo: bool,
+    ) -> anyhow::Result<Plan> {
+        let run = Recorded::read(record)?;
         if run.has_photo() != has_photo {
             let command = if has_photo { "texture" } else { "stylize" };
             bail!(
                 "{} is of another command; repeat it with impasto {command}",
-                shown(trace)
+                shown(record)
             );
         }
+        let run = run.with_pictures(content, &style_files(&args.style)?)?;
         let (options, settings) = resolve(args, has_photo, |upper| run.options_below(upper))?;
-        let varied = run.varied(&settings)?;
+        let mut varied = run.varied(&settings)?;
+        if args.no_record && run.is_of_picture() {
+            varied.push("no-record".to_owned());
+        }
         Ok(Plan {
             options,
             settings,
@@ -241,16 +251,20 @@ impl Plan {
         Ok(())
     }
 
-    /// Says whether a repeated run has given the same bytes, where it should have.
-    pub fn compare(&self, manifest: &Manifest<Settings>, quiet: bool) {
+    /// Says whether a repeated run has given the same bytes, where it should have. `plain` is the sha256 of the picture's file
+    /// without a record.
+    pub fn compare(&self, manifest: &Manifest<Settings>, plain: &str, quiet: bool) {
         let Origin::Recorded(run, Again::Repeat { varied }) = &self.origin else {
             return;
         };
         if quiet || !varied.is_empty() || run.format() != manifest.format {
             return;
         }
-        say(if run.output().sha256 == manifest.output.sha256 {
+        let recorded = &run.output().sha256;
+        say(if *recorded == manifest.output.sha256 {
             "the same bytes as recorded"
+        } else if recorded == plain {
+            "the same bytes as recorded, but for what the picture says of its making"
         } else {
             "warning: the bytes are not those recorded"
         });

@@ -17,7 +17,7 @@ use impasto::observe::{
 };
 use impasto::optimize::StopReason;
 use impasto::picture::{self, Encoding, Picture};
-use impasto::record::{self, FileRecord, Manifest, Trace};
+use impasto::record::{self, FileRecord, Manifest, Record, Trace};
 use impasto::stylize::{Schedule, Start, Stylized, Stylizer, Way};
 
 use super::args::{Painting, Stylize};
@@ -68,6 +68,8 @@ pub fn paint(args: &Painting, plan: &Plan, mut saved: Option<&mut Reader>) -> an
         announce(&files, &stylizer, &content, &styles, &schedule);
     }
 
+    let made_by = (with_memory(&stylizer, schedule.budget), &*files);
+    let mut manifest = manifest(args, &stylizer, made_by, &encoding, None)?;
     let mut progress = Progress::new(&planned, args.quiet);
     let mut interrupt = Interrupt::listen(progress.bar(), resumable).context("cannot listen to Ctrl-C")?;
     let mut recorder = Recorder::new();
@@ -104,20 +106,22 @@ pub fn paint(args: &Painting, plan: &Plan, mut saved: Option<&mut Reader>) -> an
         Err(error) => return Err(error.into()),
     };
 
-    let picture = painted.picture.encoded(&args.output, &encoding)?;
-    let saved = save(&picture, args, &encoding);
+    let mut picture = painted.picture.encoded(&args.output, &encoding)?;
+    let plain = files::sha256(&picture);
     let stop = painted.outcome.stop;
-    let ended_after = stop.is_from_outside().then_some(painted.outcome.evaluations);
-    let sha256 = files::sha256(&picture);
-    let made_by = (with_memory(&stylizer, schedule.budget), &*files);
-    let manifest = manifest(args, &stylizer, made_by, sha256, &encoding, ended_after)?;
+    manifest.ended_after = stop.is_from_outside().then_some(painted.outcome.evaluations);
+    if !args.no_record {
+        insert_record(&mut picture, &manifest, args.quiet);
+    }
+    manifest.output.sha256 = files::sha256(&picture);
+    let saved = save(&picture, args, &encoding);
     // All that can be written is, whatever else fails.
     let traced = args.trace.as_ref().map_or(Ok(()), |path| {
         write_trace(path, args.force, &manifest, &stylizer, &painted, &recorder)
     });
     let watched = watch.finish(&args.watching, args.force, &painted.picture);
     saved?;
-    plan.compare(&manifest, args.quiet);
+    plan.compare(&manifest, &plain, args.quiet);
     let broken_off = || {
         let output = outputs::name(&args.output);
         format!("the run broke off; the best picture until then is in {output}")
@@ -152,14 +156,7 @@ fn checkpoint_plan(
         return Ok(None);
     };
     let settings = with_memory(stylizer, stylizer.budget());
-    let manifest = manifest(
-        args,
-        stylizer,
-        (settings, files),
-        String::new(),
-        encoding,
-        plan.limit(),
-    )?;
+    let manifest = manifest(args, stylizer, (settings, files), encoding, plan.limit())?;
     Ok(Some(CheckpointPlan {
         path: path.clone(),
         every: Duration::from_secs(args.checkpoint_every.unwrap_or(CHECKPOINT_EVERY)),
@@ -185,6 +182,15 @@ fn settle_checkpoint(args: &Painting, stop: StopReason, interrupted: bool) -> an
         ));
     }
     Ok(())
+}
+
+/// Lets the picture's file say how it was made; a format that has no room for so much goes without.
+fn insert_record(picture: &mut Vec<u8>, manifest: &Manifest<Settings>, quiet: bool) {
+    if let Err(error) = Record::of(manifest).insert(picture)
+        && !quiet
+    {
+        say(&format!("warning: {error}, and is left out"));
+    }
 }
 
 /// Saves the picture; where it cannot be saved, it goes to the system's folder for temporary files, not to waste.
@@ -375,12 +381,11 @@ fn with_memory(stylizer: &Stylizer, memory: Option<Bytes>) -> Settings {
     }
 }
 
-/// What the run is made of, and the `sha256` of the picture that comes of it.
+/// What the run is made of; the picture that comes of it has no sha256 yet.
 fn manifest(
     args: &Painting,
     stylizer: &Stylizer,
     (settings, inputs): (Settings, &[FileRecord]),
-    sha256: String,
     encoding: &Encoding,
     ended_after: Option<u64>,
 ) -> anyhow::Result<Manifest<Settings>> {
@@ -390,7 +395,7 @@ fn manifest(
         library: std::path::absolute(stylizer.engine().runtime().path())?,
         graphs: stylizer.files(),
         inputs: inputs.to_vec(),
-        output: FileRecord::new("output", &args.output, sha256),
+        output: FileRecord::new("output", &args.output, String::new()),
         format: Some(encoding.format_at(&args.output)?),
         ended_after,
     })

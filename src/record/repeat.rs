@@ -2,140 +2,33 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{FileRecord, Manifest};
+use super::{FileRecord, Manifest, Record, RecordError};
 use crate::config::{Options, Settings};
-use crate::files::{self, Input, InputError, STANDARD, Source, shown};
+use crate::files::{self, Input, STANDARD, Source};
 use crate::init::Init;
-use crate::picture::{MAX_FILE_BYTES, OutputFormat};
+use crate::picture::{self, MAX_FILE_BYTES, OutputFormat};
 
 /// The most bytes of a trace: more than a million evaluations.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// A run, as its trace tells of it.
+/// A run, as its trace, its checkpoint or its picture tells of it.
 #[derive(Clone, Debug)]
 pub struct Recorded {
     path: PathBuf,
     manifest: Manifest<Options>,
+    /// Paths of inputs that are given now, and are looked for nowhere else.
+    given: Vec<PathBuf>,
     /// The start picture, once it has been looked for.
     start: OnceCell<Option<Input>>,
 }
 
-/// A run that cannot be repeated or resumed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RecordError {
-    /// The record cannot be read.
-    #[error("the {record} {cause}")]
-    Unreadable {
-        /// `trace` or `checkpoint`.
-        record: &'static str,
-        /// Why.
-        cause: InputError,
-    },
-    /// It is no trace, or one of another program's version.
-    #[error("{} is not a trace that can be repeated: {cause}", shown(path))]
-    NotATrace {
-        /// The file.
-        path: PathBuf,
-        /// What is missing or wrong.
-        cause: String,
-    },
-    /// An input is not where it was.
-    #[error(
-        "{}: its {role} picture {} is not there any more (nor is {})",
-        shown(record),
-        shown(path),
-        shown(absolute)
-    )]
-    Missing {
-        /// The trace or the checkpoint.
-        record: PathBuf,
-        /// `content`, `style`, `init` or `mask`.
-        role: String,
-        /// The path as it was given.
-        path: PathBuf,
-        /// The path from the root.
-        absolute: PathBuf,
-    },
-    /// An input came through standard input, where it is not now.
-    #[error(
-        "{}: its {role} picture came through standard input; give it there again ({cause})",
-        shown(record)
-    )]
-    NotGiven {
-        /// The trace or the checkpoint.
-        record: PathBuf,
-        /// `content`, `style` or `mask`.
-        role: String,
-        /// What is there now.
-        cause: InputError,
-    },
-    /// A file has other bytes than it had.
-    #[error(
-        "{}: its {role} file {} has changed (sha256 {found}, recorded {recorded}); bring back the recorded one",
-        shown(record),
-        shown(path)
-    )]
-    Changed {
-        /// The trace or the checkpoint.
-        record: PathBuf,
-        /// `content`, `style`, `init`, `forward`, `targets`, `loss_grad` or `weights`.
-        role: String,
-        /// The file.
-        path: PathBuf,
-        /// Its sha256.
-        found: String,
-        /// The sha256 that it had.
-        recorded: String,
-    },
-    /// The file to resume from is another.
-    #[error("{} is no checkpoint of a run", shown(path))]
-    NotACheckpoint {
-        /// The file.
-        path: PathBuf,
-    },
-    /// It is a checkpoint of a program that writes them in another way.
-    #[error(
-        "{}: a checkpoint in format {format}, which impasto {program} has written; this one reads format {own}",
-        shown(path)
-    )]
-    OtherFormat {
-        /// The file.
-        path: PathBuf,
-        /// The version of the program that wrote it.
-        program: String,
-        /// The number of its format.
-        format: u32,
-        /// The number of the format that is read.
-        own: u32,
-    },
-    /// It is a checkpoint, and not whole.
-    #[error(
-        "{}: the checkpoint is damaged ({cause}); it cannot be resumed from",
-        shown(path)
-    )]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        cause: String,
-    },
-    /// Its bytes would go on otherwise.
-    #[error("{}: {}; the bytes may differ", shown(path), differences.join(", "))]
-    OtherVersions {
-        /// The checkpoint.
-        path: PathBuf,
-        /// What is not as it was, in words.
-        differences: Vec<String>,
-    },
-}
-
 impl Recorded {
-    /// Reads a trace.
+    /// Reads a trace, or the record of a picture.
     ///
     /// # Errors
     /// It cannot be read, or is none.
@@ -143,8 +36,12 @@ impl Recorded {
         let record = "trace";
         let unreadable = |cause| RecordError::Unreadable { record, cause };
         let mut source = Source::open(path, MAX_BYTES).map_err(unreadable)?;
+        let head = source.head().map_err(unreadable)?;
+        if picture::output_format(head).is_some() {
+            return Recorded::of_picture(&source.read().map_err(unreadable)?);
+        }
         // What does not begin as a trace need not be read on.
-        let bytes = match source.head().map_err(unreadable)?.trim_ascii_start() {
+        let bytes = match head.trim_ascii_start() {
             [] | [b'{' | b'[', ..] => source.read().map_err(unreadable)?.into_bytes(),
             head => head.to_vec(),
         };
@@ -154,13 +51,68 @@ impl Recorded {
         })
     }
 
+    /// The run of which a picture has the record.
+    fn of_picture(picture: &Input) -> Result<Recorded, RecordError> {
+        let path = picture.path().to_owned();
+        let Some(record) = Record::find(&path, picture.bytes())? else {
+            return Err(RecordError::NoRecord { path });
+        };
+        match record.manifest(picture) {
+            Ok(manifest) => Ok(Recorded::new(&path, manifest)),
+            Err(cause) => Err(RecordError::NotARecord { path, cause }),
+        }
+    }
+
+    fn new(path: &Path, manifest: Manifest<Options>) -> Recorded {
+        Recorded {
+            path: path.into(),
+            manifest,
+            given: Vec::new(),
+            start: OnceCell::new(),
+        }
+    }
+
     /// The run of a manifest that the file at `path` has.
     pub(super) fn parse(path: &Path, manifest: &[u8]) -> Result<Recorded, String> {
-        Ok(Recorded {
-            path: path.into(),
-            manifest: parse(manifest)?,
-            start: OnceCell::new(),
-        })
+        Ok(Recorded::new(path, parse(manifest)?))
+    }
+
+    /// The same with a photo, or with styles in their order, that are to be found where they are given now; none: where they
+    /// were.
+    ///
+    /// # Errors
+    /// The run had another number of them.
+    pub fn with_pictures(
+        mut self,
+        content: Option<&Path>,
+        styles: &[PathBuf],
+    ) -> Result<Recorded, RecordError> {
+        self.give("content", content.into_iter())?;
+        self.give("style", styles.iter().map(PathBuf::as_path))?;
+        Ok(self)
+    }
+
+    fn give<'a>(
+        &mut self,
+        role: &'static str,
+        paths: impl ExactSizeIterator<Item = &'a Path>,
+    ) -> Result<(), RecordError> {
+        let inputs = self.manifest.inputs.iter_mut().filter(|input| input.role == role);
+        let inputs: Vec<&mut FileRecord> = inputs.collect();
+        let (recorded, given) = (inputs.len(), paths.len());
+        if ![0, recorded].contains(&given) {
+            return Err(RecordError::OtherNumber {
+                record: self.path.clone(),
+                role,
+                recorded,
+                given,
+            });
+        }
+        for (input, path) in inputs.into_iter().zip(paths) {
+            *input = FileRecord::new(role, path, mem::take(&mut input.sha256));
+            self.given.push(path.into());
+        }
+        Ok(())
     }
 
     /// The inputs of a role in their order, each read again with the bytes that it had: where it was given, which may be
@@ -181,6 +133,11 @@ impl Recorded {
         let mut inputs = self.manifest.inputs.iter();
         let input = inputs.find(|input| input.role == role && input.path == path);
         input.map(|input| self.find(input)).transpose()
+    }
+
+    /// Whether it is known from its picture alone.
+    pub fn is_of_picture(&self) -> bool {
+        self.output().path == self.path
     }
 
     /// Whether it painted a photo; a texture has none.
@@ -234,7 +191,7 @@ impl Recorded {
 
     /// Where an input may be now. No file comes twice: a pipe can be read only once.
     fn places(&self, path: &Path, absolute: &Path) -> Vec<PathBuf> {
-        if path == Path::new(STANDARD) {
+        if path == Path::new(STANDARD) || self.given.iter().any(|given| given == path) {
             return vec![path.into()];
         }
         let beside = self.path.with_file_name(path);
