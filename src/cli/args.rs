@@ -3,12 +3,15 @@
 use std::num::NonZero;
 use std::path::PathBuf;
 
-use clap::{Arg, Args, CommandFactory as _, Id, Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{Arg, ArgMatches, Args, CommandFactory as _, Id, Parser, Subcommand};
 use serde::{Deserialize, Serialize};
 
 use super::about::About;
 use super::compare::Compare;
+use super::completions::Completions;
 use super::manual::Manual;
+use super::progress::ProgressKind;
 use super::providers::Providers;
 use super::regions::Regions;
 use super::resume::Resume;
@@ -46,6 +49,7 @@ pub enum Command {
     About(About),
     Regions(Box<Regions>),
     Providers(Box<Providers>),
+    Completions(Completions),
     Manual(Manual),
 }
 
@@ -76,6 +80,27 @@ pub fn command() -> clap::Command {
         .mut_subcommand("providers", |command| with_options(command, looks))
 }
 
+/// The command line as it is understood. Where a recorded run is repeated, no variable of the environment takes the place of a
+/// recorded setting.
+pub fn matches() -> clap::error::Result<ArgMatches> {
+    let matches = command().try_get_matches()?;
+    let repeats = |(_, matches): (&str, &ArgMatches)| matches!(matches.try_contains_id("repeat"), Ok(true));
+    match matches.subcommand().is_some_and(repeats) {
+        true => command()
+            .mut_subcommands(|command| command.mut_args(without_variable))
+            .try_get_matches(),
+        false => Ok(matches),
+    }
+}
+
+/// The argument without its variable, unless its value changes no byte of a picture.
+fn without_variable(arg: Arg) -> Arg {
+    match ["threads", "graphs"].contains(&arg.get_id().as_str()) {
+        true => arg,
+        false => arg.env(Resettable::Reset),
+    }
+}
+
 fn with_options(command: clap::Command, are_of_use: impl Fn(&Arg) -> bool) -> clap::Command {
     let all = Options::augment_args(clap::Command::new("options"));
     let others = all.get_arguments().filter(|arg| !are_of_use(arg));
@@ -91,6 +116,7 @@ fn with_options(command: clap::Command, are_of_use: impl Fn(&Arg) -> bool) -> cl
 pub fn refused(arg: Arg, name: &str) -> Arg {
     let refusal = format!("{name} has no use for it");
     arg.hide(true)
+        .env(Resettable::Reset)
         .value_parser(move |_: &str| Err::<String, _>(refusal.clone()))
 }
 
@@ -213,6 +239,23 @@ pub struct Painting {
     #[arg(short, long, help_heading = "Watching", hide_short_help = true)]
     #[serde(skip)]
     pub quiet: bool,
+
+    /// How progress is told: auto (a bar on a terminal, a line now and then elsewhere), or json [default: auto]
+    ///
+    /// json: each line on stderr is a JSON object. {"event": "started", "scale", "width", "height"}, scales counted from 0;
+    /// {"event": "iterated", "iteration", "iterations": of all scales, "evaluation", "loss", "seconds_left"}; {"event": "message",
+    /// "text"}: what is said in words otherwise, errors too; {"event": "painted", "output", "width", "height", "iterations",
+    /// "evaluations", "loss", "seconds", "stop", "interrupted"}.
+    #[arg(
+        long,
+        value_name = "KIND",
+        hide_possible_values = true,
+        conflicts_with_all = ["quiet", "preview"],
+        help_heading = "Watching",
+        hide_short_help = true
+    )]
+    #[serde(skip)]
+    pub progress: Option<ProgressKind>,
 
     /// Say what the run would take of memory, time and disk, and paint nothing
     ///

@@ -10,7 +10,7 @@ use impasto::files::{Input, shown};
 use impasto::init::Init;
 use impasto::model::ModelError;
 use impasto::picture::{self, MAX_PIXELS, Picture};
-use impasto::record::{FileRecord, Manifest, Recorded};
+use impasto::record::{FileRecord, Manifest, Record, Recorded};
 use impasto::regions::Masks;
 use impasto::scales::Scales;
 use impasto::stylize::Stylizer;
@@ -77,7 +77,7 @@ impl Plan {
     }
 
     fn named(content: Option<PathBuf>, args: &Painting) -> anyhow::Result<Plan> {
-        let (options, settings) = resolve(args, content.is_some(), |_| Options::default())?;
+        let (options, settings) = resolve(args, &args.config, content.is_some(), |_| Options::default())?;
         let styles = style_files(&args.style)?;
         let masks = mask_files(&settings);
         check_standard_input(content.iter().chain(&styles).chain(&masks))?;
@@ -104,7 +104,8 @@ impl Plan {
             );
         }
         let run = run.with_pictures(content, &style_files(&args.style)?)?;
-        let (options, settings) = resolve(args, has_photo, |upper| run.options_below(upper))?;
+        let config = args.config.of_recorded_run();
+        let (options, settings) = resolve(args, &config, has_photo, |upper| run.options_below(upper))?;
         let mut varied = run.varied(&settings)?;
         if args.no_record && run.is_of_picture() {
             varied.push("no-record".to_owned());
@@ -126,7 +127,12 @@ impl Plan {
         {
             finest.iterations = iterations;
         }
-        let (options, settings) = sources::resolve(longer.clone(), &Config::default(), |_| recorded, Ok)?;
+        let (options, settings) = sources::resolve(
+            longer.clone(),
+            &Config::default().of_recorded_run(),
+            |_| recorded,
+            Ok,
+        )?;
         let is_longer = longer.iterations.is_some() || longer.max_seconds.is_some();
         let limit = run.ended_after().filter(|_| !is_longer);
         Ok(Plan {
@@ -251,6 +257,15 @@ impl Plan {
         Ok(())
     }
 
+    /// What the picture's file says of its making.
+    pub fn record(&self, manifest: &Manifest<Settings>) -> Record {
+        let record = Record::of(manifest);
+        match self.recorded() {
+            Some(run) => run.named_as_recorded(record),
+            None => record,
+        }
+    }
+
     /// Says whether a repeated run has given the same bytes, where it should have. `plain` is the sha256 of the picture's file
     /// without a record.
     pub fn compare(&self, manifest: &Manifest<Settings>, plain: &str, quiet: bool) {
@@ -274,18 +289,14 @@ impl Plan {
 /// The options of a command with a photo or without one, and what they resolve to; see [`sources::resolve`].
 fn resolve(
     args: &Painting,
+    config: &Config,
     has_photo: bool,
     lowest: impl FnOnce(&Options) -> Options,
 ) -> anyhow::Result<(Options, Settings)> {
-    sources::resolve(
-        args.options.clone(),
-        &args.config,
-        lowest,
-        |options| match has_photo {
-            true => Ok(options),
-            false => options.without_photo(),
-        },
-    )
+    sources::resolve(args.options.clone(), config, lowest, |options| match has_photo {
+        true => Ok(options),
+        false => options.without_photo(),
+    })
 }
 
 /// What takes the place of the photo of a texture.

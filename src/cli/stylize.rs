@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
+use serde_json::json;
 
 use impasto::Error;
 use impasto::config::Settings;
@@ -25,7 +26,7 @@ use super::dry_run;
 use super::interrupt::Interrupt;
 use super::outputs::{self, check_distinct, check_file, check_inputs_stay, check_previews};
 use super::plan::{Pictures, Plan};
-use super::progress::Progress;
+use super::progress::{self, Progress};
 use super::providers::announce_engine;
 use super::quiet::quietly;
 use super::sources::read_beside;
@@ -37,6 +38,7 @@ const CHECKPOINT_EVERY: u64 = 60;
 
 /// Paints, saves the picture and what else was asked for.
 pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
+    progress::choose(args.painting.progress);
     paint(&args.painting, &Plan::of(args)?, None)
 }
 
@@ -111,7 +113,7 @@ pub fn paint(args: &Painting, plan: &Plan, mut saved: Option<&mut Reader>) -> an
     let stop = painted.outcome.stop;
     manifest.ended_after = stop.is_from_outside().then_some(painted.outcome.evaluations);
     if !args.no_record {
-        insert_record(&mut picture, &manifest, args.quiet);
+        insert_record(&mut picture, &plan.record(&manifest), args.quiet);
     }
     manifest.output.sha256 = files::sha256(&picture);
     let saved = save(&picture, args, &encoding);
@@ -185,8 +187,8 @@ fn settle_checkpoint(args: &Painting, stop: StopReason, interrupted: bool) -> an
 }
 
 /// Lets the picture's file say how it was made; a format that has no room for so much goes without.
-fn insert_record(picture: &mut Vec<u8>, manifest: &Manifest<Settings>, quiet: bool) {
-    if let Err(error) = Record::of(manifest).insert(picture)
+fn insert_record(picture: &mut Vec<u8>, record: &Record, quiet: bool) {
+    if let Err(error) = record.insert(picture)
         && !quiet
     {
         say(&format!("warning: {error}, and is left out"));
@@ -358,6 +360,20 @@ fn describe((planned, way): &(Planned, Way)) -> String {
 
 fn report(args: &Painting, painted: &Stylized, seconds: f64, interrupted: bool) {
     let (outcome, (width, height)) = (&painted.outcome, painted.picture.size());
+    if progress::is_json() {
+        return progress::tell_json(&json!({
+            "event": "painted",
+            "output": outputs::name(&args.output),
+            "width": width,
+            "height": height,
+            "iterations": outcome.iterations,
+            "evaluations": outcome.evaluations,
+            "loss": outcome.loss,
+            "seconds": seconds,
+            "stop": outcome.stop.to_string(),
+            "interrupted": interrupted,
+        }));
+    }
     let state = if interrupted {
         "interrupted; the best picture so far is in"
     } else {

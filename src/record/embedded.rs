@@ -211,7 +211,7 @@ impl NamedFile {
 }
 
 /// A file's name without its folder, which no text of settings takes for something else.
-fn name_of(path: &Path) -> String {
+pub(super) fn name_of(path: &Path) -> String {
     if path == Path::new(STANDARD) {
         return STANDARD.to_owned();
     }

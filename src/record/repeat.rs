@@ -2,11 +2,11 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use std::mem;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::embedded::name_of;
 use super::{FileRecord, Manifest, Record, RecordError};
 use crate::config::{Options, Settings};
 use crate::files::{self, Input, STANDARD, Source};
@@ -21,8 +21,8 @@ const MAX_BYTES: u64 = 1 << 30;
 pub struct Recorded {
     path: PathBuf,
     manifest: Manifest<Options>,
-    /// Paths of inputs that are given now, and are looked for nowhere else.
-    given: Vec<PathBuf>,
+    /// Inputs that are given now, each with its path, and are looked for nowhere else.
+    given: Vec<(FileRecord, PathBuf)>,
     /// The start picture, once it has been looked for.
     start: OnceCell<Option<Input>>,
 }
@@ -97,9 +97,8 @@ impl Recorded {
         role: &'static str,
         paths: impl ExactSizeIterator<Item = &'a Path>,
     ) -> Result<(), RecordError> {
-        let inputs = self.manifest.inputs.iter_mut().filter(|input| input.role == role);
-        let inputs: Vec<&mut FileRecord> = inputs.collect();
-        let (recorded, given) = (inputs.len(), paths.len());
+        let inputs = self.manifest.inputs.iter().filter(|input| input.role == role);
+        let (recorded, given) = (inputs.clone().count(), paths.len());
         if ![0, recorded].contains(&given) {
             return Err(RecordError::OtherNumber {
                 record: self.path.clone(),
@@ -108,11 +107,20 @@ impl Recorded {
                 given,
             });
         }
-        for (input, path) in inputs.into_iter().zip(paths) {
-            *input = FileRecord::new(role, path, mem::take(&mut input.sha256));
-            self.given.push(path.into());
-        }
+        self.given
+            .extend(inputs.cloned().zip(paths.map(Path::to_path_buf)));
         Ok(())
+    }
+
+    /// What a picture that is painted again says of its making: a photo or a style that is given has the name that it had.
+    pub fn named_as_recorded(&self, mut record: Record) -> Record {
+        for (now, recorded) in record.inputs.iter_mut().zip(&self.manifest.inputs) {
+            let is_given = self.given.iter().any(|(given, _)| given == recorded);
+            if is_given && (&now.role, &now.sha256) == (&recorded.role, &recorded.sha256) {
+                now.name = name_of(&recorded.path);
+            }
+        }
+        record
     }
 
     /// The inputs of a role in their order, each read again with the bytes that it had: where it was given, which may be
@@ -152,15 +160,23 @@ impl Recorded {
     }
 
     fn find(&self, input: &FileRecord) -> Result<Input, RecordError> {
+        let given = self.given.iter().find(|(given, _)| given == input);
+        let (places, now) = match given {
+            Some((_, path)) => (
+                vec![path.clone()],
+                FileRecord::new(&input.role, path, input.sha256.clone()),
+            ),
+            None => (self.places(&input.path, &input.absolute), input.clone()),
+        };
         let FileRecord {
             role,
             path,
             absolute,
             sha256,
-        } = input.clone();
+        } = now;
         let record = self.path.clone();
         let mut changed = None;
-        for place in self.places(&path, &absolute) {
+        for place in places {
             match files::read(&place, MAX_FILE_BYTES) {
                 Ok(now) if now.sha256() == sha256 => return Ok(now),
                 Ok(now) => {
@@ -191,7 +207,7 @@ impl Recorded {
 
     /// Where an input may be now. No file comes twice: a pipe can be read only once.
     fn places(&self, path: &Path, absolute: &Path) -> Vec<PathBuf> {
-        if path == Path::new(STANDARD) || self.given.iter().any(|given| given == path) {
+        if path == Path::new(STANDARD) {
             return vec![path.into()];
         }
         let beside = self.path.with_file_name(path);
