@@ -243,8 +243,8 @@ pub struct Painting {
     /// How progress is told: auto (a bar on a terminal, a line now and then elsewhere), or json [default: auto]
     ///
     /// json: each line on stderr is a JSON object. {"event": "started", "scale", "width", "height"}, scales counted from 0;
-    /// {"event": "iterated", "iteration", "iterations": of all scales, "evaluation", "loss", "seconds_left"}; {"event": "message",
-    /// "text"}: what is said in words otherwise, errors too; {"event": "painted", "output", "width", "height", "iterations",
+    /// {"event": "iterated", "iteration", "iterations": of all scales, "evaluation", "loss", "seconds_left"}; in
+    /// tiles {"event": "evaluating", "evaluation", "iteration", "part": 0 to 1}; {"event": "message", "text"}: what is said in words otherwise, errors too; {"event": "painted", "output", "width", "height", "iterations",
     /// "evaluations", "loss", "seconds", "stop", "interrupted"}.
     #[arg(
         long,
@@ -256,6 +256,17 @@ pub struct Painting {
     )]
     #[serde(skip)]
     pub progress: Option<ProgressKind>,
+
+    /// Say which files run, what each scale takes of memory, and how long each part of the run takes
+    #[arg(
+        short,
+        long,
+        conflicts_with = "quiet",
+        help_heading = "Watching",
+        hide_short_help = true
+    )]
+    #[serde(skip)]
+    pub verbose: bool,
 
     /// Say what the run would take of memory, time and disk, and paint nothing
     ///

@@ -23,6 +23,7 @@ mod resume;
 mod sources;
 mod stylize;
 mod texture;
+mod verbose;
 mod version;
 mod watch;
 
