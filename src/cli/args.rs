@@ -82,14 +82,14 @@ pub fn command() -> clap::Command {
 
 /// The command line as it is understood. Where a recorded run is repeated, no variable of the environment takes the place of a
 /// recorded setting.
-pub fn matches() -> clap::error::Result<ArgMatches> {
-    let matches = command().try_get_matches()?;
+pub fn matches() -> Result<ArgMatches, clap::Error> {
+    let without_variables = command()
+        .mut_subcommands(|command| command.mut_args(without_variable))
+        .try_get_matches()?;
     let repeats = |(_, matches): (&str, &ArgMatches)| matches!(matches.try_contains_id("repeat"), Ok(true));
-    match matches.subcommand().is_some_and(repeats) {
-        true => command()
-            .mut_subcommands(|command| command.mut_args(without_variable))
-            .try_get_matches(),
-        false => Ok(matches),
+    match without_variables.subcommand().is_some_and(repeats) {
+        true => Ok(without_variables),
+        false => command().try_get_matches(),
     }
 }
 
@@ -243,9 +243,10 @@ pub struct Painting {
     /// How progress is told: auto (a bar on a terminal, a line now and then elsewhere), or json [default: auto]
     ///
     /// json: each line on stderr is a JSON object. {"event": "started", "scale", "width", "height"}, scales counted from 0;
-    /// {"event": "iterated", "iteration", "iterations": of all scales, "evaluation", "loss", "seconds_left"}; in
-    /// tiles {"event": "evaluating", "evaluation", "iteration", "part": 0 to 1}; {"event": "message", "text"}: what is said in words otherwise, errors too; {"event": "painted", "output", "width", "height", "iterations",
-    /// "evaluations", "loss", "seconds", "stop", "interrupted"}.
+    /// {"event": "iterated", "iteration", "iterations": of all scales, "evaluation", "loss", "seconds_left"}; in tiles {"event":
+    /// "evaluating", "evaluation", "iteration", "part": 0 to 1}; {"event": "message", "text"}: what is said in words otherwise,
+    /// errors too; {"event": "painted", "output", "width", "height", "iterations", "evaluations", "loss", "seconds", "stop",
+    /// "interrupted"}.
     #[arg(
         long,
         value_name = "KIND",
