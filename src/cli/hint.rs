@@ -96,8 +96,18 @@ fn of_output(error: &OutputError) -> Option<String> {
 }
 
 fn of_record(error: &RecordError) -> Option<String> {
-    let others = matches!(error, RecordError::OtherVersions { .. });
-    others.then(|| "use --force to go on all the same".to_owned())
+    let flags = match error {
+        RecordError::OtherVersions { .. } => "use --force to go on all the same",
+        RecordError::Missing { role, .. } if ["content", "style"].contains(&&**role) => {
+            "or say where: --repeat FILE CONTENT STYLE"
+        }
+        RecordError::NoRecord { .. } => {
+            "it was made by another program, with --no-record, or saved again since"
+        }
+        RecordError::Picture(error) => return of_picture(error),
+        _ => return None,
+    };
+    Some(flags.to_owned())
 }
 
 fn of_runtime(error: &RuntimeError) -> Option<String> {

@@ -5,7 +5,7 @@ use clap::{Arg, Args, Command};
 use super::Ended;
 use super::args::{Painting, refused};
 use super::plan::Plan;
-use super::stylize;
+use super::{progress, stylize};
 
 /// What ends the long help.
 const EXAMPLES: &str = "\
@@ -27,6 +27,7 @@ pub struct Texture {
 
 /// Paints, saves the picture and what else was asked for.
 pub fn run(args: &Texture) -> anyhow::Result<Ended> {
+    progress::choose(args.painting.progress);
     stylize::paint(&args.painting, &Plan::of_texture(&args.painting)?, None)
 }
 

@@ -14,6 +14,7 @@ mod held;
 mod jpeg;
 mod jxl;
 mod load;
+pub(crate) mod metadata;
 mod profile;
 mod raster;
 mod resize;
@@ -22,6 +23,7 @@ mod tiff;
 
 use rayon::prelude::*;
 
+pub(crate) use decode::output_format;
 pub use error::PictureError;
 pub use format::{Bits, Encoding, OutputFormat};
 pub use load::{Loaded, MAX_FILE_BYTES, MAX_SIDE, load, load_from, read};

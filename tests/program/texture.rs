@@ -21,7 +21,11 @@ fn texture(workshop: &Workshop, output: &str) -> Command {
 
 /// The bytes that `arguments` lead to.
 fn bytes(workshop: &Workshop, arguments: &[&str]) -> Vec<u8> {
-    succeed(texture(workshop, "out.png").arg("--force").args(arguments));
+    succeed(
+        texture(workshop, "out.png")
+            .args(["--force", "--no-record"])
+            .args(arguments),
+    );
     fs::read(workshop.path("out.png")).unwrap()
 }
 
@@ -93,6 +97,7 @@ fn a_texture_is_repeated_and_resumed_to_the_same_bytes() {
         "run.json",
         "-o",
         "again.png",
+        "--no-record",
     ])));
     assert!(message.contains("the same bytes as recorded"), "{message}");
     assert_eq!(fs::read(workshop.path("again.png")).unwrap(), painted);
