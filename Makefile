@@ -59,7 +59,7 @@ test: setup ## run all tests
 	$(TOOLS) pytest tests/python
 
 lint: setup ## check format, lints and documentation
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	$(CARGO) clippy --lib --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps

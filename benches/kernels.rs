@@ -12,7 +12,7 @@
 
 mod support;
 
-use impasto::kernels::{
+use impasto_kernels::{
     Addend, Conv3x3, Exec, Gradient, Guide, Isa, Lanes, MomentsGradient, Parallel, Pool, Size, Threads,
     Workspace, content_gradient, moments, relu_gradient,
 };

@@ -4,8 +4,8 @@ use std::env;
 use std::error::Error;
 use std::process::Command;
 
-use impasto::kernels::Isa;
 use impasto::model::KernelSet;
+use impasto_kernels::Isa;
 
 use super::comparison::{Comparison, Plan};
 use super::hiding::{Hidden, let_cpuid};

@@ -214,6 +214,17 @@ pub struct Painting {
     #[serde(skip)]
     pub quiet: bool,
 
+    /// Say which files run, what each scale takes of memory, and how long each part of the run takes
+    #[arg(
+        short,
+        long,
+        conflicts_with = "quiet",
+        help_heading = "Watching",
+        hide_short_help = true
+    )]
+    #[serde(skip)]
+    pub verbose: bool,
+
     /// Say what the run would take of memory, time and disk, and paint nothing
     ///
     /// The scales, whether they are computed in tiles, the steps that L-BFGS remembers; time by an evaluation of a small

@@ -22,6 +22,7 @@ mod resume;
 mod sources;
 mod stylize;
 mod texture;
+mod verbose;
 mod version;
 mod watch;
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use impasto::observe::{Event, Iterated, Observer, Planned};
+use impasto::observe::{Evaluating, Event, Iterated, Observer, Planned};
 use impasto::regions::RegionNote;
 use impasto::runtime::Placement;
 
@@ -27,6 +27,7 @@ pub struct Progress {
     before: Option<f64>,
     last_line: Instant,
     last_loss: Option<f64>,
+    message: String,
 }
 
 impl Progress {
@@ -52,6 +53,7 @@ impl Progress {
             before: None,
             last_line: now,
             last_loss: None,
+            message: String::new(),
         }
     }
 
@@ -83,12 +85,33 @@ impl Progress {
         );
         self.last_loss = Some(step.loss);
         self.bar.set_position(step.iteration);
+        self.bar.set_message(message.clone());
         if self.plain && (self.last_line.elapsed() >= LINE_EVERY || step.iteration == 1) {
-            self.last_line = Instant::now();
-            let all = iterations(&self.schedule);
-            say(&format!("iteration {}/{all}, {message}", step.iteration));
+            self.say(step.iteration, &message);
+        }
+        self.message = message;
+    }
+
+    /// A bar that stands still for minutes looks like a program that does.
+    fn evaluating(&mut self, under_way: &Evaluating) {
+        let Evaluating {
+            evaluation,
+            iteration,
+            part,
+        } = under_way;
+        let part = format!("evaluation {evaluation} to {:.0} %", 100.0 * part);
+        let message = [&self.message, &part].into_iter().filter(|text| !text.is_empty());
+        let message = message.map(String::as_str).collect::<Vec<_>>().join("; ");
+        if self.plain && self.last_line.elapsed() >= LINE_EVERY {
+            self.say(*iteration, &message);
         }
         self.bar.set_message(message);
+    }
+
+    fn say(&mut self, iteration: u64, message: &str) {
+        self.last_line = Instant::now();
+        let all = iterations(&self.schedule);
+        say(&format!("iteration {iteration}/{all}, {message}"));
     }
 
     /// The size that is painted, if there are several.
@@ -150,6 +173,7 @@ impl Observer for Progress {
     fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
         match event {
             Event::Started(started) => self.started(started.scale),
+            Event::Evaluating(under_way) => self.evaluating(under_way),
             Event::Iterated(step) => self.iterated(step),
             Event::Placed(placement) => warn_of_placement(Some(placement)),
             Event::Noted(note) if !self.quiet => tell(note),

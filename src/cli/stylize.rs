@@ -29,6 +29,7 @@ use super::progress::Progress;
 use super::providers::announce_engine;
 use super::quiet::quietly;
 use super::sources::read_beside;
+use super::verbose::Verbose;
 use super::watch::{Watch, Watching};
 use super::{Ended, file_name, input_name, say};
 
@@ -42,6 +43,7 @@ pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
 
 /// The same by a plan, and from the state that was `saved` of the run if there is one.
 pub fn paint(args: &Painting, plan: &Plan, mut saved: Option<&mut Reader>) -> anyhow::Result<Ended> {
+    let mut verbose = Verbose::new(args.verbose);
     let encoding = args.encoding(&plan.settings);
     check_outputs(args, &encoding)?;
     let Pictures {
@@ -67,10 +69,13 @@ pub fn paint(args: &Painting, plan: &Plan, mut saved: Option<&mut Reader>) -> an
     if !args.quiet {
         announce(&files, &stylizer, &content, &styles, &schedule);
     }
+    verbose.announce(&stylizer, &schedule);
+    verbose.ended("to read pictures and to load ONNX Runtime and the graphs");
 
     let made_by = (with_memory(&stylizer, schedule.budget), &*files);
     let mut manifest = manifest(args, &stylizer, made_by, &encoding, None)?;
     let mut progress = Progress::new(&planned, args.quiet);
+    verbose.stand_above(progress.bar());
     let mut interrupt = Interrupt::listen(progress.bar(), resumable).context("cannot listen to Ctrl-C")?;
     let mut recorder = Recorder::new();
     let mut limit = plan.limit().map(UpTo);
@@ -93,13 +98,19 @@ pub fn paint(args: &Painting, plan: &Plan, mut saved: Option<&mut Reader>) -> an
         (None, None) => Start::AsSet,
     };
     let begin = Instant::now();
-    let mut observers: Vec<&mut dyn Observer> =
-        vec![&mut progress, &mut interrupt, &mut previews, &mut checkpoints];
+    let mut observers: Vec<&mut dyn Observer> = vec![
+        &mut progress,
+        &mut verbose,
+        &mut interrupt,
+        &mut previews,
+        &mut checkpoints,
+    ];
     observers.extend(limit.as_mut().map(|limit| limit as &mut dyn Observer));
     observers.extend(preview.map(|preview| preview as &mut dyn Observer));
     let painted = stylizer.stylize_from(start, content, styles, &mut Fanout(observers));
     let checkpointed = checkpoints.finish();
     progress.finish();
+    verbose.ended_at("to paint");
     let (painted, failure) = match painted {
         Ok(painted) => (painted, None),
         Err(Error::Unfinished { best, source }) => (*best, Some(source)),
@@ -121,6 +132,7 @@ pub fn paint(args: &Painting, plan: &Plan, mut saved: Option<&mut Reader>) -> an
     });
     let watched = watch.finish(&args.watching, args.force, &painted.picture);
     saved?;
+    verbose.ended("to write");
     plan.compare(&manifest, &plain, args.quiet);
     let broken_off = || {
         let output = outputs::name(&args.output);

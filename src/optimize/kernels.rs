@@ -4,7 +4,7 @@
 use std::array;
 
 use super::options::AdamOptions;
-use crate::kernels::simd::vectorized;
+use impasto_kernels::vectorized;
 
 /// Partial sums that run side by side. Their number is fixed: it is part of the order of summation.
 const LANES: usize = 16;

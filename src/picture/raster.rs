@@ -15,7 +15,7 @@ use super::{
     fault::Fault,
     held::{check_held, first_frame_of_webp, frames_of_gif, pixels_of_runs},
 };
-use crate::huge_pages::prefer_huge_pages;
+use impasto_kernels::prefer_huge_pages;
 
 pub(super) const ANIMATED: &str = "it is animated; only the first frame is used";
 

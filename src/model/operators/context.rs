@@ -4,7 +4,7 @@ use ort::operator::ComputeContext;
 use ort::value::{DynValue, ValueRef, ValueRefMut};
 
 use super::Kernels;
-use crate::kernels::{Exec, Isa, Parallel, Size};
+use impasto_kernels::{Exec, Isa, Parallel, Size};
 
 /// A run of a node.
 pub(super) struct Call<'a> {

@@ -8,7 +8,7 @@ use ort::value::DynTensorValueType;
 use super::Kernels;
 use super::context::{Call, Picture, check, shape};
 use super::operator::{Port, Signature};
-use crate::kernels::{Conv3x3, Gradient, Pool, Size, pool, pool_gradient};
+use impasto_kernels::{Conv3x3, Gradient, Pool, Size, pool, pool_gradient};
 
 /// The operators of this module.
 pub(super) const OPERATORS: &[Signature] = &[

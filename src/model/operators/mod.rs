@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ort::operator::OperatorDomain;
 
-use crate::kernels::{Conv3x3, Isa, Workspace};
 pub(super) use context::SessionInfo;
+use impasto_kernels::{Conv3x3, Isa, Workspace};
 use operator::{NONE, Own};
 pub use set::{KernelSet, UnusableKernels};
 

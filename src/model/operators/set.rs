@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::kernels::Isa;
+use impasto_kernels::Isa;
 
 /// Which kernels the CPU provider runs the network on; other providers have their own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use std::{
 use mozjpeg_sys as sys;
 
 use super::planes::{Plane, Subsampling};
-use crate::huge_pages::prefer_huge_pages;
+use impasto_kernels::prefer_huge_pages;
 
 /// What `jpeg_consume_input` returns at the end of the file.
 const REACHED_EOI: c_int = 2;

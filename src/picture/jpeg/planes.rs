@@ -4,8 +4,8 @@
 
 use rayon::prelude::*;
 
-use crate::huge_pages::prefer_huge_pages;
-use crate::kernels::simd::vectorized;
+use impasto_kernels::prefer_huge_pages;
+use impasto_kernels::vectorized;
 
 /// How the differences of a file are subsampled: every second column, every second row.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -67,7 +67,7 @@ pub struct Exec<'a> {
 
 impl Exec<'_> {
     /// The sum of `count` numbers, of which `task(i, number)` sets number `i`; they are added in f64, in their order.
-    pub(super) fn sum(&self, count: usize, task: impl Fn(usize, &mut f32) + Sync) -> f64 {
+    pub(crate) fn sum(&self, count: usize, task: impl Fn(usize, &mut f32) + Sync) -> f64 {
         let mut numbers = self.workspace.take(count);
         let numbers = &mut numbers[..count];
         self.par_chunks(numbers, 1, |i, number| task(i, &mut number[0]));
@@ -75,7 +75,7 @@ impl Exec<'_> {
     }
 
     /// Calls `task(i, chunk)` for every chunk of `len` values; the last one may be shorter.
-    pub(super) fn par_chunks<T: Send>(
+    pub(crate) fn par_chunks<T: Send>(
         &self,
         values: &mut [T],
         len: usize,

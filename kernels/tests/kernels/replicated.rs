@@ -2,7 +2,7 @@
 
 use crate::reference::{BOUND, convolve, error, gradient_bound, noise, turned, wide};
 use crate::with;
-use impasto::kernels::{Conv3x3, Gradient, Isa, Size};
+use impasto_kernels::{Conv3x3, Gradient, Isa, Size};
 
 /// Channels in, channels out, height, width.
 const SHAPES: [(usize, usize, usize, usize); 9] = [

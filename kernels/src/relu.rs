@@ -33,7 +33,7 @@ impl SimdOp for Gate<'_> {
 
 /// Keeps of `dy` what belongs to positive values of `y`.
 #[inline(always)]
-pub(super) fn mask(dy: &mut [f32], y: &[f32]) {
+pub(crate) fn mask(dy: &mut [f32], y: &[f32]) {
     for (dy, &y) in dy.iter_mut().zip(y) {
         *dy = if y > 0.0 { *dy } else { 0.0 };
     }

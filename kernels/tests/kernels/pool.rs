@@ -2,7 +2,7 @@
 
 use crate::reference::{first_largest, noise, windows};
 use crate::with;
-use impasto::kernels::{Isa, Pool, Size, pool, pool_gradient};
+use impasto_kernels::{Isa, Pool, Size, pool, pool_gradient};
 
 /// Channels, height, width.
 const SHAPES: [(usize, usize, usize); 6] = [

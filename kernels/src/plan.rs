@@ -11,7 +11,7 @@ use std::ops::Range;
 ///
 /// No cut changes an output's terms or their order, so results do not depend on it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     grid: Grid,
     pub lanes: usize,
     pub depth: usize,
@@ -38,14 +38,14 @@ pub(super) struct Plan {
 }
 
 /// Most vectors of tiles in a block.
-pub(super) const MOST_VECTORS: usize = 8;
+pub(crate) const MOST_VECTORS: usize = 8;
 /// Most values of transformed input that tasks share, 32 MB.
 const MOST_SHARED: usize = 8 << 20;
 /// Tasks that are enough to keep threads busy.
 const TASKS: usize = 32;
 
 impl Plan {
-    pub(super) fn new(size: Size, gemm: impl Gemm, isa: Isa, threads: usize) -> Self {
+    pub(crate) fn new(size: Size, gemm: impl Gemm, isa: Isa, threads: usize) -> Self {
         let (depth, outputs, lanes) = (gemm.depth(), gemm.rows(), isa.lanes());
         let Blocks {
             rows,
@@ -86,12 +86,12 @@ impl Plan {
         self.strip_blocks.div_ceil(self.task_blocks)
     }
 
-    pub(super) fn tasks(&self) -> usize {
+    pub(crate) fn tasks(&self) -> usize {
         self.strip_tasks() * self.grid.strips() * self.outputs.div_ceil(self.part)
     }
 
     /// The blocks and the output channels of a task.
-    pub(super) fn task(&self, task: usize) -> (Range<usize>, Range<usize>) {
+    pub(crate) fn task(&self, task: usize) -> (Range<usize>, Range<usize>) {
         let (along, task) = (task % self.strip_tasks(), task / self.strip_tasks());
         let (strip, part) = (task % self.grid.strips(), task / self.grid.strips());
         let blocks = cut(along, self.task_blocks, self.strip_blocks);
@@ -103,7 +103,7 @@ impl Plan {
     }
 
     /// The strip and the tiles of a block; none at the end of a narrow strip.
-    pub(super) fn block(&self, block: usize) -> (Strip, Range<usize>) {
+    pub(crate) fn block(&self, block: usize) -> (Strip, Range<usize>) {
         let strip = self.grid.strip(block / self.strip_blocks);
         let tiles = cut(
             block % self.strip_blocks,
@@ -115,7 +115,7 @@ impl Plan {
 
     /// Whether tasks share the packed input: several of them, each with its own output channels, need it, and it stays
     /// in a cache.
-    pub(super) fn shares_input(&self) -> bool {
+    pub(crate) fn shares_input(&self) -> bool {
         self.packs() && self.part < self.outputs && self.blocks() * self.packed_len() <= MOST_SHARED
     }
 
@@ -125,12 +125,12 @@ impl Plan {
     }
 
     /// Tasks that transform the input if it is shared.
-    pub(super) fn input_tasks(&self) -> usize {
+    pub(crate) fn input_tasks(&self) -> usize {
         self.blocks() * self.depth.div_ceil(self.packed_rows)
     }
 
     /// The block and the channels of such a task.
-    pub(super) fn input_task(&self, task: usize) -> (usize, Range<usize>) {
+    pub(crate) fn input_task(&self, task: usize) -> (usize, Range<usize>) {
         let (block, step) = (task % self.blocks(), task / self.blocks());
         (block, cut(step, self.packed_rows, self.depth))
     }
@@ -140,17 +140,17 @@ impl Plan {
     }
 
     /// Two stages: while one is transformed, the next one is filled.
-    pub(super) fn stage_len(&self) -> usize {
+    pub(crate) fn stage_len(&self) -> usize {
         2 * POINTS * self.stage_stride
     }
 
-    pub(super) fn transformed_len(&self) -> usize {
+    pub(crate) fn transformed_len(&self) -> usize {
         PLANES * self.plane_stride
     }
 
     /// Values at the start of the scratch memory that are read before they are written, to no effect: the stages and,
     /// where they are packed, the transformed channels.
-    pub(super) fn read_behind_runs(&self) -> usize {
+    pub(crate) fn read_behind_runs(&self) -> usize {
         self.stage_len() + if self.packs() { self.transformed_len() } else { 0 }
     }
 
@@ -159,21 +159,21 @@ impl Plan {
     }
 
     /// Values of a block that tasks share.
-    pub(super) fn shared_len(&self) -> usize {
+    pub(crate) fn shared_len(&self) -> usize {
         if self.shares_input() { self.packed_len() } else { 0 }
     }
 
     /// Values of all blocks that tasks share.
-    pub(super) fn shared(&self) -> usize {
+    pub(crate) fn shared(&self) -> usize {
         self.blocks() * self.shared_len()
     }
 
     /// Values of the scratch memory in front of the products.
-    pub(super) fn scratch_before_products(&self) -> usize {
+    pub(crate) fn scratch_before_products(&self) -> usize {
         self.stage_len() + self.transformed_len() + self.packed_len() - self.shared_len()
     }
 
-    pub(super) fn scratch(&self) -> usize {
+    pub(crate) fn scratch(&self) -> usize {
         let products = self.chunk * self.vectors * PLANES * self.lanes;
         self.scratch_before_products() + products + self.lanes
     }

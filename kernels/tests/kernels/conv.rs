@@ -2,7 +2,7 @@
 
 use crate::reference::{BOUND, convolve, error, first_largest, gradient_bound, noise, turned, wide, windows};
 use crate::with;
-use impasto::kernels::{Conv3x3, Exec, Gradient, Isa, Pool, Size, Threads, Workspace};
+use impasto_kernels::{Conv3x3, Exec, Gradient, Isa, Pool, Size, Threads, Workspace};
 
 /// Channels in, channels out, height, width.
 const SHAPES: [(usize, usize, usize, usize); 16] = [

@@ -2,7 +2,7 @@
 
 use crate::reference::{error, noise, wide};
 use crate::with;
-use impasto::kernels::{
+use impasto_kernels::{
     Addend, Guide, Isa, MomentsGradient, content_gradient, moments, relu_gradient, square_difference,
 };
 

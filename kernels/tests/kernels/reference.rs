@@ -1,6 +1,6 @@
 //! What the kernels compute, as plain loops in f64, and how far off they are.
 
-use impasto::kernels::{Isa, Size};
+use impasto_kernels::{Isa, Size};
 
 /// Bound for the relative L2 error of a convolution forward.
 pub const BOUND: f64 = 5e-6;

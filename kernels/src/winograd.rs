@@ -15,11 +15,11 @@
 use super::simd::Simd;
 
 /// Rows and columns of an output tile.
-pub(super) const TILE: usize = 4;
+pub(crate) const TILE: usize = 4;
 /// Rows and columns of an input tile, and interpolation points.
-pub(super) const POINTS: usize = 6;
+pub(crate) const POINTS: usize = 6;
 /// Products of a tile.
-pub(super) const PLANES: usize = POINTS * POINTS;
+pub(crate) const PLANES: usize = POINTS * POINTS;
 
 /// The point a and its inverse.
 const A: f64 = 1.5;
@@ -29,12 +29,12 @@ const B: f64 = 1.0 / A;
 const INVERSE: [usize; POINTS] = [5, 3, 4, 1, 2, 0];
 
 /// The plane that takes the part of `plane` when filters are turned by 180 degrees.
-pub(super) fn turned(plane: usize) -> usize {
+pub(crate) fn turned(plane: usize) -> usize {
     INVERSE[plane / POINTS] * POINTS + INVERSE[plane % POINTS]
 }
 
 /// `G g transpose(G)` for a filter of 3 x 3 values in row-major order.
-pub(super) fn filter(g: &[f32]) -> [f32; PLANES] {
+pub(crate) fn filter(g: &[f32]) -> [f32; PLANES] {
     const GAMMA: f64 = 1.0 / (2.0 * (A * A - B * B));
     const G: [[f64; 3]; POINTS] = [
         [1.0, 0.0, 0.0],
@@ -104,7 +104,7 @@ fn output_1d<S: Simd>(simd: S, m: [S::V; POINTS]) -> [S::V; TILE] {
 ///
 /// `d` must be good for `4 LANES + 4` values in each row.
 #[inline(always)]
-pub(super) unsafe fn input<S: Simd>(simd: S, d: *const f32, stride: usize, v: *mut f32, plane_stride: usize) {
+pub(crate) unsafe fn input<S: Simd>(simd: S, d: *const f32, stride: usize, v: *mut f32, plane_stride: usize) {
     // SAFETY: the caller's promise.
     unsafe {
         let mut rows = [[simd.splat(0.0); POINTS]; POINTS];
@@ -144,7 +144,7 @@ unsafe fn columns<S: Simd>(simd: S, d: *const f32) -> [S::V; TILE] {
 ///
 /// `m` must be good for `36 LANES` values.
 #[inline(always)]
-pub(super) unsafe fn output<S: Simd>(simd: S, m: *const f32) -> [[S::V; TILE]; TILE] {
+pub(crate) unsafe fn output<S: Simd>(simd: S, m: *const f32) -> [[S::V; TILE]; TILE] {
     // SAFETY: the caller's promise.
     unsafe {
         let zero = simd.splat(0.0);

@@ -4,18 +4,18 @@
 //! The microkernel's block of registers is [`Simd::ROWS`] rows by up to [`PANEL`] vectors.
 
 use super::{Blocks, Gemm, Orientation, Out, Rhs};
-use crate::kernels::blocks::panels;
-use crate::kernels::parallel::Exec;
-use crate::kernels::scratch::Buffer;
-use crate::kernels::simd::{Isa, PANEL, Simd};
+use crate::blocks::panels;
+use crate::parallel::Exec;
+use crate::scratch::Buffer;
+use crate::simd::{Isa, PANEL, Simd};
 use std::ops::Range;
 
 /// Rows and columns of a block of a packed matrix.
-pub(in crate::kernels) const BLOCK: usize = 8;
+pub(crate) const BLOCK: usize = 8;
 /// Blocks of a group in either direction: a group is 4 KB, one page.
 const GROUP: usize = 4;
 /// Values of a block.
-pub(in crate::kernels) const BLOCK_LEN: usize = BLOCK * BLOCK;
+pub(crate) const BLOCK_LEN: usize = BLOCK * BLOCK;
 /// Values of a group.
 const GROUP_LEN: usize = GROUP * GROUP * BLOCK_LEN;
 
@@ -26,7 +26,7 @@ const LINE: usize = 16;
 
 /// Matrices of the same size, in blocks of 8 x 8 that can be read by rows or by columns: one copy
 /// serves a product with the matrix and one with its transpose.
-pub(in crate::kernels) struct Packed {
+pub(crate) struct Packed {
     data: Buffer,
     rows: usize,
     cols: usize,
@@ -39,7 +39,7 @@ fn plane_len(rows: usize, cols: usize) -> usize {
 
 impl Packed {
     /// `planes` matrices of `rows` x `cols` zeros.
-    pub(in crate::kernels) fn zeros(planes: usize, rows: usize, cols: usize) -> Self {
+    pub(crate) fn zeros(planes: usize, rows: usize, cols: usize) -> Self {
         Self {
             data: Buffer::zeros(planes * plane_len(rows, cols)),
             rows,
@@ -48,7 +48,7 @@ impl Packed {
     }
 
     /// One matrix in a buffer that was used before.
-    pub(in crate::kernels) fn one(
+    pub(crate) fn one(
         mut data: Buffer,
         rows: usize,
         cols: usize,
@@ -81,18 +81,12 @@ impl Packed {
     }
 
     /// The buffer, to be used again.
-    pub(in crate::kernels) fn into_buffer(self) -> Buffer {
+    pub(crate) fn into_buffer(self) -> Buffer {
         self.data
     }
 
     /// Sets a block of 8 x 8 values, column by column; `row` and `col` count blocks.
-    pub(in crate::kernels) fn set_block(
-        &mut self,
-        plane: usize,
-        row: usize,
-        col: usize,
-        values: &[f32; BLOCK_LEN],
-    ) {
+    pub(crate) fn set_block(&mut self, plane: usize, row: usize, col: usize, values: &[f32; BLOCK_LEN]) {
         let start = self.block(plane, row, col);
         self.data[start..start + BLOCK_LEN].copy_from_slice(values);
     }
@@ -102,7 +96,7 @@ impl Packed {
     }
 
     /// Rows of the product.
-    pub(in crate::kernels) fn outputs(&self, orientation: Orientation) -> usize {
+    pub(crate) fn outputs(&self, orientation: Orientation) -> usize {
         match orientation {
             Orientation::Plain => self.rows,
             Orientation::Transposed => self.cols,
@@ -110,7 +104,7 @@ impl Packed {
     }
 
     /// Terms of each sum of the product.
-    pub(in crate::kernels) fn depth(&self, orientation: Orientation) -> usize {
+    pub(crate) fn depth(&self, orientation: Orientation) -> usize {
         match orientation {
             Orientation::Plain => self.cols,
             Orientation::Transposed => self.rows,
@@ -118,7 +112,7 @@ impl Packed {
     }
 
     /// Bytes held.
-    pub(in crate::kernels) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.data.len() * size_of::<f32>()
     }
 
@@ -157,7 +151,7 @@ impl Packed {
 
 /// The products of packed matrices with vectors.
 #[derive(Clone, Copy)]
-pub(in crate::kernels) struct VectorGemm<'a> {
+pub(crate) struct VectorGemm<'a> {
     matrices: &'a Packed,
     orientation: Orientation,
     /// The matrix of each plane.
@@ -169,7 +163,7 @@ pub(in crate::kernels) struct VectorGemm<'a> {
 
 impl<'a> VectorGemm<'a> {
     /// Multiplies the matrix `matrix_of(plane)` of each plane.
-    pub(in crate::kernels) fn new(
+    pub(crate) fn new(
         matrices: &'a Packed,
         orientation: Orientation,
         matrix_of: fn(usize) -> usize,

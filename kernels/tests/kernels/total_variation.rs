@@ -2,7 +2,7 @@
 
 use crate::reference::{error, noise, wide};
 use crate::with;
-use impasto::kernels::{Isa, Size, total_variation, total_variation_gradient};
+use impasto_kernels::{Isa, Size, total_variation, total_variation_gradient};
 
 /// Channels, height, width.
 const SHAPES: [(usize, usize, usize); 7] = [

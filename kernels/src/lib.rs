@@ -14,7 +14,8 @@
 //!   [`square_difference`], [`content_gradient`]: the content term; [`relu_gradient`]: a gradient before the ReLU;
 //! - [`Guide`]: which places count, and how much;
 //! - [`total_variation()`], [`total_variation_gradient`]: how rough a picture is;
-//! - [`pool()`], [`pool_gradient`]: pooling by itself, where the values before it are needed.
+//! - [`pool()`], [`pool_gradient`]: pooling by itself, where the values before it are needed;
+//! - [`vectorized!`]: plain loops of others, compiled for each instruction set; [`prefer_huge_pages`]: for memory of others.
 
 #![allow(
     clippy::needless_range_loop,
@@ -28,6 +29,7 @@ mod epilogue;
 mod filter;
 mod gemm;
 mod guide;
+mod huge_pages;
 mod input;
 mod moments;
 mod moments_gradient;
@@ -36,7 +38,7 @@ mod plan;
 mod pool;
 mod relu;
 mod scratch;
-pub(crate) mod simd;
+mod simd;
 mod total_variation;
 mod winograd;
 mod winograd_pass;
@@ -44,6 +46,7 @@ mod winograd_pass;
 pub use conv3x3::Conv3x3;
 pub use difference::{content_gradient, square_difference};
 pub use guide::Guide;
+pub use huge_pages::prefer_huge_pages;
 pub use input::Gradient;
 pub use moments::moments;
 pub use moments_gradient::{Addend, MomentsGradient};
@@ -51,7 +54,7 @@ pub use parallel::{Exec, Parallel, Threads};
 pub use pool::{pool, pool_gradient};
 pub use relu::relu_gradient;
 pub use scratch::Workspace;
-pub use simd::{Isa, Lanes};
+pub use simd::{Isa, Lanes, run_vectorized};
 pub use total_variation::{total_variation, total_variation_gradient};
 
 /// Height and width of a layer.

@@ -15,7 +15,7 @@ const LARGE: usize = 16 << 20;
 
 /// A slice of `f32` that starts at a cache line, or a huge page if it is long enough to fill some.
 #[derive(Default)]
-pub(super) struct Buffer {
+pub(crate) struct Buffer {
     values: Option<NonNull<f32>>,
     layout: Option<Layout>,
 }
@@ -27,7 +27,7 @@ unsafe impl Sync for Buffer {}
 
 impl Buffer {
     /// `len` zeros.
-    pub(super) fn zeros(len: usize) -> Self {
+    pub(crate) fn zeros(len: usize) -> Self {
         if len == 0 {
             return Self::default();
         }
@@ -52,7 +52,7 @@ impl Buffer {
     }
 
     /// Makes room for `len` values; what was there is lost.
-    pub(super) fn grow(&mut self, len: usize) {
+    pub(crate) fn grow(&mut self, len: usize) {
         if self.len() < len {
             *self = Self::default();
             *self = Self::zeros(len);
@@ -118,7 +118,7 @@ impl Workspace {
     }
 
     /// A buffer of at least `len` values with unknown content.
-    pub(super) fn take(&self, len: usize) -> Lease<'_> {
+    pub(crate) fn take(&self, len: usize) -> Lease<'_> {
         let mut buffer = self.take_buffer(len);
         buffer.grow(len);
         Lease {
@@ -128,7 +128,7 @@ impl Workspace {
     }
 
     /// The smallest buffer that has room for `len` values, or else the largest.
-    pub(super) fn take_buffer(&self, len: usize) -> Buffer {
+    pub(crate) fn take_buffer(&self, len: usize) -> Buffer {
         let mut free = self.lock();
         let fit = |buffer: &Buffer| {
             let room = buffer.len();
@@ -139,7 +139,7 @@ impl Workspace {
     }
 
     /// Keeps a buffer for later.
-    pub(super) fn give_back(&self, buffer: Buffer) {
+    pub(crate) fn give_back(&self, buffer: Buffer) {
         self.lock().push(buffer);
     }
 
@@ -149,7 +149,7 @@ impl Workspace {
 }
 
 /// A buffer on loan; it goes back when dropped.
-pub(super) struct Lease<'a> {
+pub(crate) struct Lease<'a> {
     buffer: Buffer,
     workspace: &'a Workspace,
 }
@@ -176,7 +176,7 @@ impl Drop for Lease<'_> {
 
 /// A tensor that several tasks write, each its own elements.
 #[derive(Clone, Copy)]
-pub(super) struct Output<'a, T> {
+pub(crate) struct Output<'a, T> {
     start: *mut T,
     len: usize,
     marker: std::marker::PhantomData<&'a mut [T]>,
@@ -188,7 +188,7 @@ unsafe impl<T: Send> Sync for Output<'_, T> {}
 unsafe impl<T: Send> Send for Output<'_, T> {}
 
 impl<'a, T> Output<'a, T> {
-    pub(super) fn new(slice: &'a mut [T]) -> Self {
+    pub(crate) fn new(slice: &'a mut [T]) -> Self {
         prefer_huge_pages(slice);
         Self {
             start: slice.as_mut_ptr(),
@@ -199,7 +199,7 @@ impl<'a, T> Output<'a, T> {
 
     /// Whether it is written past the caches: they could not keep it until it is read.
     #[inline(always)]
-    pub(super) fn is_large(&self) -> bool {
+    pub(crate) fn is_large(&self) -> bool {
         self.len * size_of::<T>() >= LARGE
     }
 
@@ -209,7 +209,7 @@ impl<'a, T> Output<'a, T> {
     ///
     /// `index + count` must lie inside, and no other task may use these elements.
     #[inline(always)]
-    pub(super) unsafe fn at(&self, index: usize, count: usize) -> *mut T {
+    pub(crate) unsafe fn at(&self, index: usize, count: usize) -> *mut T {
         debug_assert!(index + count <= self.len);
         // SAFETY: the caller keeps inside.
         unsafe { self.start.add(index) }

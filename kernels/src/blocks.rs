@@ -6,7 +6,7 @@ use std::ops::Range;
 
 /// Tiles that follow one another in a row of tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Run {
+pub(crate) struct Run {
     /// Place of the first tile among those of the task.
     pub first: usize,
     /// Row of tiles.
@@ -20,7 +20,7 @@ pub(super) struct Run {
 impl Run {
     /// Cuts the run where a vector of `lanes` tiles of the task ends.
     #[inline(always)]
-    pub(super) fn by_vector(self, lanes: usize) -> impl Iterator<Item = Run> {
+    pub(crate) fn by_vector(self, lanes: usize) -> impl Iterator<Item = Run> {
         let mut done = 0;
         std::iter::from_fn(move || {
             let first = self.first + done;
@@ -40,7 +40,7 @@ impl Run {
 /// The tiles of a layer in strips of columns: going down a strip, the rows that two tiles share
 /// are still in cache.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Grid {
+pub(crate) struct Grid {
     rows: usize,
     cols: usize,
     /// Columns of a strip; the last one may have fewer.
@@ -49,7 +49,7 @@ pub(super) struct Grid {
 
 /// Some columns of tiles, numbered in row-major order.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Strip {
+pub(crate) struct Strip {
     rows: usize,
     first_col: usize,
     cols: usize,
@@ -57,17 +57,17 @@ pub(super) struct Strip {
 
 impl Grid {
     /// Strips of about `most` columns, and whole vectors of `lanes`.
-    pub(super) fn new(size: Size, most: usize, lanes: usize) -> Self {
+    pub(crate) fn new(size: Size, most: usize, lanes: usize) -> Self {
         let (rows, cols) = (size.height.div_ceil(TILE), size.width.div_ceil(TILE));
         let strip = even_parts(cols, most).next_multiple_of(lanes).min(cols);
         Self { rows, cols, strip }
     }
 
-    pub(super) fn strips(self) -> usize {
+    pub(crate) fn strips(self) -> usize {
         self.cols.div_ceil(self.strip)
     }
 
-    pub(super) fn strip(self, index: usize) -> Strip {
+    pub(crate) fn strip(self, index: usize) -> Strip {
         let first_col = index * self.strip;
         Strip {
             rows: self.rows,
@@ -78,13 +78,13 @@ impl Grid {
 }
 
 impl Strip {
-    pub(super) fn tiles(self) -> usize {
+    pub(crate) fn tiles(self) -> usize {
         self.rows * self.cols
     }
 
     /// The runs that a range of tiles consists of.
     #[inline(always)]
-    pub(super) fn runs(self, tiles: Range<usize>) -> impl Iterator<Item = Run> {
+    pub(crate) fn runs(self, tiles: Range<usize>) -> impl Iterator<Item = Run> {
         let (mut row, mut col) = (tiles.start / self.cols, tiles.start % self.cols);
         let mut first = 0;
         std::iter::from_fn(move || {
@@ -103,7 +103,7 @@ impl Strip {
 
 /// Vectors in panels of at most `most`, as equal as can be; yields (first vector, vectors).
 #[inline(always)]
-pub(super) fn panels(vectors: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+pub(crate) fn panels(vectors: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
     let panels = vectors.div_ceil(most);
     (0..panels).map(move |i| {
         let (start, end) = (i * vectors / panels, (i + 1) * vectors / panels);
@@ -112,7 +112,7 @@ pub(super) fn panels(vectors: usize, most: usize) -> impl Iterator<Item = (usize
 }
 
 /// `total` in parts of at most `most`, as equal as can be: the size of the parts.
-pub(super) fn even_parts(total: usize, most: usize) -> usize {
+pub(crate) fn even_parts(total: usize, most: usize) -> usize {
     total.div_ceil(total.div_ceil(most).max(1)).max(1)
 }
 

@@ -7,7 +7,7 @@ use super::winograd::TILE;
 use super::{Pool, Size};
 
 /// Takes the output of a convolution.
-pub(super) trait Epilogue: Copy + Sync {
+pub(crate) trait Epilogue: Copy + Sync {
     /// Writes a run of at most `LANES` tiles; lane `i` of `y[r][c]` is value (r, c) of tile `i`.
     ///
     /// # Safety
@@ -18,7 +18,7 @@ pub(super) trait Epilogue: Copy + Sync {
 
 /// Stores.
 #[derive(Clone, Copy)]
-pub(super) struct Stored<'a> {
+pub(crate) struct Stored<'a> {
     pub y: Output<'a, f32>,
     pub size: Size,
     /// [`Exec::flushes`](super::Exec::flushes)
@@ -27,7 +27,7 @@ pub(super) struct Stored<'a> {
 
 /// Adds a bias, applies a ReLU, stores the result and, if asked, where its gradient goes on.
 #[derive(Clone, Copy)]
-pub(super) struct Rectified<'a> {
+pub(crate) struct Rectified<'a> {
     pub stored: Stored<'a>,
     pub mask: Option<Output<'a, u8>>,
     pub bias: &'a [f32],
@@ -35,7 +35,7 @@ pub(super) struct Rectified<'a> {
 
 /// Adds a bias, applies a ReLU, pools, stores the result and where its gradient goes.
 #[derive(Clone, Copy)]
-pub(super) struct Pooled<'a> {
+pub(crate) struct Pooled<'a> {
     pub y: Output<'a, f32>,
     pub mask: Output<'a, u8>,
     /// The size after pooling.

@@ -7,7 +7,7 @@ pub(crate) const HUGE_PAGE: usize = 2 << 20;
 ///
 /// With small ones, most of the time of writing a layer's output or a picture's samples goes to address translation
 /// and to getting the pages. Nothing is lost when the system says no.
-pub(crate) fn prefer_huge_pages<T>(memory: &mut [T]) {
+pub fn prefer_huge_pages<T>(memory: &mut [T]) {
     #[cfg(target_os = "linux")]
     {
         let start = memory.as_mut_ptr().cast::<u8>();

@@ -6,7 +6,7 @@ macro_rules! on_every_instruction_set {
     ($($test:ident)*) => {
         $(
             mod $test {
-                use impasto::kernels::{Isa, Lanes};
+                use impasto_kernels::{Isa, Lanes};
 
                 $crate::on_instruction_sets! { super::$test;
                     portable_4 Isa::Portable(Lanes::Four)
@@ -43,7 +43,7 @@ mod reference;
 mod replicated;
 mod total_variation;
 
-use impasto::kernels::{Exec, Isa, Threads, Workspace};
+use impasto_kernels::{Exec, Isa, Threads, Workspace};
 
 /// Runs a kernel with this many threads.
 fn with<T>(threads: usize, run: impl FnOnce(Exec<'_>) -> T) -> T {

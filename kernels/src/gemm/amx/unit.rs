@@ -26,7 +26,7 @@ impl Unit {
     ///
     /// # Safety
     ///
-    /// Only where [`Isa::Amx`](crate::kernels::Isa::Amx) is available.
+    /// Only where [`Isa::Amx`](crate::Isa::Amx) is available.
     #[inline(always)]
     pub(super) unsafe fn configure() -> Self {
         static SQUARES: Configuration = {
@@ -232,7 +232,7 @@ impl Drop for Unit {
 ///
 /// # Safety
 ///
-/// Only where [`Isa::Amx`](crate::kernels::Isa::Amx) is available; the pointers must be good for what [`Pair`] says.
+/// Only where [`Isa::Amx`](crate::Isa::Amx) is available; the pointers must be good for what [`Pair`] says.
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn split(pair: Pair) {
     for plane in 0..pair.planes {

@@ -7,7 +7,7 @@ use super::simd::Isa;
 use super::winograd::{self, PLANES};
 
 /// Filters in the Winograd domain, for both directions.
-pub(super) enum Filter {
+pub(crate) enum Filter {
     /// For vectors: one copy.
     Packed(Packed),
     /// For the matrix unit: a copy for each direction, since it wants the terms of a sum in pairs.
@@ -21,7 +21,7 @@ pub(super) enum Filter {
 
 impl Filter {
     /// Transforms `weights`, `f32[outputs, inputs, 3, 3]`.
-    pub(super) fn new(weights: &[f32], outputs: usize, inputs: usize, isa: Isa) -> Self {
+    pub(crate) fn new(weights: &[f32], outputs: usize, inputs: usize, isa: Isa) -> Self {
         match isa {
             // With fewer inputs, the unit would mostly multiply zeros.
             Isa::Amx | Isa::EmulatedAmx if inputs >= DEPTH => split(weights, outputs, inputs),
@@ -30,7 +30,7 @@ impl Filter {
     }
 
     /// The products of a pass, from the channels that it reads to those that it writes.
-    pub(super) fn gemm(&self, orientation: Orientation, isa: Isa) -> AnyGemm<'_> {
+    pub(crate) fn gemm(&self, orientation: Orientation, isa: Isa) -> AnyGemm<'_> {
         match (self, orientation) {
             (Self::Packed(filter), Orientation::Plain) => {
                 AnyGemm::Vector(VectorGemm::new(filter, orientation, |plane| plane, isa))
@@ -46,7 +46,7 @@ impl Filter {
     }
 
     /// Bytes held.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Packed(packed) => packed.bytes(),
             Self::Split { plain, transposed } => plain.bytes() + transposed.bytes(),

@@ -27,7 +27,7 @@ pub enum Gradient<'a> {
 }
 
 /// Gives rows of an input, with zeros around the picture unless it says otherwise.
-pub(super) trait InputReader: Copy + Sync {
+pub(crate) trait InputReader: Copy + Sync {
     /// Reads `out.len()` values of a row from column `x` on.
     fn read(self, channel: usize, y: isize, x: isize, out: &mut [f32]);
 
@@ -37,22 +37,22 @@ pub(super) trait InputReader: Copy + Sync {
 
 /// A tensor as it is.
 #[derive(Clone, Copy)]
-pub(super) struct Whole<'a> {
+pub(crate) struct Whole<'a> {
     pub data: &'a [f32],
     pub size: Size,
 }
 
 /// A tensor whose edge is repeated around the picture.
 #[derive(Clone, Copy)]
-pub(super) struct Replicated<'a>(pub Whole<'a>);
+pub(crate) struct Replicated<'a>(pub Whole<'a>);
 
 /// A input in a frame one pixel wide: what is at (0, 0) comes to (1, 1).
 #[derive(Clone, Copy)]
-pub(super) struct Framed<I>(pub I);
+pub(crate) struct Framed<I>(pub I);
 
 /// A tensor where a mask is set.
 #[derive(Clone, Copy)]
-pub(super) struct Masked<'a> {
+pub(crate) struct Masked<'a> {
     pub data: &'a [f32],
     pub mask: &'a [u8],
     pub size: Size,
@@ -60,7 +60,7 @@ pub(super) struct Masked<'a> {
 
 /// A pooled tensor, spread over the windows it was pooled from.
 #[derive(Clone, Copy)]
-pub(super) struct Spread<'a> {
+pub(crate) struct Spread<'a> {
     pub data: &'a [f32],
     pub mask: &'a [u8],
     /// The size after pooling.

@@ -15,7 +15,7 @@ mod neon;
 mod portable;
 
 /// Most vectors of a panel.
-pub(super) const PANEL: usize = 3;
+pub(crate) const PANEL: usize = 3;
 
 /// Makes [`Isa`] of a row for each set: its name for users, its lanes, where there can be one, and its module, which has
 /// `is_available` and `run`.
@@ -76,7 +76,7 @@ macro_rules! instruction_sets {
             ///
             /// When this machine does not have it.
             #[inline]
-            pub(super) fn run<J: SimdOp>(self, op: J) {
+            pub(crate) fn run<J: SimdOp>(self, op: J) {
                 assert!(self.is_available(), "{self:?} is not available on this machine");
                 match self {
                     // SAFETY: the features were detected.
@@ -154,20 +154,20 @@ impl Isa {
     }
 
     /// One of each name, also those that this machine cannot run, but for what only tests run.
-    pub(crate) fn named() -> impl Iterator<Item = Self> {
+    pub fn named() -> impl Iterator<Item = Self> {
         [Self::portable()].into_iter().chain(Self::OWN.iter().copied())
     }
 
     /// Vectors of a panel: as many as leave registers to the rest of a register block.
-    pub(super) fn panel(self) -> usize {
+    pub(crate) fn panel(self) -> usize {
         if self.lanes() == 8 { 2 } else { PANEL }
     }
 }
 
 /// Runs `work` with the best instruction set of this machine switched on. What is to be compiled for it must be
-/// `#[inline(always)]`, as by [`vectorized`].
+/// `#[inline(always)]`, as by [`vectorized!`](crate::vectorized).
 #[inline(always)]
-pub(crate) fn call<R>(work: impl FnOnce() -> R) -> R {
+pub fn run_vectorized<R>(work: impl FnOnce() -> R) -> R {
     #[cfg(target_arch = "x86_64")]
     if avx512::is_available() {
         // SAFETY: the features were detected.
@@ -182,6 +182,7 @@ pub(crate) fn call<R>(work: impl FnOnce() -> R) -> R {
 /// Functions of plain loops, of which the compiler makes vector code for each instruction set.
 ///
 /// It never fuses a product with a sum by itself, so that all sets give the same bytes.
+#[macro_export]
 macro_rules! vectorized {
     ($($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block)*) => {
         $(
@@ -190,15 +191,14 @@ macro_rules! vectorized {
                 #[inline(always)]
                 #[allow(clippy::too_many_arguments, reason = "those of the function that it is the body of")]
                 fn body($($arg: $type),*) $(-> $result)? $body
-                $crate::kernels::simd::call(|| body($($arg),*))
+                $crate::run_vectorized(|| body($($arg),*))
             }
         )*
     };
 }
-pub(crate) use vectorized;
 
 /// Work that is compiled once per instruction set.
-pub(super) trait SimdOp {
+pub(crate) trait SimdOp {
     /// Does the work; must be `#[inline(always)]`, like all that it calls with `simd`.
     fn run<S: Simd>(self, simd: S);
 }
@@ -209,7 +209,7 @@ pub(super) trait SimdOp {
 /// # Safety
 ///
 /// Pointers need no alignment and must be good for the lanes that are read or written.
-pub(super) trait Simd: Copy {
+pub(crate) trait Simd: Copy {
     /// A vector of [`Self::LANES`] `f32`.
     type V: Copy;
     /// Lanes of a vector.

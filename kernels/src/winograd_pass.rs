@@ -14,7 +14,7 @@ use super::winograd::{self, PLANES, POINTS, TILE};
 use std::ops::Range;
 
 /// A convolution of `input` to `epilogue`.
-pub(super) struct WinogradPass<'a, I, O> {
+pub(crate) struct WinogradPass<'a, I, O> {
     pub gemm: AnyGemm<'a>,
     pub input: I,
     pub epilogue: O,
@@ -23,7 +23,7 @@ pub(super) struct WinogradPass<'a, I, O> {
 
 impl<I: InputReader, O: Epilogue> WinogradPass<'_, I, O> {
     /// Runs the pass for a layer of this size.
-    pub(super) fn run(&self, size: Size, exec: Exec<'_>) {
+    pub(crate) fn run(&self, size: Size, exec: Exec<'_>) {
         assert!(size.area() > 0, "a layer has pixels");
         let plan = Plan::new(size, self.gemm, self.isa, exec.parallel.threads().max(1));
         let mut shared = plan.shares_input().then(|| exec.workspace.take(plan.shared()));

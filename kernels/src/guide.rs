@@ -21,7 +21,7 @@ impl<'a> Guide<'a> {
     }
 
     /// That of some places.
-    pub(super) fn part(self, places: &Range<usize>) -> Self {
+    pub(crate) fn part(self, places: &Range<usize>) -> Self {
         match self {
             Self::Whole => Self::Whole,
             Self::Weights(weights) => Self::Weights(&weights[places.clone()]),
@@ -29,13 +29,13 @@ impl<'a> Guide<'a> {
     }
 
     /// Whether no place counts.
-    pub(super) fn is_zero(self) -> bool {
+    pub(crate) fn is_zero(self) -> bool {
         matches!(self, Self::Weights(weights) if weights.iter().all(|&weight| weight == 0.0))
     }
 
     /// The parts of `places` that count, in whole groups of so many places from the first on; all of them, where all
     /// weights are 1.
-    pub(super) fn counting(self, places: &Range<usize>, group: usize) -> Vec<Range<usize>> {
+    pub(crate) fn counting(self, places: &Range<usize>, group: usize) -> Vec<Range<usize>> {
         if matches!(self, Self::Whole) {
             return vec![places.clone()];
         }
@@ -52,7 +52,7 @@ impl<'a> Guide<'a> {
     }
 
     /// Whether there is a weight for each of so many places.
-    pub(super) fn fits(self, places: usize) -> bool {
+    pub(crate) fn fits(self, places: usize) -> bool {
         match self {
             Self::Whole => true,
             Self::Weights(weights) => weights.len() == places,

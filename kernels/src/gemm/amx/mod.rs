@@ -18,15 +18,15 @@ mod unit;
 use emulated as unit;
 
 use super::{Blocks, Gemm, Out, Rhs};
-use crate::kernels::parallel::Exec;
-use crate::kernels::scratch::Buffer;
-use crate::kernels::simd::{Isa, Simd};
+use crate::parallel::Exec;
+use crate::scratch::Buffer;
+use crate::simd::{Isa, Simd};
 use std::ops::Range;
 
 /// Rows of a square, and its columns of f32.
 const SIDE: usize = 16;
 /// Terms of the sums that a square holds.
-pub(in crate::kernels) const DEPTH: usize = 32;
+pub(crate) const DEPTH: usize = 32;
 /// Values of f32 that a square has room for.
 const SQUARE: usize = SIDE * SIDE;
 /// Rows and columns of the product that are computed at a time: two squares in either direction.
@@ -34,7 +34,7 @@ const EDGE: usize = 2 * SIDE;
 
 /// In how many parts values are cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::kernels) enum Parts {
+pub(crate) enum Parts {
     /// 16 bits of a value: enough where an error changes the result in proportion, as in a gradient.
     Two = 2,
     /// All 24 bits: where a sign decides, as in a ReLU, and many layers follow.
@@ -51,7 +51,7 @@ impl Parts {
 /// Matrices of the same size, in parts, in the order in which they are multiplied.
 ///
 /// `[plane][rows / EDGE][cols / DEPTH][part][square][row][col]`, with zeros for the rows and columns that are missing.
-pub(in crate::kernels) struct SplitMatrices {
+pub(crate) struct SplitMatrices {
     data: Buffer,
     parts: Parts,
     rows: usize,
@@ -60,7 +60,7 @@ pub(in crate::kernels) struct SplitMatrices {
 
 impl SplitMatrices {
     /// `planes` matrices of `rows` x `cols` zeros.
-    pub(in crate::kernels) fn zeros(planes: usize, rows: usize, cols: usize, parts: Parts) -> Self {
+    pub(crate) fn zeros(planes: usize, rows: usize, cols: usize, parts: Parts) -> Self {
         let plane = rows.div_ceil(EDGE) * cols.div_ceil(DEPTH) * parts.step();
         Self {
             data: Buffer::zeros(planes * plane),
@@ -71,7 +71,7 @@ impl SplitMatrices {
     }
 
     /// One matrix in a buffer that was used before.
-    pub(in crate::kernels) fn one(
+    pub(crate) fn one(
         mut data: Buffer,
         rows: usize,
         cols: usize,
@@ -104,12 +104,12 @@ impl SplitMatrices {
     }
 
     /// The buffer, to be used again.
-    pub(in crate::kernels) fn into_buffer(self) -> Buffer {
+    pub(crate) fn into_buffer(self) -> Buffer {
         self.data
     }
 
     /// Sets one value.
-    pub(in crate::kernels) fn set(&mut self, plane: usize, row: usize, col: usize, mut value: f32) {
+    pub(crate) fn set(&mut self, plane: usize, row: usize, col: usize, mut value: f32) {
         let step = self.place(plane, row) + col / DEPTH * self.parts.step();
         let place = 2 * step + row % EDGE * DEPTH + col % DEPTH;
         let halves: &mut [u16] = bytemuck::cast_slice_mut(&mut self.data);
@@ -134,7 +134,7 @@ impl SplitMatrices {
     }
 
     /// Bytes held.
-    pub(in crate::kernels) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.data.len() * size_of::<f32>()
     }
 
@@ -163,14 +163,14 @@ impl SplitMatrices {
 
 /// The products of split matrices, by the unit.
 #[derive(Clone, Copy)]
-pub(in crate::kernels) struct AmxGemm<'a> {
+pub(crate) struct AmxGemm<'a> {
     matrices: &'a SplitMatrices,
     is_emulated: bool,
 }
 
 impl<'a> AmxGemm<'a> {
     /// By the unit, or by plain Rust in its place.
-    pub(in crate::kernels) fn new(matrices: &'a SplitMatrices, isa: Isa) -> Self {
+    pub(crate) fn new(matrices: &'a SplitMatrices, isa: Isa) -> Self {
         Self {
             matrices,
             is_emulated: isa == Isa::EmulatedAmx,
