@@ -41,6 +41,8 @@ const PORTABLE: u64 = 2130;
 /// the program's own kernels, and with ONNX Runtime's.
 const JUDGE_OWN: [u64; 2] = [800_000_000, 1180];
 const JUDGE_PORTABLE: [u64; 2] = [370_000_000, 2250];
+/// What sessions take at most that wait for further runs.
+const WAITING: u64 = 600_000_000;
 /// Bytes a pixel of a picture in memory.
 const PICTURE: u64 = 12;
 /// Bytes a pixel of L-BFGS's points and gradients, of Adam's with its moments, and of smoothed changes.
@@ -161,7 +163,7 @@ impl Stylizer {
                 .way(&planned, unlimited)
                 .ok_or_else(|| self.refusal(content))?;
             if way.tiles > 1 {
-                self.graphs.check_tiles(&self.engine)?;
+                self.network.graphs.check_tiles(&self.network.engine)?;
             }
             is_limited |= way != self.way_of(&planned, unlimited);
             scales.push((planned, way));
@@ -177,14 +179,14 @@ impl Stylizer {
     /// # Errors
     /// [`Error::Memory`]
     pub(super) fn side_to_judge(&self, image: &Picture, styles: &[Picture]) -> Result<u32, Error> {
-        let [program, a_pixel] = match self.graphs.kernels(&self.engine) {
+        let [program, a_pixel] = match self.network.graphs.kernels(&self.network.engine) {
             Some(KernelSet::OnnxRuntime) => JUDGE_PORTABLE,
             Some(_) => JUDGE_OWN,
             None => [PROGRAM, 0],
         };
         let sizes = || styles.iter().chain([image]).map(Picture::size);
         let needed = |side: u32| {
-            let tiles = sizes().map(|size| area(self.graphs.tiles(size, side).1) as u64);
+            let tiles = sizes().map(|size| area(self.network.graphs.tiles(size, side).1) as u64);
             program + a_pixel * tiles.max().unwrap_or(0)
         };
         let fits = |side: &u32| self.room().is_none_or(|room| needed(*side) <= room);
@@ -197,6 +199,12 @@ impl Stylizer {
                 budget: self.budget.unwrap_or(Bytes(0)),
                 largest: None,
             })
+    }
+
+    /// Whether sessions that wait for further runs have room beside this one.
+    pub(super) fn others_may_wait(&self, schedule: &Schedule) -> bool {
+        let needed = schedule.peak().0 + WAITING;
+        self.room().is_none_or(|room| needed <= room)
     }
 
     /// What is asked for where memory is no matter.
@@ -255,7 +263,7 @@ impl Stylizer {
     fn way_of(&self, planned: &Planned, wish: Wish) -> Way {
         let size = (planned.width, planned.height);
         let pixels = area(size) as u64;
-        let (tiles, tile) = self.graphs.tiles(size, wish.side);
+        let (tiles, tile) = self.network.graphs.tiles(size, wish.side);
         let points = match self.settings.method {
             Method::Lbfgs { .. } => LBFGS,
             Method::Adam(_) => ADAM,
@@ -280,7 +288,7 @@ impl Stylizer {
 
     /// What the network takes that looks at a tile.
     fn network(&self, tile: Size) -> u64 {
-        let a_pixel = match self.graphs.kernels(&self.engine) {
+        let a_pixel = match self.network.graphs.kernels(&self.network.engine) {
             Some(KernelSet::OnnxRuntime) => PORTABLE,
             Some(_) => OWN,
             None => return 0,
