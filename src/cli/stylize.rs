@@ -157,7 +157,7 @@ pub fn paint(args: &Painting, plan: &Plan, mut saved: Option<&mut Reader>) -> an
 }
 
 /// Where and when checkpoints are written, if they are.
-fn checkpoint_plan(
+pub fn checkpoint_plan(
     args: &Painting,
     plan: &Plan,
     stylizer: &Stylizer,
@@ -197,7 +197,7 @@ fn settle_checkpoint(args: &Painting, stop: StopReason, interrupted: bool) -> an
 }
 
 /// Lets the picture's file say how it was made; a format that has no room for so much goes without.
-fn insert_record(picture: &mut Vec<u8>, manifest: &Manifest<Settings>, quiet: bool) {
+pub fn insert_record(picture: &mut Vec<u8>, manifest: &Manifest<Settings>, quiet: bool) {
     if let Err(error) = Record::of(manifest).insert(picture)
         && !quiet
     {
@@ -355,7 +355,7 @@ fn announce(
         scales.join(", then "),
         schedule.peak().rounded()
     ));
-    announce_engine(stylizer);
+    announce_engine(stylizer.engine(), stylizer.settings());
 }
 
 /// A scale, and how it is computed where that is not as usual.
@@ -386,7 +386,7 @@ fn report(args: &Painting, painted: &Stylized, seconds: f64, interrupted: bool) 
 }
 
 /// The settings, with the memory that has decided how the scales are computed.
-fn with_memory(stylizer: &Stylizer, memory: Option<Bytes>) -> Settings {
+pub fn with_memory(stylizer: &Stylizer, memory: Option<Bytes>) -> Settings {
     Settings {
         memory,
         ..stylizer.settings().clone()
@@ -394,7 +394,7 @@ fn with_memory(stylizer: &Stylizer, memory: Option<Bytes>) -> Settings {
 }
 
 /// What the run is made of; the picture that comes of it has no sha256 yet.
-fn manifest(
+pub fn manifest(
     args: &Painting,
     stylizer: &Stylizer,
     (settings, inputs): (Settings, &[FileRecord]),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::{FileRecord, Manifest, Record, RecordError};
-use crate::config::{Options, Settings};
+use crate::config::{ConfigError, Options, Settings};
 use crate::files::{self, Input, STANDARD, Source};
 use crate::init::Init;
 use crate::picture::{self, MAX_FILE_BYTES, OutputFormat};
@@ -330,6 +330,24 @@ impl Recorded {
                 differences: versions.to_vec(),
             }),
         }
+    }
+
+    /// What a picture of the run would say of its making.
+    ///
+    /// # Errors
+    /// Recorded settings out of range.
+    pub fn record(&self) -> Result<Record, ConfigError> {
+        let manifest = self.manifest.clone();
+        Ok(Record::of(&Manifest {
+            settings: manifest.settings.resolve()?,
+            versions: manifest.versions,
+            library: manifest.library,
+            graphs: manifest.graphs,
+            inputs: manifest.inputs,
+            output: manifest.output,
+            format: manifest.format,
+            ended_after: manifest.ended_after,
+        }))
     }
 
     /// The evaluations after which a signal, the time limit or a failure ended the run; none if it ended by itself.
