@@ -29,7 +29,7 @@ TOOLS = PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONPATH=scripts:runtime/python $(PYT
 # cargo-zigbuild and the zig that it calls, as set-up lays them.
 ZIG = PATH="$(CURDIR)/runtime/zig/bin:$$PATH" PYTHONPATH="$(CURDIR)/runtime/zig"
 
-.PHONY: help setup graphs demo test lint check bench device-check device-kit fuzz looks gallery dist install clean
+.PHONY: help setup graphs demo test lint check bench device-check device-kit cluster-test fuzz looks gallery dist install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,10 @@ device-kit: ## pack that check for a machine without make, network or cargo: 60 
 	@$(PYTHON) scripts/setup.py --runtime cuda --kit
 	$(CARGO) build --release
 	@PYTHONPATH=runtime/kit $(PYTHON) scripts/device_kit.py --program $(TARGET)/release/impasto
+
+cluster-test: setup ## paint as an array job of Slurm and with GNU parallel, killed in the middle (installs them as root)
+	$(CARGO) build --release
+	@$(PYTHON) scripts/cluster_test.py --program $(TARGET)/release/impasto
 
 # Sanitizers are not stable yet, hence RUSTC_BOOTSTRAP.
 fuzz: setup ## fuzz what reads pictures for ten minutes (FUZZ=settings, trace, graph or lists for others)

@@ -7,10 +7,11 @@ use std::path::Path;
 
 use anyhow::bail;
 use impasto::Error;
+use impasto::batch::BatchError;
 use impasto::files::OutputError;
 use impasto::memory::Bytes;
 use impasto::model::{Enlarge, ModelError};
-use impasto::picture::PictureError;
+use impasto::picture::{self, PictureError};
 use impasto::record::RecordError;
 use impasto::runtime::{EngineError, Remedy, RequestError, RuntimeError};
 
@@ -23,7 +24,7 @@ pub fn of_a_name_with_a_dash(mut arguments: impl Iterator<Item = OsString>) -> O
     let is_meant = |name: &str| {
         let path = Path::new(name);
         let is_number = name.parse::<f64>().is_ok();
-        name.starts_with('-') && !is_number && (path.is_file() || super::has_picture_extension(path))
+        name.starts_with('-') && !is_number && (path.is_file() || picture::is_picture_name(path))
     };
     arguments.find_map(|argument| {
         let name = argument.to_str().filter(|name| is_meant(name))?;
@@ -77,7 +78,8 @@ fn of_cause(cause: &(dyn StdError + 'static)) -> Option<String> {
         None => (cause.downcast_ref().and_then(of_picture))
             .or_else(|| cause.downcast_ref().and_then(of_output))
             .or_else(|| cause.downcast_ref().and_then(of_record))
-            .or_else(|| cause.downcast_ref().and_then(of_model)),
+            .or_else(|| cause.downcast_ref().and_then(of_model))
+            .or_else(|| cause.downcast_ref().and_then(of_batch)),
     }
 }
 
@@ -108,6 +110,11 @@ fn of_record(error: &RecordError) -> Option<String> {
         _ => return None,
     };
     Some(flags.to_owned())
+}
+
+fn of_batch(error: &BatchError) -> Option<String> {
+    let of_a_scheduler = matches!(error, BatchError::Scheduler { .. });
+    of_a_scheduler.then(|| "give it with --shard I/N".to_owned())
 }
 
 fn of_runtime(error: &RuntimeError) -> Option<String> {

@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
+use image::ImageReader;
+
 use super::{
-    Picture, PictureError,
+    OutputFormat, Picture, PictureError,
     decode::{decode, may_be_picture, no_picture},
     profile::to_srgb,
 };
-use crate::files::{Input, InputError, Source, shown};
+use crate::files::{Input, InputError, Source, extension, shown};
+use crate::guard::guarded;
 
 /// The longest side, in pixels, of a picture that is read.
 pub const MAX_SIDE: u32 = 65_536;
@@ -86,4 +89,20 @@ pub fn read(path: impl AsRef<Path>) -> Result<Input, PictureError> {
         _ => return Err(no_picture(&path, source.first(MAX_FOREIGN_BYTES)?)),
     };
     source.read().map_err(too_large)
+}
+
+/// Whether a file's name ends as those of pictures do that are read.
+pub fn is_picture_name(path: &Path) -> bool {
+    let extension = extension(path);
+    ["bmp", "gif", "jxl"].contains(&&*extension) || OutputFormat::EXTENSIONS.contains(&&*extension)
+}
+
+/// The width and height that a picture's file says it has, before it is turned upright; none if it is no file, or does
+/// not say so in its first bytes (JPEG XL).
+pub fn size_in_header(path: &Path) -> Option<(u32, u32)> {
+    let read = || {
+        let reader = ImageReader::open(path).ok()?.with_guessed_format().ok()?;
+        reader.into_dimensions().ok()
+    };
+    path.is_file().then(|| guarded(read).ok().flatten()).flatten()
 }

@@ -44,6 +44,8 @@ const JUDGE_PORTABLE: [u64; 2] = [370_000_000, 2250];
 /// The same while it computes targets: style images of 1024, 1280 and 2048 pixels.
 const TARGETS_OWN: u64 = 700;
 const TARGETS_PORTABLE: u64 = 1000;
+/// What sessions take at most that wait for further runs.
+const WAITING: u64 = 600_000_000;
 /// Bytes a pixel of a picture in memory.
 const PICTURE: u64 = 12;
 /// Bytes a pixel of L-BFGS's points and gradients, of Adam's with its moments, and of smoothed changes.
@@ -171,7 +173,7 @@ impl Stylizer {
                 .way(&task, unlimited)
                 .ok_or_else(|| self.refusal(content, styles))?;
             if way.tiles > 1 {
-                self.graphs.check_tiles(&self.engine)?;
+                self.network.graphs.check_tiles(&self.network.engine)?;
             }
             is_limited |= way != self.way_of(&task, unlimited);
             scales.push((task.planned, way));
@@ -204,14 +206,14 @@ impl Stylizer {
     /// # Errors
     /// [`Error::Memory`]
     pub(super) fn side_to_judge(&self, image: &Picture, styles: &[Picture]) -> Result<u32, Error> {
-        let [program, a_pixel] = match self.graphs.kernels(&self.engine) {
+        let [program, a_pixel] = match self.network.graphs.kernels(&self.network.engine) {
             Some(KernelSet::OnnxRuntime) => JUDGE_PORTABLE,
             Some(_) => JUDGE_OWN,
             None => [PROGRAM, 0],
         };
         let sizes = || styles.iter().chain([image]).map(Picture::size);
         let needed = |side: u32| {
-            let tiles = sizes().map(|size| area(self.graphs.tiles(size, side).1) as u64);
+            let tiles = sizes().map(|size| area(self.network.graphs.tiles(size, side).1) as u64);
             program + a_pixel * tiles.max().unwrap_or(0)
         };
         let fits = |side: &u32| self.room().is_none_or(|room| needed(*side) <= room);
@@ -225,6 +227,12 @@ impl Stylizer {
                 budget: self.budget.unwrap_or(Bytes(0)),
                 largest: None,
             })
+    }
+
+    /// Whether sessions that wait for further runs have room beside this one.
+    pub(super) fn others_may_wait(&self, schedule: &Schedule) -> bool {
+        let needed = schedule.peak().0 + WAITING;
+        self.room().is_none_or(|room| needed <= room)
     }
 
     /// What is asked for where memory is no matter.
@@ -284,7 +292,7 @@ impl Stylizer {
         let planned = &task.planned;
         let size = (planned.width, planned.height);
         let pixels = area(size) as u64;
-        let (tiles, tile) = self.graphs.tiles(size, wish.side);
+        let (tiles, tile) = self.network.graphs.tiles(size, wish.side);
         let points = match self.settings.method {
             Method::Lbfgs { .. } => LBFGS,
             Method::Adam(_) => ADAM,
@@ -314,7 +322,12 @@ impl Stylizer {
         let painted = (task.planned.width, task.planned.height);
         let sizes = || task.styles.iter().copied().chain([painted]);
         let pixels: u64 = sizes().map(|size| area(size) as u64).sum();
-        let of_tile = |size| self.network(self.graphs.tiles(size, side).1, [TARGETS_OWN, TARGETS_PORTABLE]);
+        let of_tile = |size| {
+            self.network(
+                self.network.graphs.tiles(size, side).1,
+                [TARGETS_OWN, TARGETS_PORTABLE],
+            )
+        };
         let network = sizes().map(of_tile).max().unwrap_or(0);
         let contents = self.metadata().content_bytes(painted);
         Bytes(PROGRAM + (task.read + 2 * pixels) * PICTURE + network + contents)
@@ -323,7 +336,7 @@ impl Stylizer {
     /// What the network takes that looks at a tile, of so many bytes a pixel: with the program's own kernels, and with ONNX
     /// Runtime's.
     fn network(&self, tile: Size, [own, portable]: [u64; 2]) -> u64 {
-        let a_pixel = match self.graphs.kernels(&self.engine) {
+        let a_pixel = match self.network.graphs.kernels(&self.network.engine) {
             Some(KernelSet::OnnxRuntime) => portable,
             Some(_) => own,
             None => return 0,
