@@ -75,7 +75,8 @@ pub fn run() -> ExitCode {
         Ok(Ended::Done) => ExitCode::SUCCESS,
         Ok(Ended::Interrupted) => ExitCode::from(INTERRUPTED),
         Err(error) => {
-            let hint = hint::of(&error).map_or(String::new(), |hint| format!("; {hint}"));
+            let has_photo = !matches!(cli.command, Command::Texture(_));
+            let hint = hint::of(&error, has_photo).map_or(String::new(), |hint| format!("; {hint}"));
             say(&format!("error: {}{hint}", one_line(&format!("{error:#}"))));
             ExitCode::FAILURE
         }

@@ -268,7 +268,7 @@ fn resolve(
         &args.config,
         lowest,
         |options| match has_photo {
-            true => Ok(options),
+            true => Ok(options.with_photo()),
             false => options.without_photo(),
         },
     )

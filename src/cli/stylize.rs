@@ -58,6 +58,9 @@ pub fn paint(args: &Painting, plan: &Plan, mut saved: Option<&mut Reader>) -> an
     let schedule = stylizer.schedule(&content, &styles)?;
     let planned = schedule.planned();
     check_planned(args, &stylizer, &files, &planned, &encoding)?;
+    if !args.quiet {
+        tell_of_rounding(&plan.settings, &planned);
+    }
     if args.dry_run {
         return dry_run::run(args, &stylizer, &schedule, &encoding, (&content, &styles));
     }
@@ -338,6 +341,19 @@ fn announce(
         schedule.peak().rounded()
     ));
     announce_engine(stylizer);
+}
+
+/// Says so where a seamless picture has not the size that was asked for.
+fn tell_of_rounding(settings: &Settings, planned: &[Planned]) {
+    let asked = settings.size.exact();
+    let painted = planned.last().map(|finest| (finest.width, finest.height));
+    if let Some((width, height)) = painted.filter(|painted| settings.seamless.is_some() && *painted != asked)
+    {
+        say(&format!(
+            "{}x{} is rounded to {width}x{height}: sides without a seam are multiples of 16 pixels",
+            asked.0, asked.1
+        ));
+    }
 }
 
 /// A scale, and how it is computed where that is not as usual.

@@ -13,6 +13,7 @@ mod guides;
 mod loss_gradient;
 pub mod metadata;
 mod operators;
+mod seamless;
 mod session;
 mod tiled;
 mod tiles;

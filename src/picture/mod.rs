@@ -18,6 +18,7 @@ mod profile;
 mod raster;
 mod resize;
 mod save;
+mod seamless;
 mod tiff;
 
 use rayon::prelude::*;
@@ -28,6 +29,8 @@ pub use load::{Loaded, MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, load, load_from, re
 pub(crate) use resize::resize_plane;
 pub use resize::{Fit, fit};
 pub use save::{check_output, check_output_as, check_output_size};
+pub use seamless::Seamless;
+pub(crate) use seamless::surrounded;
 
 /// A picture in sRGB: red, green and blue interleaved, row by row from the top left, each from 0 to 255.
 ///

@@ -9,7 +9,7 @@ use crate::memory::{Bytes, available};
 use crate::model::KernelSet;
 use crate::observe::Planned;
 use crate::optimize::Method;
-use crate::picture::{Picture, fit};
+use crate::picture::Picture;
 
 /// The largest and the smallest side of the tiles' windows that a scale may be computed in, in pixels, and their step.
 const LARGEST: u32 = 2048;
@@ -255,7 +255,14 @@ impl Stylizer {
     fn way_of(&self, planned: &Planned, wish: Wish) -> Way {
         let size = (planned.width, planned.height);
         let pixels = area(size) as u64;
-        let (tiles, tile) = self.graphs.tiles(size, wish.side);
+        let seen = self.graphs.seen(size);
+        let (tiles, tile) = self.graphs.tiles(seen, wish.side);
+        // With its margins a seamless picture is held once more, and its gradient.
+        let surrounded = if seen == size {
+            0
+        } else {
+            2 * PICTURE * area(seen) as u64
+        };
         let points = match self.settings.method {
             Method::Lbfgs { .. } => LBFGS,
             Method::Adam(_) => ADAM,
@@ -271,8 +278,8 @@ impl Stylizer {
             memory: Memory {
                 program: if tiles == 1 { PROGRAM } else { PROGRAM + TILED },
                 network: self.network(tile),
-                content: pixels * PICTURE + self.metadata().content_bytes(size),
-                optimizer: pixels * (points + preconditioner),
+                content: pixels * PICTURE + self.metadata().content_bytes(seen),
+                optimizer: pixels * (points + preconditioner) + surrounded,
                 history: pixels * PAIR * remembered,
             },
         }
@@ -290,7 +297,7 @@ impl Stylizer {
 
     /// That a picture has no room, and what would have.
     fn refusal(&self, content: &Picture) -> Error {
-        let size_at = |size| fit(content.size(), size, self.settings.fit);
+        let size_at = |size| self.painted_size(content, size);
         let least = |(width, height)| {
             let planned = Planned {
                 width,
