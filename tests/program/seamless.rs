@@ -89,7 +89,14 @@ fn a_seamless_texture_is_repeated_and_resumed_to_the_same_bytes() {
     assert_eq!(trace["evaluations"][0]["size"], json!([32, 20]));
     let mut repeat = impasto();
     repeat.current_dir(workshop.folder.path());
-    let repeat = repeat.args(["texture", "--repeat", "run.json", "-o", "again.png"]);
+    let repeat = repeat.args([
+        "texture",
+        "--repeat",
+        "run.json",
+        "-o",
+        "again.png",
+        "--no-record",
+    ]);
     let said = stderr(&succeed(repeat.args(["--threads", "2"])));
     assert_eq!(fs::read(workshop.path("again.png")).unwrap(), painted, "{said}");
 
@@ -150,8 +157,12 @@ fn a_photo_is_not_seamless() {
     )
     .unwrap();
     let config = ["--config", "impasto.toml"];
-    succeed(workshop.stylize("plain.png").args(["--iterations", "1"]));
-    succeed(workshop.stylize("configured.png").args(config));
+    succeed(
+        workshop
+            .stylize("plain.png")
+            .args(["--iterations", "1", "--no-record"]),
+    );
+    succeed(workshop.stylize("configured.png").args(config).arg("--no-record"));
     let read = |name: &str| fs::read(workshop.path(name)).unwrap();
     assert_eq!(read("configured.png"), read("plain.png"));
     succeed(workshop.evaluate("content.png").args(config));
