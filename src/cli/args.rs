@@ -72,11 +72,19 @@ pub fn command() -> clap::Command {
     let looks = |arg: &Arg| ["onnxruntime", "runtime", "graphs"].contains(&arg.get_id().as_str());
     let lengthens = |arg: &Arg| ["iterations", "max_seconds"].contains(&arg.get_id().as_str());
     Cli::command()
+        .mut_subcommand("stylize", |command| {
+            command.mut_arg("seamless", |arg| refused(arg, "stylize"))
+        })
         .mut_subcommand("texture", |command| {
             texture::own_help(with_options(command, texture::is_of_use))
         })
         .mut_subcommand("resume", |command| with_options(command, lengthens))
-        .mut_subcommand("evaluate", |command| with_options(command, judges))
+        .mut_subcommand("evaluate", |command| {
+            with_options(command, judges).mut_args(|arg| match texture::is_of_use(&arg) {
+                true => arg,
+                false => arg.requires("content"),
+            })
+        })
         .mut_subcommand("compare", |command| with_options(command, judges))
         .mut_subcommand("regions", |command| with_options(command, sees))
         .mut_subcommand("providers", |command| with_options(command, looks))
@@ -345,20 +353,34 @@ pub struct Evaluate {
     /// The picture to judge; - is standard input
     pub image: PathBuf,
 
-    /// The photo that gives the content
+    /// The photo that gives the content; without one IMAGE is a texture
     #[arg(long, value_name = "PICTURE")]
-    pub content: PathBuf,
+    pub content: Option<PathBuf>,
 
     /// The painting that gives the style; give it several times to blend, or a folder
     #[arg(long, required = true, value_name = "PICTURE")]
     pub style: Vec<PathBuf>,
 
+    /// Say how IMAGE's opposite edges meet, among all its lines
+    ///
+    /// The mean difference of the pixels on both sides of the edge, in grey levels; the least and the greatest of the lines
+    /// between other columns, or rows; and the rank: the part of those that are smaller, 0 to 1.
+    #[arg(long, help_heading = "Output")]
+    pub seam: bool,
+
+    /// Write nine of IMAGE side by side, to look at its seams
+    ///
+    /// In three rows. Each is scaled down to 1024 pixels if it is larger.
+    #[arg(long, value_name = "SHEET", help_heading = "Output")]
+    pub sheet: Option<PathBuf>,
+
     /// Print JSON: {"total": …, "terms": {…}, "style_distance": {…}, …}
     ///
     /// terms by name, such as style/relu1_1; style_distance, held_out_style_distance (null without its graph) and
-    /// content_distance by layer; total_variation; ssim (null for a picture of less than 11 pixels a side); tiles, their
-    /// number, and tile, their [width, height], as with --tile; with masks regions, a list of {region, share,
-    /// style_distance, other_style_distance}, the last by region and layer.
+    /// content_distance by layer (null without --content); total_variation; ssim (null without --content, and for a picture of
+    /// less than 11 pixels a side); tiles, their number, and tile, their [width, height], as with --tile; with --seam seam,
+    /// {x, y}, each {difference, rank, least, most}; with masks regions, a list of {region, share, style_distance,
+    /// other_style_distance}, the last by region and layer.
     #[arg(long, help_heading = "Output")]
     pub json: bool,
 

@@ -82,7 +82,7 @@ struct Entry {
 
 /// Prints the figures of all pictures and draws the contact sheet.
 pub fn run(args: &Compare) -> anyhow::Result<Ended> {
-    let (options, settings) = sources::resolve_to_judge(args.options.clone(), &args.config)?;
+    let (options, settings) = sources::resolve_to_judge(args.options.clone(), &args.config, true)?;
     let mask_files = sources::mask_files(&settings);
     let style_files = style_files(&args.style)?;
     let named = args.pictures.iter().chain([&args.content]).chain(&style_files);
@@ -100,7 +100,7 @@ pub fn run(args: &Compare) -> anyhow::Result<Ended> {
     inputs.extend(sources::read_beside(&args.config, &stylizer));
     check_inputs_stay(args.sheet.as_deref(), &inputs)?;
     announce_if_unusual(&stylizer);
-    let evaluator = evaluator(&stylizer, &content, &styles)?;
+    let evaluator = evaluator(&stylizer, Some(&content), &styles)?;
     let mut entries = Vec::new();
     let mut told: Vec<RegionNote> = Vec::new();
     for (path, picture) in args.pictures.iter().zip(&pictures) {

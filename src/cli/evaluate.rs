@@ -6,7 +6,9 @@ use anyhow::{Context as _, bail};
 use ndarray::Axis;
 use ndarray_npy::WriteNpyExt as _;
 
+use impasto::evaluate::repeated;
 use impasto::files::{self, STANDARD};
+use impasto::picture::check_output;
 use impasto::regions::Masks;
 use impasto::stylize::{Judged, Stylizer};
 
@@ -21,10 +23,11 @@ use super::{Ended, check_standard_input, load, load_styles, sources, style_files
 
 /// Prints the loss and its terms, and how far the picture is from its targets.
 pub fn run(args: &Evaluate) -> anyhow::Result<Ended> {
-    let (options, settings) = sources::resolve_to_judge(args.options.clone(), &args.config)?;
+    let (options, settings) =
+        sources::resolve_to_judge(args.options.clone(), &args.config, args.content.is_some())?;
     let mask_files = mask_files(&settings);
     let style_files = style_files(&args.style)?;
-    let named = [&args.image, &args.content].into_iter().chain(&style_files);
+    let named = [&args.image].into_iter().chain(&args.content).chain(&style_files);
     check_standard_input(named.chain(&mask_files))?;
     if let Some(path) = &args.gradient {
         check_file(path, args.force, "--gradient")?;
@@ -32,25 +35,38 @@ pub fn run(args: &Evaluate) -> anyhow::Result<Ended> {
             bail!("--gradient: the figures go to standard output; name a file");
         }
     }
+    if let Some(path) = &args.sheet {
+        check_output(path, args.force)?;
+    }
     let image = load(&args.image, false)?;
-    let content = load(&args.content, false)?;
+    let content = args.content.as_ref().map(|path| load(path, false)).transpose()?;
     let styles = load_styles(&style_files, false)?;
     let masks = Masks::load(&settings.regions, |path| load(path, false))?;
     let stylizer = quietly(|| Stylizer::with_masks(&options, masks))?;
-    let mut inputs = vec![args.image.clone(), args.content.clone()];
+    let mut inputs = vec![args.image.clone()];
+    inputs.extend(args.content.clone());
     inputs.extend(style_files);
     inputs.extend(mask_files);
     inputs.extend(read_beside(&args.config, &stylizer));
-    check_inputs_stay(args.gradient.as_deref(), &inputs)?;
+    let outputs = || args.gradient.as_deref().into_iter().chain(args.sheet.as_deref());
+    check_inputs_stay(outputs(), &inputs)?;
+    check_distinct(outputs())?;
     announce_if_unusual(&stylizer);
-    let judged = stylizer.evaluate(&image, &content, &styles)?;
+    // What is not looked at has the weight 0.
+    let judged = stylizer.evaluate(&image, content.as_ref().unwrap_or(&image), &styles)?;
     warn_of_placement(judged.placement.as_ref());
     judged.notes.iter().for_each(tell);
     if let Some(path) = &args.gradient {
         write_gradient(path, args.force, &judged)?;
     }
-    let metrics = evaluator(&stylizer, &content, &styles)?.evaluate(&image)?;
-    let report = Report::new(&judged, metrics);
+    if let Some(path) = &args.sheet {
+        repeated(&image).save(path, args.force)?;
+    }
+    let metrics = evaluator(&stylizer, content.as_ref(), &styles)?.evaluate(&image)?;
+    let mut report = Report::new(&judged, metrics);
+    if args.seam {
+        report = report.with_seams(&image);
+    }
     let text = if args.json {
         json(&report)?
     } else {

@@ -56,12 +56,13 @@ pub fn one_picture(path: &Path) -> anyhow::Result<&Path> {
     Ok(path)
 }
 
-/// The flags that may help against an error of the library.
-pub fn of(error: &anyhow::Error) -> Option<String> {
-    error.chain().find_map(of_cause)
+/// The flags that may help against an error of the library; `--fit` is one of them where there is a photo.
+pub fn of(error: &anyhow::Error, has_photo: bool) -> Option<String> {
+    error.chain().find_map(|cause| of_cause(cause, has_photo))
 }
 
-fn of_cause(cause: &(dyn StdError + 'static)) -> Option<String> {
+fn of_cause(cause: &(dyn StdError + 'static), has_photo: bool) -> Option<String> {
+    let of_model = |error: &ModelError| of_model(error, has_photo);
     match cause.downcast_ref::<Error>() {
         Some(Error::Picture(error)) => of_picture(error),
         Some(Error::Runtime(error)) => of_runtime(error),
@@ -145,12 +146,13 @@ fn of_engine(error: &EngineError) -> Option<String> {
     })
 }
 
-fn of_model(error: &ModelError) -> Option<String> {
+fn of_model(error: &ModelError, has_photo: bool) -> Option<String> {
     let flags = match error {
         ModelError::NoGraphs { .. } => "or name their folder with --graphs DIR",
         ModelError::OutOfMemory { .. } => LESS_MEMORY,
         ModelError::TooSmall { remedy, .. } => match remedy {
-            Enlarge::Size => "use a larger --size, or --fit short",
+            Enlarge::Size if has_photo => "use a larger --size, or --fit short",
+            Enlarge::Size => "use a larger --size",
             Enlarge::StyleSize => "use a larger --style-size",
             Enlarge::SizeOrScales => "use a larger --size, or fewer --scales",
             Enlarge::StyleSizeOrScales => "use a larger --style-size, or fewer --scales",
@@ -168,7 +170,7 @@ mod tests {
 
     #[test]
     fn an_error_of_the_library_gets_the_flags_that_help() {
-        let hint = |error: Error| of(&error.into()).unwrap();
+        let hint = |error: Error| of(&error.into(), true).unwrap();
         let refused = ModelError::OutOfMemory {
             path: "a.onnx".into(),
         };
@@ -182,9 +184,20 @@ mod tests {
             remedy: Enlarge::StyleSize,
         };
         assert!(hint(small.into()).contains("--style-size"));
+        let narrow = || ModelError::TooSmall {
+            what: "painted picture",
+            width: 300,
+            height: 4,
+            graph: "gatys".into(),
+            min_size: 16,
+            remedy: Enlarge::Size,
+        };
+        assert!(hint(narrow().into()).contains("--fit"));
+        let of_texture = of(&Error::from(narrow()).into(), false).unwrap();
+        assert!(of_texture.contains("--size") && !of_texture.contains("--fit"));
         let exists = OutputError::Exists { path: "a.png".into() };
         assert!(hint(PictureError::Output(exists).into()).contains("--force"));
         let context = anyhow::Error::from(OutputError::Exists { path: "a".into() }).context("--trace");
-        assert!(of(&context).unwrap().contains("--force"));
+        assert!(of(&context, true).unwrap().contains("--force"));
     }
 }

@@ -88,7 +88,8 @@ pub fn run() -> ExitCode {
         Ok(Ended::Interrupted) => ExitCode::from(INTERRUPTED),
         Ok(Ended::SomeFailed) => ExitCode::from(SOME_FAILED),
         Err(error) => {
-            say(&format!("error: {}", in_words(&error)));
+            let has_photo = !matches!(cli.command, Command::Texture(_));
+            say(&format!("error: {}", in_words(&error, has_photo)));
             ExitCode::FAILURE
         }
     }
@@ -120,9 +121,9 @@ fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(USAGE)
 }
 
-/// An error in one line, with the flags that may help.
-fn in_words(error: &anyhow::Error) -> String {
-    let hint = hint::of(error).map_or(String::new(), |hint| format!("; {hint}"));
+/// An error in one line, with the flags that may help in a command that has a photo or none.
+fn in_words(error: &anyhow::Error, has_photo: bool) -> String {
+    let hint = hint::of(error, has_photo).map_or(String::new(), |hint| format!("; {hint}"));
     format!("{}{hint}", one_line(&format!("{error:#}")))
 }
 

@@ -11,6 +11,7 @@ use impasto::config::{Options, Settings};
 use impasto::files::{Input, digest_file, shown};
 use impasto::init::Init;
 use impasto::memory::{Bytes, usual_budget};
+use impasto::observe::Planned;
 use impasto::picture::{self, MAX_FILE_BYTES, Picture};
 use impasto::record::{FileRecord, Manifest, Record, Recorded};
 use impasto::regions::Masks;
@@ -334,6 +335,20 @@ impl Plan {
         }
     }
 
+    /// Says so where a seamless picture has not the size that was asked for.
+    pub fn tell_of_rounding(&self, planned: &[Planned]) {
+        let (width, height) = self.settings.size.exact();
+        let Some(painted) = planned.last().filter(|_| self.settings.seamless.is_some()) else {
+            return;
+        };
+        if (painted.width, painted.height) != (width, height) {
+            say(&format!(
+                "{width}x{height} is rounded to {}x{}: sides without a seam are multiples of 16 pixels",
+                painted.width, painted.height
+            ));
+        }
+    }
+
     /// Says whether a repeated run has given the same bytes, where it should have. `plain` is the sha256 of the picture's file
     /// without a record.
     pub fn compare(&self, manifest: &Manifest<Settings>, plain: &str, quiet: bool) {
@@ -362,7 +377,7 @@ fn resolve(
     lowest: impl FnOnce(&Options) -> Options,
 ) -> anyhow::Result<(Options, Settings)> {
     sources::resolve(args.options.clone(), config, lowest, |options| match has_photo {
-        true => Ok(options),
+        true => Ok(options.with_photo()),
         false => options.without_photo(),
     })
 }

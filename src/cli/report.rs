@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use impasto::evaluate::{Distance, Evaluator, Metrics};
+use impasto::evaluate::{Distance, Evaluator, Metrics, Seam, Seams};
 use impasto::picture::Picture;
 use impasto::stylize::{Judged, Stylizer};
 
@@ -19,6 +19,8 @@ pub struct Report {
     tiles: usize,
     /// Width and height.
     tile: (u32, u32),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seam: Option<Seams>,
 }
 
 /// One figure of a picture.
@@ -48,7 +50,14 @@ impl Report {
             metrics,
             tiles: judged.tiles.0,
             tile: judged.tiles.1,
+            seam: None,
         }
+    }
+
+    /// The same with the seams of the picture.
+    pub fn with_seams(self, image: &Picture) -> Report {
+        let seam = Some(Seams::of(image));
+        Report { seam, ..self }
     }
 
     fn figures(&self) -> Vec<Figure> {
@@ -73,7 +82,8 @@ impl Report {
         figures.push(figure("loss", "total", Some(self.total), Best::Least));
         figures.extend(distances("distance from the style", &metrics.style_distance));
         figures.extend(distances("distance from the style, held-out layers", held_out));
-        figures.extend(distances("distance from the content", &metrics.content_distance));
+        let content = metrics.content_distance.as_deref().unwrap_or_default();
+        figures.extend(distances("distance from the content", content));
         figures.push(figure(
             "picture",
             "total variation",
@@ -81,6 +91,24 @@ impl Report {
             Best::Neither,
         ));
         figures.push(figure("picture", "SSIM", metrics.ssim, Best::Most));
+        let seams = self.seam.iter();
+        let seams =
+            seams.flat_map(|Seams { x, y }| [("seam from right to left", x), ("seam from bottom to top", y)]);
+        for (group, seam) in seams {
+            let Seam {
+                difference,
+                rank,
+                least,
+                most,
+            } = *seam;
+            let rows = [
+                ("difference", difference),
+                ("least elsewhere", least),
+                ("most elsewhere", most),
+                ("rank", rank),
+            ];
+            figures.extend(rows.map(|(name, value)| figure(group, name, Some(value), Best::Neither)));
+        }
         for region in &metrics.regions {
             let name = format!("region {}", region.region);
             figures.push(figure(&name, "share", Some(region.share), Best::Neither));
@@ -170,10 +198,11 @@ fn cell(value: Option<f64>, best: Option<f64>) -> String {
     }
 }
 
-/// An evaluator of pictures of `content` in the style of `styles`; says so when it cannot see the held-out layers.
+/// An evaluator of pictures of `content`, if there is one, in the style of `styles`; says so when it cannot see the held-out
+/// layers.
 pub fn evaluator<'a>(
     stylizer: &'a Stylizer,
-    content: &'a Picture,
+    content: Option<&'a Picture>,
     styles: &[Picture],
 ) -> anyhow::Result<Evaluator<'a>> {
     let evaluator = stylizer.evaluator(content, styles)?;

@@ -108,11 +108,28 @@ pub fn resolve(
     }
 }
 
-/// The same for one evaluation to judge by: exactness counts, not speed.
-pub fn resolve_to_judge(flags: Options, config: &Config) -> anyhow::Result<(Options, Settings)> {
+/// The same for one evaluation to judge by, with a photo or without one: exactness counts, not speed.
+pub fn resolve_to_judge(
+    flags: Options,
+    config: &Config,
+    has_photo: bool,
+) -> anyhow::Result<(Options, Settings)> {
     let exact = Options {
         kernels: Some(KernelSet::OnnxRuntime),
         ..Options::default()
     };
-    resolve(flags, config, |_| exact, Ok)
+    // Nothing is started.
+    let without_start = |options: Options| Options {
+        init: None,
+        ..options
+    };
+    resolve(
+        flags,
+        config,
+        |_| exact,
+        |options| match has_photo {
+            true => Ok(options.with_photo()),
+            false => without_start(options).without_photo(),
+        },
+    )
 }

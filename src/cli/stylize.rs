@@ -62,6 +62,9 @@ pub fn paint(args: &Painting, plan: &Plan, mut saved: Option<&mut Reader>) -> an
     let schedule = stylizer.schedule(&content, &styles)?;
     let planned = schedule.planned();
     check_planned(args, &stylizer, &files, &planned, &encoding)?;
+    if !args.quiet {
+        plan.tell_of_rounding(&planned);
+    }
     if args.dry_run {
         return dry_run::run(args, &stylizer, &schedule, &encoding, (&content, &styles));
     }

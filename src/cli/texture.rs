@@ -13,6 +13,7 @@ Examples:
   impasto texture painting.jpg -o texture.png --size 1024x768
   impasto texture painting.jpg fabric.jpg -o both.png --size 512 --style-blend 3,7
   impasto texture painting.jpg -o large-strokes.png --size 512 --style-size 1024 --seed 7
+  impasto texture painting.jpg -o tile.png --size 512 --seamless
   impasto texture painting.jpg -o remade.png --size 640x480 --init photo.jpg";
 
 /// Paint a picture from one STYLE alone or several, without a photo
@@ -58,6 +59,7 @@ pub fn own_help(command: Command) -> Command {
                      1 to 65536 each. Time and memory grow with the number of pixels.",
                 )
         })
+        .mut_arg("seamless", |arg| arg.hide_short_help(false))
         .mut_arg("init", |arg| {
             arg.help("Start: random, gray, style-stats or FILE [default: random]").long_help(INIT)
         })

@@ -42,6 +42,15 @@ impl Options {
         })
     }
 
+    /// The same for a photo, which has edges: what they say of seamless textures is passed over.
+    #[must_use]
+    pub fn with_photo(self) -> Options {
+        Options {
+            seamless: None,
+            ..self
+        }
+    }
+
     fn without_contradictions(self, upper: &Options) -> Options {
         let mut options = self;
         match upper.optimizer {
@@ -110,6 +119,7 @@ mod tests {
         pooling = "avg"
         size = 100
         fit = "short"
+        seamless = "x"
         scales = "40:3,100:3"
         style-blend = [1.0, 2.0]
         style-size = 90

@@ -36,6 +36,7 @@ impl Settings {
         GraphOptions {
             kernels: self.kernels,
             padding: self.padding,
+            seamless: self.seamless,
             style_loss: self.style_loss.clone(),
         }
     }

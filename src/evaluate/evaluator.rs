@@ -20,7 +20,7 @@ pub struct Evaluator<'a> {
     /// Of the windows of the tiles that pictures are seen in; 0: whole.
     tile: u32,
     folder: PathBuf,
-    content: &'a Picture,
+    content: Option<&'a Picture>,
     masks: &'a Masks,
     objective: FeatureExtractor,
     /// Sees the layers that are not in the loss, too.
@@ -40,9 +40,9 @@ struct FeatureExtractor {
 type Grams = Vec<(String, Array2<f32>)>;
 
 impl<'a> Evaluator<'a> {
-    /// For pictures of `content` in the style of `styles`, taken at their own size; each comes with its share of the
-    /// blend. The loss's layers are those of the graphs called `name` in `folder`. Pictures are seen whole, or in tiles whose
-    /// windows have some `tile` pixels; what `masks` cut out of content and styles, too.
+    /// For pictures of `content`, if there is one, in the style of `styles`, taken at their own size; each comes with its share
+    /// of the blend. The loss's layers are those of the graphs called `name` in `folder`. Pictures are seen whole, or in tiles
+    /// whose windows have some `tile` pixels; what `masks` cut out of content and styles, too.
     ///
     /// # Errors
     /// A graph that cannot be used, or a session that fails.
@@ -50,7 +50,7 @@ impl<'a> Evaluator<'a> {
         engine: &'a Engine,
         (folder, name): (&Path, &str),
         (kernels, tile): (KernelSet, u32),
-        (content, masks): (&'a Picture, &'a Masks),
+        (content, masks): (Option<&'a Picture>, &'a Masks),
         styles: &[(Picture, f64)],
     ) -> Result<Evaluator<'a>, ModelError> {
         let open = |name: &str| FeatureGraph::open(folder, name, kernels);
@@ -105,15 +105,17 @@ impl<'a> Evaluator<'a> {
     pub fn evaluate(&self, image: &Picture) -> Result<Metrics, ModelError> {
         let graph = &self.objective.graph;
         check_size(graph.metadata(), image.size(), "image", Enlarge::Picture)?;
-        let content = self.content.resize(image.width(), image.height());
-        let seen = see(self.engine, graph, self.tile, image, None)?;
-        let aim = see(self.engine, graph, self.tile, &content, None)?;
+        let resized = |content: &Picture| content.resize(image.width(), image.height());
+        let content = self.content.map(resized);
+        let see = |picture: &Picture| see(self.engine, graph, self.tile, picture, None);
+        let seen = see(image)?;
+        let aim = content.as_ref().map(see).transpose()?;
         Ok(Metrics {
             style_distance: distances(&seen.grams[0], &self.objective.style),
             held_out_style_distance: self.held_out_distances(image)?,
-            content_distance: distances(&seen.contents, &aim.contents),
+            content_distance: aim.map(|aim| distances(&seen.contents, &aim.contents)),
             total_variation: total_variation(image),
-            ssim: ssim(image, &content),
+            ssim: content.and_then(|content| ssim(image, &content)),
             regions: self.regions(image)?,
         })
     }

@@ -6,6 +6,7 @@
 //! there as well has its style, rather than a trick that pleases five layers.
 
 mod evaluator;
+mod seam;
 #[cfg(feature = "charts")]
 mod sheet;
 mod ssim;
@@ -14,6 +15,7 @@ mod variation;
 use serde::{Serialize, Serializer};
 
 pub use evaluator::Evaluator;
+pub use seam::{Seam, Seams, repeated};
 #[cfg(feature = "charts")]
 pub use sheet::Sheet;
 pub use ssim::{SSIM_WINDOW, ssim};
@@ -30,12 +32,13 @@ pub struct Metrics {
     /// The same on layers that are not in the loss; none when the graphs' folder has no [`JUDGE`].
     #[serde(serialize_with = "by_layer_if_any")]
     pub held_out_style_distance: Option<Vec<Distance>>,
-    /// `‖F − P‖ / ‖P‖` with F the picture's features, P the content image's: the content layers of the loss.
-    #[serde(serialize_with = "by_layer")]
-    pub content_distance: Vec<Distance>,
+    /// `‖F − P‖ / ‖P‖` with F the picture's features, P the content image's: the content layers of the loss; none without a
+    /// content image.
+    #[serde(serialize_with = "by_layer_if_any")]
+    pub content_distance: Option<Vec<Distance>>,
     /// See [`total_variation`].
     pub total_variation: f64,
-    /// See [`ssim`]: against the content image; none when the picture is too small for it.
+    /// See [`ssim`]: against the content image; none without one, or when the picture is too small for it.
     pub ssim: Option<f64>,
     /// Those of its regions, if there are masks.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -5,8 +5,9 @@ use ort::session::SessionInputValue;
 use ort::value::{DynValue, Tensor};
 
 use super::forward::{Means, Seen, Sums, View, see};
-use super::metadata::{Kind, Term};
+use super::metadata::{Kind, Term, layer_size};
 use super::reuse::{Held, Reuse};
+use super::seamless::{with_margins, with_opposite_ends};
 use super::session::Pictures;
 use super::{GraphMetadata, Graphs, Guides, ModelError, Padding, session};
 use crate::runtime::Engine;
@@ -20,8 +21,10 @@ pub struct Targets {
     pub(super) contents: Vec<(String, DynValue)>,
     /// The sum over the style layers of the mean square of the Gram matrix over C², for C channels.
     style_square: f64,
-    /// The content image's width and height in pixels.
+    /// The width and height in pixels of what the network looks at: the content image, and its margins.
     pub(super) size: (u32, u32),
+    /// Those of a seamless picture, across and down; else 0.
+    pub(super) margins: (u32, u32),
     /// Those of the regions; none: all of the picture is one.
     pub(super) guides: Option<Guides>,
 }
@@ -43,8 +46,12 @@ pub struct FeatureSession<'a> {
     targets: (&'a GraphMetadata, Held),
     reuse: &'a Reuse,
     padding: Padding,
+    /// Those of a seamless picture; else 0.
+    margins: (u32, u32),
     /// That of the tiles' windows; 0: whole pictures.
     side: u32,
+    /// Whether the content is looked at.
+    sees_content: bool,
 }
 
 impl Graphs {
@@ -63,7 +70,9 @@ impl Graphs {
             targets: build(Kind::Targets)?,
             reuse: &self.reuse,
             padding: self.padding,
+            margins: self.margins(),
             side: 0,
+            sees_content: true,
         })
     }
 }
@@ -107,6 +116,11 @@ impl FeatureSession<'_> {
         self.side = side;
     }
 
+    /// Says whether the content counts; if not, it is not looked at, and the targets are zeros in its place.
+    pub fn see_content(&mut self, sees: bool) {
+        self.sees_content = sees;
+    }
+
     /// Computes the targets: the features of `content`, and what the style loss compares with, of `styles`, blended.
     ///
     /// All are images in the network's convention ([`to_tensor`](crate::tensor::to_tensor)), f32
@@ -139,11 +153,18 @@ impl FeatureSession<'_> {
         guides: Option<Guides>,
     ) -> Result<Targets, ModelError> {
         let (_, _, height, width) = content.dim();
+        let own = (width as u32, height as u32);
+        let (size, margins) = (with_margins(own, self.margins), self.margins);
+        let graph = self.forward.0;
+        let guides = match margins {
+            (0, 0) => guides,
+            margins => Some(Guides::of_middle(guides, graph, own, margins)),
+        };
         let means = regions
             .iter()
             .map(|styles| self.blended(styles))
             .collect::<Result<Vec<_>, _>>()?;
-        let contents = self.see(content, None, true)?.contents;
+        let contents = self.contents(content, size)?;
         let targets = means.iter().map(|means| self.style_targets(means));
         let targets = targets.collect::<Result<Vec<_>, _>>()?;
         let failed = |cause| ModelError::run(&self.targets.0.path, cause);
@@ -151,9 +172,35 @@ impl FeatureSession<'_> {
             style_square: style_square(&means, guides.as_ref()),
             styles: stacked(targets).map_err(failed)?,
             contents,
-            size: (width as u32, height as u32),
+            size,
+            margins,
             guides,
         })
+    }
+
+    /// The features of the content, with its margins of this `size`.
+    fn contents(
+        &mut self,
+        content: ArrayView4<'_, f32>,
+        size: (u32, u32),
+    ) -> Result<Vec<(String, DynValue)>, ModelError> {
+        let graph = self.forward.0;
+        if self.sees_content {
+            let seen = with_opposite_ends(content, self.margins);
+            return Ok(self.see(seen.view(), None, true)?.contents);
+        }
+        // As many channels as there are of the smallest picture.
+        let side = graph.min_size as usize;
+        let smallest = Array4::zeros((1, 3, side, side));
+        let seen = self.see(smallest.view(), None, true)?.contents;
+        let zeros = |(layer, (name, value)): (&String, (String, DynValue))| {
+            let (width, height) = layer_size(layer, size);
+            let shape = [1, value.shape()[1] as usize, height as usize, width as usize];
+            let zeros = Tensor::from_array(Array4::<f32>::zeros(shape))?;
+            Ok((name, zeros.into_dyn()))
+        };
+        let zeros: ort::Result<_> = graph.content_layers.iter().zip(seen).map(zeros).collect();
+        zeros.map_err(|cause| ModelError::run(&graph.path, cause))
     }
 
     /// The means of a region's styles, each with its share.

@@ -10,6 +10,7 @@ use super::metadata::{GraphMetadata, Kind, Operators, graph_digest};
 use super::operators::{KernelSet, Kernels};
 use super::reuse::Reuse;
 use super::{Enlarge, JUDGE, ModelError, Padding};
+use crate::picture::Seamless;
 use crate::runtime::Engine;
 use crate::runtime::locate::{in_repository, program_folder};
 
@@ -23,6 +24,8 @@ pub struct GraphOptions {
     pub kernels: KernelSet,
     /// What the first convolution sees around a picture.
     pub padding: Padding,
+    /// Along which axes pictures go on at their opposite ends instead.
+    pub seamless: Option<Seamless>,
     /// The style loss, by name.
     pub style_loss: String,
 }
@@ -32,6 +35,7 @@ impl Default for GraphOptions {
         Self {
             kernels: KernelSet::default(),
             padding: Padding::default(),
+            seamless: None,
             style_loss: USUAL_STYLE_LOSS.to_owned(),
         }
     }
@@ -48,6 +52,7 @@ pub struct Graphs {
     pub loss_gradient: GraphMetadata,
     /// What the first convolution sees around a picture.
     pub(super) padding: Padding,
+    pub(super) seamless: Option<Seamless>,
     /// What computes the gradient tile by tile, or the file of it that is missing: whole pictures need none of it.
     in_tiles: Result<InTiles, PathBuf>,
     /// Those that look at pictures, for the processor, if they are there and wanted.
@@ -107,6 +112,7 @@ impl Graphs {
             targets: read(Kind::Targets)?,
             forward,
             padding: options.padding,
+            seamless: options.seamless,
             in_tiles: Err(file(name, Kind::Backward)),
             cpu: None,
             reuse: Arc::default(),

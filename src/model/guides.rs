@@ -16,6 +16,8 @@ pub struct Guides {
     pub factors: Vec<Vec<f64>>,
     /// Factors of the content weight at the places of each content layer, in the graph's order; none: 1 everywhere.
     pub content: Option<Vec<ContentGuide>>,
+    /// The weights of the pixels in the total variation, f32 `[1, 1, height, width]`; none: 1 everywhere.
+    pub variation: Option<Array4<f32>>,
 }
 
 /// Where the content counts, and how much, at a layer.
@@ -56,7 +58,7 @@ impl Guides {
         match term.kind {
             TermKind::Style => Some(&self.style[term.index]),
             TermKind::Content => Some(&self.content.as_ref()?[term.index].guide),
-            TermKind::Tv => None,
+            TermKind::Tv => self.variation.as_ref(),
         }
     }
 

@@ -9,7 +9,7 @@ use prost::Message as _;
 use serde::{Deserialize, Serialize};
 
 use super::ModelError;
-use super::tiles::Tiling;
+use super::tiles::{Tiling, halo};
 use crate::files::{self, Input, InputError};
 
 /// The most bytes of a graph, which has its weights in another file.
@@ -288,7 +288,17 @@ impl GraphMetadata {
 
     /// The tiles of a picture of `size` (width, height) whose windows have some `side` pixels; 0: the whole picture.
     pub(crate) fn tiling(&self, size: (u32, u32), side: u32) -> Tiling {
-        Tiling::new(size, side, self.style_layers.iter().chain(&self.content_layers))
+        Tiling::new(size, side, self.layers())
+    }
+
+    /// How far beyond a place of any layer that the loss looks at there is something that it sees, in pixels, rounded up to
+    /// places of the deepest layer.
+    pub(super) fn halo(&self) -> u32 {
+        halo(self.layers())
+    }
+
+    fn layers(&self) -> impl Iterator<Item = &String> {
+        self.style_layers.iter().chain(&self.content_layers)
     }
 
     /// The bytes that the activations of the content layers take in a picture of `size` (width, height in pixels).

@@ -14,6 +14,7 @@ mod loss_gradient;
 pub mod metadata;
 mod operators;
 mod reuse;
+mod seamless;
 mod session;
 mod tiled;
 mod tiles;

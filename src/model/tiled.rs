@@ -283,6 +283,7 @@ mod tests {
             kernels,
             padding,
             style_loss: loss.to_owned(),
+            ..GraphOptions::default()
         };
         let graphs = Graphs::open(&folder, name, &options).unwrap();
         let (content, image) = (noise(331, 299, 1), noise(331, 299, 3));

@@ -49,8 +49,7 @@ impl Tiling {
     /// Tiles whose windows have some `side` pixels, for pictures of `size` (width, height) of which these layers are
     /// seen; one for the whole picture if `side` is 0 or nothing is gained.
     pub(crate) fn new<'a>(size: (u32, u32), side: u32, layers: impl IntoIterator<Item = &'a String>) -> Self {
-        let reach = layers.into_iter().map(|layer| reach(layer)).max().unwrap_or(0);
-        let halo = reach.next_multiple_of(STRIDE);
+        let halo = halo(layers);
         let (width, columns) = spans(size.0, side, halo);
         let (height, rows) = spans(size.1, side, halo);
         let tiles = rows
@@ -141,6 +140,12 @@ fn spans(extent: u32, side: u32, halo: u32) -> (u32, Vec<Span>) {
         }
     });
     (length, spans.collect())
+}
+
+/// How far beyond its own pixels a place of any of these layers sees, in pixels, rounded up to places of the deepest one.
+pub(super) fn halo<'a>(layers: impl IntoIterator<Item = &'a String>) -> u32 {
+    let reaches = layers.into_iter().map(|layer| reach(layer));
+    reaches.max().unwrap_or(0).next_multiple_of(STRIDE)
 }
 
 /// How far beyond its own pixels a place of a layer sees, in pixels: each convolution adds a place.

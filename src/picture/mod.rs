@@ -19,6 +19,7 @@ mod profile;
 mod raster;
 mod resize;
 mod save;
+mod seamless;
 mod tiff;
 
 use rayon::prelude::*;
@@ -30,6 +31,8 @@ pub use load::{Loaded, MAX_FILE_BYTES, MAX_SIDE, is_picture_name, load, load_fro
 pub(crate) use resize::resize_plane;
 pub use resize::{Fit, fit};
 pub use save::{check_output, check_output_as, check_output_size};
+pub use seamless::Seamless;
+pub(crate) use seamless::surrounded;
 
 /// A picture in sRGB: red, green and blue interleaved, row by row from the top left, each from 0 to 255.
 ///

@@ -72,6 +72,7 @@ impl Picture {
                     self.size(),
                     size,
                     (PixelType::F32x3, FilterType::CatmullRom),
+                    None,
                 ),
             );
         };
@@ -80,6 +81,7 @@ impl Picture {
             self.size(),
             size,
             (PixelType::F32x4, FilterType::CatmullRom),
+            None,
         );
         let (rgb, alpha) = separated(&resized);
         Self::new(size.0, size.1, rgb, Some(alpha)).fill_transparent()
@@ -95,15 +97,24 @@ pub(crate) fn resize_plane(values: &[f32], from: (u32, u32), to: (u32, u32)) -> 
         true => FilterType::Box,
         false => FilterType::Bilinear,
     };
-    resample(values, from, to, (PixelType::F32, filter))
+    resample(values, from, to, (PixelType::F32, filter), None)
 }
 
-/// Resamples interleaved values; `pixel` says how many a pixel has.
+/// What lies within the margins (left and right, above and below) resampled to `size`, by all of the picture but its alpha:
+/// what is in the margins counts where the filter reaches.
+pub(super) fn resize_cropped(picture: &Picture, margins: (u32, u32), size: (u32, u32)) -> Picture {
+    let pixel = (PixelType::F32x3, FilterType::CatmullRom);
+    let rgb = resample(&picture.rgb, picture.size(), size, pixel, Some(margins));
+    Picture::from_rgb(size.0, size.1, rgb)
+}
+
+/// Resamples interleaved values, or what of them lies within margins; `pixel` says how many a pixel has.
 fn resample(
     values: &[f32],
     from: (u32, u32),
     to: (u32, u32),
     (pixel, filter): (PixelType, FilterType),
+    margins: Option<(u32, u32)>,
 ) -> Vec<f32> {
     let channels = values.len() / pixel_count(from.0, from.1);
     let mut resized = vec![0.0_f32; channels * pixel_count(to.0, to.1)];
@@ -111,9 +122,14 @@ fn resample(
         ImageRef::new(from.0, from.1, bytemuck::cast_slice(values), pixel).expect("the lengths agree");
     let mut target = Image::from_slice_u8(to.0, to.1, bytemuck::cast_slice_mut(&mut resized), pixel)
         .expect("the lengths agree");
-    let options = ResizeOptions::new()
+    let mut options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(filter))
         .use_alpha(false);
+    if let Some((across, down)) = margins {
+        let [left, top] = [across, down].map(f64::from);
+        let (width, height) = (f64::from(from.0) - 2.0 * left, f64::from(from.1) - 2.0 * top);
+        options = options.crop(left, top, width, height);
+    }
     Resizer::new()
         .resize(&source, &mut target, &options)
         .expect("both images have the same kind of pixel");

@@ -19,7 +19,7 @@ pub use layout::Layout;
 pub use mask::Mask;
 pub use masks::{Masks, Region};
 pub use note::RegionNote;
-pub use proposal::{COLORS, propose};
+pub use proposal::{COLORS, Seen, propose};
 pub use source::{MaskSource, Rgb};
 
 use crate::color::ColorMode;

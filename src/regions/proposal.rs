@@ -1,10 +1,10 @@
-//! Regions that a picture falls into by itself, as a map to be edited by hand.
+//! Regions that a picture falls into by itself, or several by what they have in common, as maps to be edited by hand.
 //!
 //! The places of a layer are clustered by their features (k-means, begun as D. Arthur and S. Vassilvitskii, "k-means++: The
 //! Advantages of Careful Seeding", 2007); the clusters' borders are moved to the picture's edges by a guided filter (K. He,
 //! J. Sun, X. Tang, "Guided Image Filtering", 2010).
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView3, Axis};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView3, Axis, concatenate};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
@@ -34,23 +34,66 @@ const ROUNDS: usize = 40;
 /// The variance of the luma, from 0 to 1, that counts as an edge.
 const EDGE: f32 = 1e-3;
 
-/// A map of `count` regions of a picture, one of [`COLORS`] each, from the features of a layer of it, f32 `[C, h, w]`: as
-/// large as the picture, the same for the same `seed`.
+/// A picture, and what the network sees in it: the features of a layer, f32 `[C, h, w]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// The picture, of any size.
+    pub picture: &'a Picture,
+    /// Its features.
+    pub features: ArrayView3<'a, f32>,
+}
+
+/// Maps of `count` regions, each as large as its picture, of [`COLORS`] that mean the same in all: the first is that of the
+/// largest region of the first picture. The same for the same `seed`.
+///
+/// What all places of a picture share, be it a photo or a painting, is taken from each of several: their features are
+/// compared by how many standard deviations they are from the picture's means.
 ///
 /// # Panics
-/// When `count` is 0 or more than there are colours.
-pub fn propose(picture: &Picture, features: ArrayView3<'_, f32>, count: usize, seed: u64) -> Picture {
+/// When there is no picture, `count` is 0 or more than there are colours.
+pub fn propose(pictures: &[Seen<'_>], count: usize, seed: u64) -> Vec<Picture> {
     assert!((1..=COLORS.len()).contains(&count), "a colour for each region");
+    let is_joint = pictures.len() > 1;
+    let places: Vec<Array2<f32>> = pictures
+        .iter()
+        .map(|seen| directions(seen.features, is_joint))
+        .collect();
+    let views: Vec<_> = places.iter().map(|places| places.view()).collect();
+    let all = concatenate(Axis(0), &views).expect("features of one layer");
+    let clusters = clusters(&all, places[0].nrows(), count, seed);
+    let mut clusters = &clusters[..];
+    let map = |(seen, places): (&Seen<'_>, &Array2<f32>)| {
+        let (own, others) = clusters.split_at(places.nrows());
+        clusters = others;
+        map(seen, own, count)
+    };
+    pictures.iter().zip(&places).map(map).collect()
+}
+
+/// The features of each place, as vectors of length 1, `[places, C]`; if `standard`, each channel's mean is first made 0 and
+/// its standard deviation 1.
+fn directions(features: ArrayView3<'_, f32>, standard: bool) -> Array2<f32> {
     let (channels, height, width) = features.dim();
     let places = features
         .to_shape((channels, height * width))
         .expect("places in rows");
     let mut places = places.t().to_owned();
+    if standard {
+        for mut channel in places.columns_mut() {
+            let (mean, deviation) = (channel.mean().unwrap_or(0.0), channel.std(0.0));
+            channel.mapv_inplace(|value| (value - mean) / deviation.max(f32::MIN_POSITIVE));
+        }
+    }
     for mut place in places.rows_mut() {
         let length = place.dot(&place).sqrt();
         place.mapv_inplace(|value| value / length.max(f32::MIN_POSITIVE));
     }
-    let clusters = clusters(&places, count, seed);
+    places
+}
+
+/// The map of a picture whose places are in these of `count` clusters.
+fn map(Seen { picture, features }: &Seen<'_>, clusters: &[usize], count: usize) -> Picture {
+    let (_, height, width) = features.dim();
     let guide: Vec<f32> = picture
         .rgb()
         .chunks_exact(3)
@@ -81,8 +124,8 @@ pub fn propose(picture: &Picture, features: ArrayView3<'_, f32>, count: usize, s
     Picture::from_rgb(size.0, size.1, rgb)
 }
 
-/// The cluster of each row of `places`, `[places, C]`; the first is the largest.
-fn clusters(places: &Array2<f32>, count: usize, seed: u64) -> Vec<usize> {
+/// The cluster of each row of `places`, `[places, C]`; the first cluster has the most of the `first` rows.
+fn clusters(places: &Array2<f32>, first: usize, count: usize, seed: u64) -> Vec<usize> {
     let mut means = first_means(places, count, seed);
     let mut own = Vec::new();
     for _ in 0..ROUNDS {
@@ -100,7 +143,7 @@ fn clusters(places: &Array2<f32>, count: usize, seed: u64) -> Vec<usize> {
             }
         }
     }
-    let size = |cluster: &usize| own.iter().filter(|own| *own == cluster).count();
+    let size = |cluster: &usize| own[..first].iter().filter(|own| *own == cluster).count();
     let mut order: Vec<usize> = (0..count).collect();
     order.sort_by_key(|cluster| std::cmp::Reverse(size(cluster)));
     let rank = |cluster: usize| order.iter().position(|&other| other == cluster).unwrap_or(0);
@@ -173,7 +216,7 @@ fn box_mean(values: &Array2<f32>, radius: usize) -> Array2<f32> {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::Array3;
+    use ndarray::{Array3, s};
 
     use super::*;
 
@@ -198,11 +241,34 @@ mod tests {
         (Picture::from_rgb(64, 48, rgb.collect()), features)
     }
 
+    fn alone(picture: &Picture, features: &Array3<f32>, count: usize) -> Picture {
+        let features = features.view();
+        propose(&[Seen { picture, features }], count, 7).remove(0)
+    }
+
+    #[test]
+    fn a_colour_means_the_same_in_both_pictures() {
+        let (picture, features) = divided();
+        // The other one is seen in quite another way, all of it, and has its parts in other places.
+        let mirrored = features.slice(s![.., .., ..;-1]).mapv(|value| 0.3 * value + 4.0);
+        let flipped: Vec<f32> = (0..48)
+            .flat_map(|y| (0..64).flat_map(move |x| [(63 - x, y)]))
+            .flat_map(|(x, y)| picture.pixel(x, y))
+            .collect();
+        let flipped = Picture::from_rgb(64, 48, flipped);
+        let seen = [(&picture, features.view()), (&flipped, mirrored.view())];
+        let maps = propose(&seen.map(|(picture, features)| Seen { picture, features }), 2, 7);
+        let differ = (0..48).flat_map(|y| (0..64).map(move |x| (x, y)));
+        let differ = differ.filter(|&(x, y)| maps[0].pixel(x, y) != maps[1].pixel(63 - x, y));
+        assert!(differ.count() < 64 * 48 / 50);
+        assert_ne!(maps[0].pixel(2, 2), maps[0].pixel(61, 45));
+    }
+
     #[test]
     fn regions_are_found_and_end_at_the_pictures_edges() {
         let (picture, features) = divided();
-        let map = propose(&picture, features.view(), 2, 7);
-        assert_eq!(map, propose(&picture, features.view(), 2, 7));
+        let map = alone(&picture, &features, 2);
+        assert_eq!(map, alone(&picture, &features, 2));
         let pixels = map.rgb().chunks_exact(3).zip(picture.rgb().chunks_exact(3));
         let is_first = |pixel: &[f32]| pixel == COLORS[0].0.map(f32::from);
         let left_is_first = is_first(&map.pixel(2, 2));
@@ -213,7 +279,7 @@ mod tests {
     #[test]
     fn one_region_is_everything() {
         let (picture, features) = divided();
-        let map = propose(&picture, features.view(), 1, 0);
+        let map = alone(&picture, &features, 1);
         assert!(map.rgb().chunks_exact(3).all(|pixel| pixel == [255.0, 0.0, 0.0]));
     }
 }

@@ -51,6 +51,7 @@ impl Stylizer {
             .collect::<Result<Vec<Picture>, Error>>()?;
         self.check_regions(content.size(), given, image.size())?;
         let mut features = self.network.graphs.features(&self.network.engine)?;
+        features.see_content(self.weights.has_content());
         let side = self.side_to_judge(image, &styles)?;
         features.see_in_tiles(side);
         let layout = self.masks.layout(image.size());
@@ -80,8 +81,8 @@ impl Stylizer {
         })
     }
 
-    /// An evaluator of pictures that show `content` in the style of `styles`, which keep their size unless the settings
-    /// name a style size or scale.
+    /// An evaluator of pictures that show `content`, or of textures, in the style of `styles`, which keep their size unless the
+    /// settings name a style size or scale.
     ///
     /// It sees the layers of the loss as the settings' preset and pooling do, and held-out layers through the graph
     /// [`JUDGE`](crate::evaluate::JUDGE), which pools by maximum; both pad with zeros.
@@ -89,19 +90,22 @@ impl Stylizer {
     /// # Errors
     /// A style image too small for the network, a blend for another number of styles, or a graph that cannot be used.
     /// That there is no graph with held-out layers is no error: they are left out.
-    pub fn evaluator<'a>(&'a self, content: &'a Picture, styles: &[Picture]) -> Result<Evaluator<'a>, Error> {
+    pub fn evaluator<'a>(
+        &'a self,
+        content: Option<&'a Picture>,
+        styles: &[Picture],
+    ) -> Result<Evaluator<'a>, Error> {
         self.check_blend(styles)?;
-        let (layout, regions) = (
-            self.masks.layout(content.size()),
-            self.masks.regions(styles.len()),
-        );
+        let layout = content.and_then(|content| self.masks.layout(content.size()));
+        let regions = self.masks.regions(styles.len());
         let see = |(index, style): (usize, &Picture)| -> Result<Picture, Error> {
             let style = self.style_at_own_size(style)?;
-            Ok(match &layout {
-                Some(layout) => self
+            Ok(match (content, &layout) {
+                (None, _) => style,
+                (Some(content), None) => self.colored(&style, content).into_owned(),
+                (Some(content), Some(layout)) => self
                     .colored_in(layout, index, &style, content, &regions)
                     .into_owned(),
-                None => self.colored(&style, content).into_owned(),
             })
         };
         let seen = styles
@@ -112,7 +116,8 @@ impl Stylizer {
         let blend: Vec<(Picture, f64)> = seen.into_iter().zip(self.shares(styles)).collect();
         let folder = self.metadata().path.parent().unwrap_or(Path::new(""));
         let name = self.settings.graph_name();
-        let how = (self.settings.kernels, self.side_to_judge(content, styles)?);
+        let side = self.side_to_judge(content.unwrap_or(&styles[0]), styles)?;
+        let how = (self.settings.kernels, side);
         Ok(Evaluator::new(
             &self.network.engine,
             (folder, &name),

@@ -35,7 +35,7 @@ pub use evaluation::Judged;
 use kept::Kept;
 pub use network::{Network, Networks};
 pub use pace::Pace;
-use painting::Painting;
+use painting::{Nature, Painting};
 pub use schedule::{Memory, Schedule, Way};
 use stages::Stage;
 
@@ -232,8 +232,7 @@ impl Stylizer {
         }
         let (given, restored) = match start {
             Start::Saved(saved) => {
-                let (has_content, scales) = (self.weights.has_content(), schedule.scales.len());
-                let restored = Painting::restore(begin, has_content, scales, saved);
+                let restored = Painting::restore(begin, self.nature(), schedule.scales.len(), saved);
                 (None, Some(restored.map_err(OptimizeError::Saved)?))
             }
             Start::Picture(picture) => (Some(picture), None),
@@ -339,8 +338,16 @@ impl Stylizer {
             start.into_raw_vec_and_offset().0,
             first.size(),
             is_file,
-            self.weights.has_content(),
+            self.nature(),
         ))
+    }
+
+    /// What is painted.
+    fn nature(&self) -> Nature {
+        Nature {
+            has_content: self.weights.has_content(),
+            seamless: self.settings.seamless,
+        }
     }
 
     /// What a content weight of 1 stands for with these targets, where the preset lets it follow them.
@@ -384,14 +391,14 @@ impl Stylizer {
             .tiled_loss_gradient(&self.network.engine, targets, &weights, side)?;
         if let Some(tiled) = tiled {
             let placement = tiled.placement().cloned();
-            return Ok((Box::new(tiled), placement));
+            return Ok((targets.of_painted(Box::new(tiled)), placement));
         }
         let loss = self
             .network
             .graphs
             .loss_gradient(&self.network.engine, targets, weights)?;
         let placement = loss.placement().cloned();
-        Ok((Box::new(loss), placement))
+        Ok((targets.of_painted(Box::new(loss)), placement))
     }
 
     /// How to optimise a stage of a run that has taken so many `seconds`.

@@ -57,7 +57,7 @@ impl Stylizer {
                     source,
                     best: None,
                 })?;
-            seconds.push(begin.elapsed().as_secs_f64() / area(size));
+            seconds.push(begin.elapsed().as_secs_f64() / area(self.network.graphs.seen(size)));
         }
         // The first one still asks for memory.
         let seconds = &seconds[1..];
@@ -80,7 +80,7 @@ impl Pace {
 fn work((planned, way): &(Planned, Way)) -> f64 {
     let pixels = area((planned.width, planned.height));
     let seen = match way.tiles {
-        1 => pixels,
+        1 => area(way.tile),
         tiles => TWICE * tiles as f64 * area(way.tile),
     };
     let pairs = way.history.unwrap_or(0).min(planned.iterations as usize) as f64;

@@ -11,7 +11,7 @@ use crate::observe::{Event, Observer, Relayed, Resumable};
 use crate::optimize::{
     OptimizeError, Options, Outcome, StopReason, minimize, minimize_preconditioned, resume,
 };
-use crate::picture::Picture;
+use crate::picture::{Picture, Seamless};
 use crate::postprocess::Postprocess;
 use crate::tensor::{from_values, to_tensor};
 
@@ -26,21 +26,29 @@ pub(super) struct Painting {
     size: (u32, u32),
     /// Whether its large shapes are those of a painting.
     has_shapes: bool,
-    /// Whether the loss asks for the content.
-    asks_for_content: bool,
+    nature: Nature,
     /// Iterations and evaluations of the whole run; loss, terms and the image of the last stage.
     outcome: Outcome,
 }
 
+/// What is painted.
+#[derive(Clone, Copy)]
+pub(super) struct Nature {
+    /// Whether the loss asks for the content.
+    pub(super) has_content: bool,
+    /// Along which axes the image goes on at its opposite ends.
+    pub(super) seamless: Option<Seamless>,
+}
+
 impl Painting {
     /// The start of a run that began at `begin`: `image` is f32 `[1, 3, height, width]`, flattened, of this `size` (width, height);
-    /// `has_shapes` says whether it is a painting already, `asks_for_content` whether the loss looks at the content.
+    /// `has_shapes` says whether it is a painting already.
     pub(super) fn new(
         begin: Instant,
         image: Vec<f32>,
         size: (u32, u32),
         has_shapes: bool,
-        asks_for_content: bool,
+        nature: Nature,
     ) -> Painting {
         let outcome = Outcome {
             image,
@@ -56,7 +64,7 @@ impl Painting {
             scales: 0,
             size,
             has_shapes,
-            asks_for_content,
+            nature,
             outcome,
         }
     }
@@ -65,7 +73,7 @@ impl Painting {
     /// what comes next.
     pub(super) fn restore(
         begin: Instant,
-        asks_for_content: bool,
+        nature: Nature,
         scales: usize,
         from: &mut Reader,
     ) -> io::Result<(Painting, Option<&mut Reader>)> {
@@ -93,7 +101,7 @@ impl Painting {
             scales: painted as usize,
             size: (width, height),
             has_shapes: has_shapes != 0,
-            asks_for_content,
+            nature,
             outcome,
         };
         let is_within: u8 = from.number()?;
@@ -193,7 +201,7 @@ impl Painting {
     fn enlarged(&self, content: &Picture) -> Vec<f32> {
         let size = content.size();
         let mut image = self.image_at(size).into_owned();
-        if size != self.size && self.asks_for_content {
+        if size != self.size && self.nature.has_content {
             let blurred = content.resize(self.size.0, self.size.1).resize(size.0, size.1);
             let detail = to_tensor(content) - to_tensor(&blurred);
             image
@@ -209,7 +217,11 @@ impl Painting {
         if (width, height) == self.size {
             return Cow::Borrowed(&self.outcome.image);
         }
-        let picture = from_values(&self.outcome.image, self.size.0, self.size.1).resize(width, height);
+        let picture = from_values(&self.outcome.image, self.size.0, self.size.1);
+        let picture = match self.nature.seamless {
+            Some(seamless) => picture.resize_seamless(seamless, width, height),
+            None => picture.resize(width, height),
+        };
         Cow::Owned(to_tensor(&picture).into_raw_vec_and_offset().0)
     }
 

@@ -161,6 +161,7 @@ impl Stylizer {
             factors: factors.collect(),
             style,
             content,
+            variation: None,
         }
     }
 

@@ -292,7 +292,14 @@ impl Stylizer {
         let planned = &task.planned;
         let size = (planned.width, planned.height);
         let pixels = area(size) as u64;
-        let (tiles, tile) = self.network.graphs.tiles(size, wish.side);
+        let seen = self.network.graphs.seen(size);
+        let (tiles, tile) = self.network.graphs.tiles(seen, wish.side);
+        // With its margins a seamless picture is held once more, and its gradient.
+        let surrounded = if seen == size {
+            0
+        } else {
+            2 * PICTURE * area(seen) as u64
+        };
         let points = match self.settings.method {
             Method::Lbfgs { .. } => LBFGS,
             Method::Adam(_) => ADAM,
@@ -308,8 +315,8 @@ impl Stylizer {
             memory: Memory {
                 program: if tiles == 1 { PROGRAM } else { PROGRAM + TILED },
                 network: self.network(tile, [OWN, PORTABLE]),
-                content: pixels * PICTURE + self.metadata().content_bytes(size),
-                optimizer: pixels * (points + preconditioner),
+                content: pixels * PICTURE + self.metadata().content_bytes(seen),
+                optimizer: pixels * (points + preconditioner) + surrounded,
                 history: pixels * PAIR * remembered,
             },
             preparing: self.preparing(task, wish.side),

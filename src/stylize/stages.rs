@@ -48,6 +48,7 @@ impl Stylizer {
     ) -> Result<Vec<Stage>, Error> {
         let scales = self.scales(content, styles)?;
         let mut features = self.network.graphs.features(&self.network.engine)?;
+        features.see_content(self.weights.has_content());
         let scales = scales.iter().zip(&schedule.scales).skip(first);
         scales
             .map(|(scale, (_, way))| self.stage(&mut features, content, styles, (scale, *way)))
@@ -180,7 +181,7 @@ impl Stylizer {
 
     /// The sizes of the painted picture and of the style images at the scale of `size` pixels.
     pub(super) fn sizes(&self, content: &Picture, styles: &[Picture], size: u32) -> (Size, Vec<Size>) {
-        let at = |size| fit(content.size(), size, self.settings.fit);
+        let at = |size| self.painted_size(content, size);
         let (finest, painted) = (at(self.settings.side()), at(size));
         let shrink = f64::from(longest(painted)) / f64::from(longest(finest));
         let style = |style: &Picture| {
@@ -188,6 +189,13 @@ impl Stylizer {
             fit(style.size(), scaled(side, shrink), Fit::Long)
         };
         (painted, styles.iter().map(style).collect())
+    }
+
+    /// The size of the painted picture at the scale of `size` pixels.
+    pub(super) fn painted_size(&self, content: &Picture, size: u32) -> Size {
+        let fitted = fit(content.size(), size, self.settings.fit);
+        let seamless = self.settings.seamless;
+        seamless.map_or(fitted, |seamless| seamless.rounded(fitted))
     }
 
     /// A style image's longer side: what the settings say; else its own, but no longer than `most`, times the style

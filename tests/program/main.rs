@@ -26,6 +26,7 @@ mod region_figures;
 mod regions;
 mod resume;
 mod scales_and_styles;
+mod seamless;
 mod stylize;
 mod texture;
 mod tiles;

@@ -345,6 +345,54 @@ fn a_proposal_is_a_map_that_stylize_takes() {
 }
 
 #[test]
+fn a_painting_is_divided_as_the_photo_is() {
+    let workshop = divided();
+    let propose = |flags: &[&str]| {
+        let mut command = impasto();
+        command
+            .current_dir(workshop.folder.path())
+            .args(["regions", "content.png", "-o", "map.png"]);
+        command
+            .args(["--size", "96", "--count", "2", "--force", "--graphs"])
+            .arg(tiny_graphs());
+        command.arg("--onnxruntime").arg(onnxruntime()).args(flags);
+        command
+    };
+    let style = ["--style", "other.png", "--style-map", "style-map.png"];
+    let message = stderr(&succeed(&mut propose(&style)));
+    let size = |name: &str| image::image_dimensions(workshop.path(name)).unwrap();
+    assert_eq!((size("map.png"), size("style-map.png")), ((40, 28), (30, 40)));
+    let lines = message.lines().filter(|line| line.contains("of the painting"));
+    let flags: Vec<&str> = lines
+        .filter_map(|line| Some(line.split_once("painting")?.1.trim()))
+        .collect();
+    assert_eq!(flags.len(), 2, "{message}");
+    let flags: Vec<&str> = flags.iter().flat_map(|flags| flags.split(' ')).collect();
+    let styles = [
+        "content.png",
+        "other.png",
+        "other.png",
+        "-o",
+        "out.png",
+        "--iterations",
+        "1",
+    ];
+    let mut command = impasto();
+    command
+        .current_dir(workshop.folder.path())
+        .arg("stylize")
+        .args(styles)
+        .args(&flags);
+    command.args(["--size", "40", "--graphs"]).arg(tiny_graphs());
+    succeed(command.arg("--onnxruntime").arg(onnxruntime()));
+
+    fail(&mut propose(&style[..2]), &["--style-map"]);
+    fail(&mut propose(&style[2..]), &["--style"]);
+    let same = ["--style", "other.png", "--style-map", "map.png"];
+    fail(&mut propose(&same), &["map.png"]);
+}
+
+#[test]
 fn masks_that_cannot_be_used_are_refused_with_the_reason() {
     let workshop = divided();
     mask(&workshop, "black.png", (40, 28), |_, _| 0);

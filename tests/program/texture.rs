@@ -7,7 +7,7 @@ use crate::support::{Workshop, fail, impasto, onnxruntime, stderr, succeed, tiny
 use serde_json::Value;
 
 /// `impasto texture style.png -o OUTPUT` of 40x32 pixels on the tiny graphs, in the workshop.
-fn texture(workshop: &Workshop, output: &str) -> Command {
+pub fn texture(workshop: &Workshop, output: &str) -> Command {
     let mut command = impasto();
     command
         .current_dir(workshop.folder.path())
@@ -20,7 +20,7 @@ fn texture(workshop: &Workshop, output: &str) -> Command {
 }
 
 /// The bytes that `arguments` lead to.
-fn bytes(workshop: &Workshop, arguments: &[&str]) -> Vec<u8> {
+pub fn bytes(workshop: &Workshop, arguments: &[&str]) -> Vec<u8> {
     succeed(
         texture(workshop, "out.png")
             .args(["--force", "--no-record"])
@@ -82,6 +82,60 @@ fn a_texture_starts_where_it_is_told() {
     for (index, picture) in pictures.iter().enumerate() {
         assert!(!pictures[..index].contains(picture), "{}", starts[index]);
     }
+}
+
+#[test]
+fn a_picture_is_remade_from_a_style_s_texture_at_one_scale() {
+    let workshop = Workshop::new();
+    let flags = ["--init", "content.png", "--size", "40x28", "--iterations", "20"];
+    let trace = ["--trace", "run.json"];
+    bytes(&workshop, &[&flags[..], &trace].concat());
+    let trace: Value = serde_json::from_slice(&fs::read(workshop.path("run.json")).unwrap()).unwrap();
+    let evaluations = trace["evaluations"].as_array().unwrap();
+    let loss = |evaluation: &Value| evaluation["loss"].as_f64().unwrap();
+    let (first, last) = (&evaluations[0], &evaluations[evaluations.len() - 1]);
+    assert_eq!(first["size"], serde_json::json!([40, 28]));
+    assert!(loss(last) < 0.1 * loss(first), "{first} to {last}");
+    // The start is the picture itself.
+    bytes(&workshop, &[&flags[..4], &["--iterations", "0"]].concat());
+    let open = |name: &str| image::open(workshop.path(name)).unwrap().to_rgb8();
+    assert_eq!(open("out.png"), open("content.png"));
+}
+
+#[test]
+fn a_part_of_a_style_is_enough_for_a_texture() {
+    let workshop = Workshop::new();
+    let style = image::open(workshop.path("style.png")).unwrap().to_rgb8();
+    let half = image::GrayImage::from_fn(36, 44, |x, _| image::Luma([if x < 18 { 255 } else { 0 }]));
+    half.save(workshop.path("half.png")).unwrap();
+    let masked = |flags: &[&str]| bytes(&workshop, &[&["--style-mask", "half.png"], flags].concat());
+    let painted = masked(&[]);
+    assert_ne!(painted, bytes(&workshop, &[]));
+    assert_ne!(painted, masked(&["--seamless"]));
+    // What the mask leaves out is of no matter, but near it.
+    let mut other = style.clone();
+    for x in 35..36 {
+        (0..44).for_each(|y| other.put_pixel(x, y, image::Rgb([255, 0, 0])));
+    }
+    other.save(workshop.path("other.png")).unwrap();
+    let of_shallow = "relu1_1=1,relu2_1=1,relu3_1=1,relu4_1=0,relu5_1=0";
+    let shallow = |style: &str| {
+        let mut command = impasto();
+        command
+            .current_dir(workshop.folder.path())
+            .args(["texture", style, "-o", "out.png", "--force"]);
+        command.args(["--style-mask", "half.png", "--style-layer-weights", of_shallow]);
+        command
+            .args(["--size", "40x32", "--iterations", "3", "--no-record", "--graphs"])
+            .arg(tiny_graphs());
+        succeed(command.arg("--onnxruntime").arg(onnxruntime()));
+        fs::read(workshop.path("out.png")).unwrap()
+    };
+    assert_eq!(shallow("style.png"), shallow("other.png"));
+    fail(
+        texture(&workshop, "no.png").args(["--style-mask", "content.png"]),
+        &["content.png", "proportions"],
+    );
 }
 
 #[test]
@@ -172,7 +226,11 @@ fn what_speaks_of_a_photo_is_refused() {
         (["--size", "65536x65536"], ["65536x65536", "--memory"]),
         (["--style-weight", "0"], ["style-weight", "more than 0"]),
     ] {
-        fail(texture(&workshop, "refused.png").args(flags), &parts);
+        let mut command = texture(&workshop, "refused.png");
+        let message = stderr(&command.args(flags).output().unwrap());
+        let names_fit = message.contains("--fit") && flags[0] != "--fit";
+        assert!(!names_fit, "{message}");
+        fail(&mut command, &parts);
         assert!(!workshop.path("refused.png").exists(), "{flags:?}");
     }
 }

@@ -82,7 +82,7 @@ impl Painter<'_> {
             Ok(Came::Painted(outcome)) => (Status::Painted, None, Some(outcome)),
             Ok(Came::Skipped(note)) => (Status::Skipped, note, None),
             Ok(Came::Interrupted) => (Status::Interrupted, None, None),
-            Err(error) => (Status::Failed, Some(in_words(&error)), None),
+            Err(error) => (Status::Failed, Some(in_words(&error, true)), None),
         };
         let name = |path: &PathBuf| path.to_string_lossy().into_owned();
         Entry {

@@ -3,6 +3,7 @@
 mod checks;
 #[cfg(feature = "cli")]
 mod flags;
+mod pairs;
 mod range;
 
 use std::ops::RangeInclusive;
@@ -17,7 +18,7 @@ use crate::init::Init;
 use crate::memory::Bytes;
 use crate::model::{KernelSet, LayerFactors, Padding, USUAL_STYLE_LOSS};
 use crate::optimize::Method;
-use crate::picture::{Bits, Encoding, Fit};
+use crate::picture::{Bits, Encoding, Fit, Seamless};
 use crate::regions::{MaskSource, RegionOptions};
 use crate::runtime::{Precision, ProviderChoice, Request};
 use crate::scales::Scales;
@@ -64,6 +65,14 @@ pub struct Options {
     /// much at half the size. Presets book and neural-style, and a start from a file, have one scale.
     #[cfg_attr(feature = "cli", arg(long, value_name = "SCALES", help_heading = "Size", hide_short_help = true))]
     pub scales: Option<Scales>,
+
+    /// Wrap a texture's edges along x, y or both [default: none; without AXES: both]
+    ///
+    /// Laid side by side it shows no seam, from left to right with x, from top to bottom with y. The network sees the other end beyond an edge, and so does the total
+    /// variation. The sides are rounded to multiples of 16 pixels. It takes the time and the memory of a picture with a frame
+    /// of 80 pixels around it.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "AXES", num_args = 0..=1, require_equals = true, default_missing_value = "both", hide_possible_values = true, help_heading = "Size", hide_short_help = true))]
+    pub seamless: Option<Seamless>,
 
     /// Layers and weights: impasto, gatys, book and others [default: impasto]
     #[cfg_attr(feature = "cli", arg(long, value_name = "NAME", long_help = flags::presets_help(), help_heading = "Objective"))]
@@ -312,6 +321,7 @@ pub struct Settings {
     pub pooling: Pooling,
     pub size: Size,
     pub fit: Fit,
+    pub seamless: Option<Seamless>,
     pub style_size: Option<u32>,
     pub style_scale: f64,
     pub style_blend: Vec<f64>,
@@ -370,6 +380,7 @@ impl Options {
             pooling: self.pooling.unwrap_or_default(),
             size,
             fit,
+            seamless: self.seamless,
             style_size: self
                 .style_size
                 .map(|size| whole("style-size", size))
@@ -432,26 +443,5 @@ impl Options {
             ));
         }
         Ok(settings)
-    }
-}
-
-/// Pairs of keys and values, written as a table.
-mod pairs {
-    use std::collections::BTreeMap;
-
-    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
-
-    type Pairs = Option<Vec<(String, String)>>;
-
-    pub(super) fn serialize<S: Serializer>(pairs: &Pairs, serializer: S) -> Result<S::Ok, S::Error> {
-        let table = pairs
-            .as_ref()
-            .map(|pairs| pairs.iter().cloned().collect::<BTreeMap<_, _>>());
-        table.serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Pairs, D::Error> {
-        let table = Option::<BTreeMap<String, String>>::deserialize(deserializer)?;
-        Ok(table.map(|table| table.into_iter().collect()))
     }
 }
