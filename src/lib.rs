@@ -20,8 +20,10 @@
 //! 11. [`stylize`]: all of it in one function.
 //! 12. [`record`]: what a run was made of, so that it can be repeated, or resumed where it was left.
 //! 13. [`evaluate`]: how near a picture comes to what was asked, in figures.
+//! 14. [`batch`]: which pictures there are to paint when there are many, and which of several machines paints which.
 #![warn(missing_docs)]
 
+pub mod batch;
 pub mod color;
 pub mod config;
 pub mod evaluate;

@@ -23,6 +23,8 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         provision(root, options.runtime, platforms.current())
         if options.linker:
             ensure_packages(root / "runtime/zig", root / "scripts/requirements-dist.txt")
+        if options.kit:
+            ensure_packages(root / "runtime/kit", root / "scripts/requirements-kit.txt")
         if options.plots:
             ensure_packages(root / "runtime/plots", root / "scripts/requirements-looks.txt")
         if options.bench:
@@ -75,6 +77,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--linker",
         action="store_true",
         help="also fetch zig, with which `make dist` links for an older glibc",
+    )
+    parser.add_argument(
+        "--kit",
+        action="store_true",
+        help="also fetch zstandard, with which `make device-kit` looks into a library",
     )
     parser.add_argument(
         "--plots",

@@ -8,6 +8,7 @@ use clap::{Arg, ArgMatches, Args, CommandFactory as _, Id, Parser, Subcommand};
 use serde::{Deserialize, Serialize};
 
 use super::about::About;
+use super::batch::Batch;
 use super::compare::Compare;
 use super::completions::Completions;
 use super::manual::Manual;
@@ -42,6 +43,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Stylize(Box<Stylize>),
+    Batch(Box<Batch>),
     Texture(Box<Texture>),
     Resume(Box<Resume>),
     Evaluate(Box<Evaluate>),
@@ -182,7 +184,7 @@ pub struct Stylize {
 }
 
 /// What all that paint have in common: styles, settings, outputs.
-#[derive(Debug, Args, Serialize, Deserialize)]
+#[derive(Debug, Default, Args, Serialize, Deserialize)]
 pub struct Painting {
     /// The painting, or several to blend; a folder stands for all pictures in it
     #[arg(required_unless_present = "repeat")]

@@ -7,10 +7,11 @@ use std::path::Path;
 
 use anyhow::bail;
 use impasto::Error;
+use impasto::batch::BatchError;
 use impasto::files::OutputError;
 use impasto::memory::Bytes;
 use impasto::model::{Enlarge, ModelError};
-use impasto::picture::PictureError;
+use impasto::picture::{self, PictureError};
 use impasto::record::RecordError;
 use impasto::runtime::{EngineError, Remedy, RequestError, RuntimeError};
 
@@ -23,7 +24,7 @@ pub fn of_a_name_with_a_dash(mut arguments: impl Iterator<Item = OsString>) -> O
     let is_meant = |name: &str| {
         let path = Path::new(name);
         let is_number = name.parse::<f64>().is_ok();
-        name.starts_with('-') && !is_number && (path.is_file() || super::has_picture_extension(path))
+        name.starts_with('-') && !is_number && (path.is_file() || picture::is_picture_name(path))
     };
     arguments.find_map(|argument| {
         let name = argument.to_str().filter(|name| is_meant(name))?;
@@ -32,8 +33,13 @@ pub fn of_a_name_with_a_dash(mut arguments: impl Iterator<Item = OsString>) -> O
 }
 
 /// What to do where a picture has no room.
-fn more_memory(needed: Bytes, largest: Option<u32>) -> String {
-    let smaller = largest.map_or(String::new(), |size| format!("--size {size} or "));
+fn more_memory(needed: Bytes, largest: Option<u32>, is_for_targets: bool) -> String {
+    let style = if is_for_targets {
+        "a smaller --style-size, "
+    } else {
+        ""
+    };
+    let smaller = largest.map_or(style.to_owned(), |size| format!("{style}--size {size} or "));
     let whole = Bytes(needed.0.next_multiple_of(1 << 20));
     format!("use {smaller}--memory {whole}")
 }
@@ -62,12 +68,18 @@ fn of_cause(cause: &(dyn StdError + 'static)) -> Option<String> {
         Some(Error::Request(error)) => of_request(error),
         Some(Error::Engine(error)) => of_engine(error),
         Some(Error::Model(error)) => of_model(error),
-        Some(Error::Memory { needed, largest, .. }) => Some(more_memory(*needed, *largest)),
+        Some(Error::Memory {
+            needed,
+            largest,
+            is_for_targets,
+            ..
+        }) => Some(more_memory(*needed, *largest, *is_for_targets)),
         Some(_) => None,
         None => (cause.downcast_ref().and_then(of_picture))
             .or_else(|| cause.downcast_ref().and_then(of_output))
             .or_else(|| cause.downcast_ref().and_then(of_record))
-            .or_else(|| cause.downcast_ref().and_then(of_model)),
+            .or_else(|| cause.downcast_ref().and_then(of_model))
+            .or_else(|| cause.downcast_ref().and_then(of_batch)),
     }
 }
 
@@ -98,6 +110,11 @@ fn of_record(error: &RecordError) -> Option<String> {
         _ => return None,
     };
     Some(flags.to_owned())
+}
+
+fn of_batch(error: &BatchError) -> Option<String> {
+    let of_a_scheduler = matches!(error, BatchError::Scheduler { .. });
+    of_a_scheduler.then(|| "give it with --shard I/N".to_owned())
 }
 
 fn of_runtime(error: &RuntimeError) -> Option<String> {
@@ -131,7 +148,6 @@ fn of_engine(error: &EngineError) -> Option<String> {
 fn of_model(error: &ModelError) -> Option<String> {
     let flags = match error {
         ModelError::NoGraphs { .. } => "or name their folder with --graphs DIR",
-        ModelError::TooLarge { .. } => "ask for less by --size, --fit long, --style-size or --style-scale",
         ModelError::OutOfMemory { .. } => LESS_MEMORY,
         ModelError::TooSmall { remedy, .. } => match remedy {
             Enlarge::Size => "use a larger --size, or --fit short",

@@ -2,6 +2,7 @@
 
 mod about;
 mod args;
+mod batch;
 mod compare;
 mod completions;
 mod dry_run;
@@ -32,12 +33,13 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::FromArgMatches as _;
 
 use clap::error::ErrorKind;
+use impasto::batch::pictures_in;
 use impasto::files::{self, Input, STANDARD, escaped, shown};
-use impasto::picture::{self, OutputFormat, Picture};
+use impasto::picture::{self, Picture};
 
 use args::{Cli, Command};
 
@@ -45,10 +47,14 @@ use args::{Cli, Command};
 pub enum Ended {
     Done,
     Interrupted,
+    /// Of many pictures some could not be painted.
+    SomeFailed,
 }
 
 /// The exit code after Ctrl-C or SIGTERM, as shells have it: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
+/// The exit code when of many pictures some could not be painted.
+const SOME_FAILED: u8 = 3;
 /// The exit code of a command line that cannot be understood.
 const USAGE: u8 = 2;
 
@@ -66,6 +72,7 @@ pub fn run() -> ExitCode {
     };
     let ended = match &cli.command {
         Command::Stylize(args) => stylize::run(args),
+        Command::Batch(args) => batch::run(args),
         Command::Texture(args) => texture::run(args),
         Command::Resume(args) => resume::run(args),
         Command::Evaluate(args) => evaluate::run(args),
@@ -79,9 +86,9 @@ pub fn run() -> ExitCode {
     match ended {
         Ok(Ended::Done) => ExitCode::SUCCESS,
         Ok(Ended::Interrupted) => ExitCode::from(INTERRUPTED),
+        Ok(Ended::SomeFailed) => ExitCode::from(SOME_FAILED),
         Err(error) => {
-            let hint = hint::of(&error).map_or(String::new(), |hint| format!("; {hint}"));
-            say(&format!("error: {}{hint}", one_line(&format!("{error:#}"))));
+            say(&format!("error: {}", in_words(&error)));
             ExitCode::FAILURE
         }
     }
@@ -111,6 +118,12 @@ fn usage(error: &clap::Error) -> ExitCode {
         ));
     }
     ExitCode::from(USAGE)
+}
+
+/// An error in one line, with the flags that may help.
+fn in_words(error: &anyhow::Error) -> String {
+    let hint = hint::of(error).map_or(String::new(), |hint| format!("; {hint}"));
+    format!("{}{hint}", one_line(&format!("{error:#}")))
 }
 
 fn one_line(text: &str) -> String {
@@ -178,32 +191,6 @@ pub fn style_files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
         }
     }
     Ok(files)
-}
-
-fn pictures_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let cannot = || format!("the style folder {} cannot be read", shown(folder));
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).with_context(cannot)? {
-        let path = entry.with_context(cannot)?.path();
-        if path.is_file() && has_picture_extension(&path) {
-            files.push(path);
-        }
-    }
-    if files.is_empty() {
-        bail!(
-            "the style folder {} has no PNG, JPEG, JPEG XL, WebP, TIFF, BMP or GIF in it",
-            shown(folder)
-        );
-    }
-    files.sort();
-    Ok(files)
-}
-
-fn has_picture_extension(path: &Path) -> bool {
-    let extension = path.extension().unwrap_or_default().to_string_lossy();
-    let extension = extension.to_ascii_lowercase();
-    ["bmp", "gif", "jxl"].contains(&extension.as_str())
-        || OutputFormat::EXTENSIONS.contains(&extension.as_str())
 }
 
 /// The name of an input in a sentence.

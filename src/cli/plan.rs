@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+use impasto::Error;
+use impasto::batch::Job;
 use impasto::config::{Options, Settings};
-use impasto::files::{Input, shown};
+use impasto::files::{Input, digest_file, shown};
 use impasto::init::Init;
-use impasto::model::ModelError;
-use impasto::picture::{self, MAX_PIXELS, Picture};
+use impasto::memory::{Bytes, usual_budget};
+use impasto::picture::{self, MAX_FILE_BYTES, Picture};
 use impasto::record::{FileRecord, Manifest, Record, Recorded};
 use impasto::regions::Masks;
 use impasto::scales::Scales;
@@ -55,6 +57,9 @@ pub struct Pictures {
     /// Their files, for the record: content if it is a photo, styles, start, masks.
     pub files: Vec<FileRecord>,
 }
+
+/// A picture that was read, and its file, if it has one.
+pub type Read = (Picture, Option<FileRecord>);
 
 impl Plan {
     /// Puts together what `stylize` is asked for.
@@ -117,6 +122,19 @@ impl Plan {
         })
     }
 
+    /// Puts together a job of many; its options are resolved already.
+    pub fn of_job(job: &Job) -> anyhow::Result<Plan> {
+        let origin = Origin::Named {
+            content: Some(job.content.clone()),
+            styles: job.styles.clone(),
+        };
+        Ok(Plan {
+            settings: job.options.resolve()?,
+            options: job.options.clone(),
+            origin,
+        })
+    }
+
     /// Goes on with a run, for longer if `longer` says so; `force` lets other versions do it.
     pub fn resuming(run: Recorded, longer: &Options, force: bool) -> anyhow::Result<Plan> {
         // A start picture has done its part, and must be the same all the same.
@@ -144,18 +162,42 @@ impl Plan {
 
     /// Reads the pictures, each once; those of a recorded run are looked for and checked.
     pub fn pictures(&self, quiet: bool) -> anyhow::Result<Pictures> {
-        let mut files = Vec::new();
+        let content = self.content_picture(quiet)?;
+        let styles = self.style_pictures(quiet)?;
+        self.with_other_pictures(content, styles, quiet)
+    }
+
+    /// Reads the photo, or makes the blank picture that takes its place in a texture.
+    pub fn content_picture(&self, quiet: bool) -> anyhow::Result<Read> {
+        let Some(content) = self.content()? else {
+            return Ok((blank(self.settings.size.exact())?, None));
+        };
+        let file = FileRecord::new("content", content.path(), content.sha256());
+        Ok((decode(content, quiet)?, Some(file)))
+    }
+
+    /// Reads the styles.
+    pub fn style_pictures(&self, quiet: bool) -> anyhow::Result<Vec<Read>> {
+        let read = |style: Input| -> anyhow::Result<Read> {
+            let file = FileRecord::new("style", style.path(), style.sha256());
+            Ok((decode_style(style, quiet)?, Some(file)))
+        };
+        self.styles()?.into_iter().map(read).collect()
+    }
+
+    /// Reads what else there is beside photo and styles.
+    pub fn with_other_pictures(
+        &self,
+        (content, file): Read,
+        styles: Vec<Read>,
+        quiet: bool,
+    ) -> anyhow::Result<Pictures> {
+        let (styles, style_files): (Vec<Picture>, Vec<Option<FileRecord>>) = styles.into_iter().unzip();
+        let mut files: Vec<FileRecord> = [file].into_iter().chain(style_files).flatten().collect();
         let mut record = |role: &str, input: Input| {
             files.push(FileRecord::new(role, input.path(), input.sha256()));
             input
         };
-        let content = match self.content()? {
-            Some(content) => decode(record("content", content), quiet)?,
-            None => blank(self.settings.size.exact())?,
-        };
-        let styles = self.styles()?.into_iter();
-        let styles = styles.map(|style| decode_style(record("style", style), quiet));
-        let styles = styles.collect::<anyhow::Result<_>>()?;
         let start = self.start()?.map(|start| decode(record("init", start), quiet));
         let start = start.transpose()?;
         let masks = Masks::load(&self.settings.regions, |path| {
@@ -168,6 +210,32 @@ impl Plan {
             masks,
             files,
         })
+    }
+
+    /// The files of the pictures, without a look at what is in them.
+    pub fn files(&self) -> anyhow::Result<Vec<FileRecord>> {
+        let Origin::Named { content, styles } = &self.origin else {
+            return Ok(self.pictures(true)?.files);
+        };
+        let start = match &self.settings.init {
+            Init::File(path) => Some(path),
+            _ => None,
+        };
+        let masks = mask_files(&self.settings);
+        let roles = [
+            ("content", content.iter().collect::<Vec<_>>()),
+            ("style", styles.iter().collect()),
+            ("init", start.into_iter().collect()),
+            ("mask", masks.iter().collect()),
+        ];
+        let files = roles
+            .iter()
+            .flat_map(|(role, paths)| paths.iter().map(move |path| (role, path)));
+        let record = |(role, path): (&&str, &&PathBuf)| -> anyhow::Result<FileRecord> {
+            let digest = digest_file(path, MAX_FILE_BYTES)?;
+            Ok(FileRecord::new(role, path, digest))
+        };
+        files.map(record).collect()
     }
 
     /// The photo's file; a texture has none.
@@ -301,9 +369,16 @@ fn resolve(
 
 /// What takes the place of the photo of a texture.
 fn blank((width, height): (u32, u32)) -> anyhow::Result<Picture> {
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        let what = "painted picture";
-        return Err(ModelError::TooLarge { what, width, height }.into());
+    let needed = Bytes(12 * u64::from(width) * u64::from(height));
+    if let Some(budget) = usual_budget().filter(|budget| *budget < needed) {
+        return Err(Error::Memory {
+            size: (width, height),
+            is_for_targets: false,
+            needed,
+            budget,
+            largest: None,
+        }
+        .into());
     }
     Ok(Picture::filled(width, height, [127.5; 3]))
 }

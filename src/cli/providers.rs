@@ -11,7 +11,7 @@ use impasto::config::{Options, Settings};
 use impasto::files::shown;
 use impasto::model::{GraphFile, default_folder, list_graphs};
 use impasto::picture::Picture;
-use impasto::runtime::{self, LibraryQuery, ProviderChoice, Remedy, Runtime, State, Survey};
+use impasto::runtime::{self, Engine, LibraryQuery, ProviderChoice, Remedy, Runtime, State, Survey};
 use impasto::stylize::{Judged, Stylizer};
 
 use super::outputs::print;
@@ -240,7 +240,7 @@ fn table(report: &Report) -> String {
 pub fn announce_if_unusual(stylizer: &Stylizer) {
     let engine = stylizer.engine();
     if !engine.is_cpu() || !engine.refusals().is_empty() {
-        announce_engine(stylizer);
+        announce_engine(stylizer.engine(), stylizer.settings());
     } else {
         warn(stylizer.settings());
     }
@@ -254,8 +254,7 @@ fn warn(settings: &Settings) {
 }
 
 /// One line that says what runs, and why nothing better does.
-pub fn announce_engine(stylizer: &Stylizer) {
-    let engine = stylizer.engine();
+pub fn announce_engine(engine: &Engine, settings: &Settings) {
     let runtime = engine.runtime();
     let refused: Vec<String> = engine
         .refusals()
@@ -270,7 +269,7 @@ pub fn announce_engine(stylizer: &Stylizer) {
     for reason in runtime.passed_over() {
         say(&format!("warning: {reason}"));
     }
-    warn(stylizer.settings());
+    warn(settings);
     say(&format!(
         "ONNX Runtime {} on {}, {} thread(s){why}",
         runtime.version(),

@@ -39,6 +39,13 @@ impl Config {
         }
     }
 
+    /// The options of all settings files together.
+    pub fn options(&self) -> anyhow::Result<Options> {
+        self.files().try_fold(Options::default(), |upper, path| {
+            Ok(upper.or(ConfigFile::read(&path)?.options().clone()))
+        })
+    }
+
     /// The settings files that are read, the one that wins first.
     fn files(&self) -> impl Iterator<Item = PathBuf> {
         let own = (!self.no_config).then(own_file).flatten();

@@ -159,7 +159,7 @@ pub fn paint(args: &Painting, plan: &Plan, mut saved: Option<&mut Reader>) -> an
 }
 
 /// Where and when checkpoints are written, if they are.
-fn checkpoint_plan(
+pub fn checkpoint_plan(
     args: &Painting,
     plan: &Plan,
     stylizer: &Stylizer,
@@ -199,7 +199,7 @@ fn settle_checkpoint(args: &Painting, stop: StopReason, interrupted: bool) -> an
 }
 
 /// Lets the picture's file say how it was made; a format that has no room for so much goes without.
-fn insert_record(picture: &mut Vec<u8>, record: &Record, quiet: bool) {
+pub fn insert_record(picture: &mut Vec<u8>, record: &Record, quiet: bool) {
     if let Err(error) = record.insert(picture)
         && !quiet
     {
@@ -357,7 +357,7 @@ fn announce(
         scales.join(", then "),
         schedule.peak().rounded()
     ));
-    announce_engine(stylizer);
+    announce_engine(stylizer.engine(), stylizer.settings());
 }
 
 /// A scale, and how it is computed where that is not as usual.
@@ -402,7 +402,7 @@ fn report(args: &Painting, painted: &Stylized, seconds: f64, interrupted: bool) 
 }
 
 /// The settings, with the memory that has decided how the scales are computed.
-fn with_memory(stylizer: &Stylizer, memory: Option<Bytes>) -> Settings {
+pub fn with_memory(stylizer: &Stylizer, memory: Option<Bytes>) -> Settings {
     Settings {
         memory,
         ..stylizer.settings().clone()
@@ -410,7 +410,7 @@ fn with_memory(stylizer: &Stylizer, memory: Option<Bytes>) -> Settings {
 }
 
 /// What the run is made of; the picture that comes of it has no sha256 yet.
-fn manifest(
+pub fn manifest(
     args: &Painting,
     stylizer: &Stylizer,
     (settings, inputs): (Settings, &[FileRecord]),

@@ -55,7 +55,7 @@ pub fn own_help(command: Command) -> Command {
                 .help("Width x height in pixels, or one number for a square [default: 512]")
                 .long_help(
                     "The picture's width and height in pixels, such as 1024x768, or one number for a square [default: 512]\n\n\
-                     1 to 32768 each. Time and memory grow with the number of pixels.",
+                     1 to 65536 each. Time and memory grow with the number of pixels.",
                 )
         })
         .mut_arg("init", |arg| {

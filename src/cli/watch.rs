@@ -13,7 +13,7 @@ use super::outputs::check_file;
 use super::preview::{Preview, PreviewArg};
 
 /// Ways to watch the run; none of them changes the picture.
-#[derive(Debug, Args, Serialize, Deserialize)]
+#[derive(Debug, Default, Args, Serialize, Deserialize)]
 pub struct Watching {
     /// Plot the loss and its terms: a name ending in .svg or .png
     ///

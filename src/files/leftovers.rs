@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use tempfile::NamedTempFile;
 
@@ -22,22 +23,31 @@ pub(super) fn begin(folder: &Path) -> io::Result<NamedTempFile> {
     Ok(file)
 }
 
-/// Removes from `folder` what killed runs have left there: temporary files of ours that nobody has locked, and that are
-/// older than the moment between the making of one and its lock by far.
-#[cfg(unix)]
+/// Older than the moment between the making of a file and its lock by far.
+const OLD: Duration = Duration::from_secs(600);
+
+/// Removes from `folder` what killed runs have left there, some time ago.
 pub(super) fn sweep(folder: &Path) {
+    sweep_before(folder, SystemTime::now() - OLD);
+}
+
+/// Removes from `folder` what killed runs have left there: temporary files of ours that nobody has locked, and that are
+/// older than `before`.
+#[cfg(unix)]
+pub fn sweep_before(folder: &Path, before: SystemTime) {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     for entry in entries.filter(|entry| is_temporary(&entry.file_name())) {
         let path = entry.path();
-        if is_left_over(&path).unwrap_or(false) {
+        if is_left_over(&path, before).unwrap_or(false) {
             // Another run may have been faster.
             let _ = std::fs::remove_file(path);
         }
     }
 }
 
+/// Nothing: without locks nobody knows whose writer is gone.
 #[cfg(not(unix))]
-pub(super) fn sweep(_: &Path) {}
+pub fn sweep_before(_: &Path, _: SystemTime) {}
 
 /// Whether the name is that of a temporary file: six letters or digits between prefix and suffix.
 #[cfg(unix)]
@@ -49,11 +59,8 @@ fn is_temporary(name: &std::ffi::OsStr) -> bool {
 }
 
 #[cfg(unix)]
-fn is_left_over(path: &Path) -> io::Result<bool> {
+fn is_left_over(path: &Path, before: SystemTime) -> io::Result<bool> {
     use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-    use std::time::Duration;
-
-    const OLD: Duration = Duration::from_secs(600);
 
     let file = std::fs::OpenOptions::new()
         .read(true)
@@ -62,15 +69,14 @@ fn is_left_over(path: &Path) -> io::Result<bool> {
     let metadata = file.metadata()?;
     // SAFETY: it only asks, and cannot fail.
     let user = unsafe { libc::geteuid() };
-    let age = metadata.modified()?.elapsed().unwrap_or_default();
-    Ok(metadata.is_file() && metadata.uid() == user && age > OLD && file.try_lock().is_ok())
+    let is_old = metadata.modified()? < before;
+    Ok(metadata.is_file() && metadata.uid() == user && is_old && file.try_lock().is_ok())
 }
 
 #[cfg(all(test, unix))]
 mod tests {
     use std::fs::File;
     use std::path::PathBuf;
-    use std::time::{Duration, SystemTime};
 
     use super::*;
 

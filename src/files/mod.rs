@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use identity::{Identity, of_input, of_neighbours, of_output};
 pub use input::{Input, InputError, Source, digest_file, read, read_file};
+pub use leftovers::sweep_before;
 pub(crate) use output::extension;
 pub use output::{OutputError, check, is_stream, is_taken, rescue, write};
 pub use shown::{Shown, escaped, shown};

@@ -1,11 +1,12 @@
 //! From the style and content images to the targets of the loss.
 
 use ndarray::{Array1, Array4, ArrayD, ArrayView4, Axis, concatenate};
-use ort::session::{Session, SessionInputValue};
+use ort::session::SessionInputValue;
 use ort::value::{DynValue, Tensor};
 
 use super::forward::{Means, Seen, Sums, View, see};
 use super::metadata::{Kind, Term};
+use super::reuse::{Held, Reuse};
 use super::session::Pictures;
 use super::{GraphMetadata, Graphs, Guides, ModelError, Padding, session};
 use crate::runtime::Engine;
@@ -38,8 +39,9 @@ pub struct StyleImage<'a> {
 
 /// The sessions that compute targets; they take pictures of any size.
 pub struct FeatureSession<'a> {
-    forward: (&'a GraphMetadata, Session),
-    targets: (&'a GraphMetadata, Session),
+    forward: (&'a GraphMetadata, Held),
+    targets: (&'a GraphMetadata, Held),
+    reuse: &'a Reuse,
     padding: Padding,
     /// That of the tiles' windows; 0: whole pictures.
     side: u32,
@@ -53,12 +55,13 @@ impl Graphs {
     pub fn features(&self, engine: &Engine) -> Result<FeatureSession<'_>, ModelError> {
         let build = |kind: Kind| {
             let (metadata, kernels) = self.choose(engine, kind);
-            let session = session::build(engine, (metadata, kernels), Pictures::Any, 1)?;
+            let session = session::take(engine, &self.reuse, (metadata, kernels), Pictures::Any, 1)?;
             Ok::<_, ModelError>((metadata, session))
         };
         Ok(FeatureSession {
             forward: build(Kind::Forward)?,
             targets: build(Kind::Targets)?,
+            reuse: &self.reuse,
             padding: self.padding,
             side: 0,
         })
@@ -156,8 +159,12 @@ impl FeatureSession<'_> {
     /// The means of a region's styles, each with its share.
     fn blended(&mut self, styles: &[StyleImage<'_>]) -> Result<Vec<Means>, ModelError> {
         let parts = styles.iter().map(|style| {
-            let seen = self.see(style.image, style.guides, false)?;
-            Ok((seen.means(0), style.share))
+            let (reuse, side) = (self.reuse, self.side);
+            let see = || {
+                self.see(style.image, style.guides, false)
+                    .map(|seen| seen.means(0))
+            };
+            Ok((reuse.means(style, side, see)?, style.share))
         });
         Ok(Means::blended(&parts.collect::<Result<Vec<_>, ModelError>>()?))
     }

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::metadata::{GraphMetadata, Kind, Operators, graph_digest};
 use super::operators::{KernelSet, Kernels};
+use super::reuse::Reuse;
 use super::{Enlarge, JUDGE, ModelError, Padding};
-use crate::picture::MAX_PIXELS;
 use crate::runtime::Engine;
 use crate::runtime::locate::{in_repository, program_folder};
 
@@ -52,6 +52,7 @@ pub struct Graphs {
     in_tiles: Result<InTiles, PathBuf>,
     /// Those that look at pictures, for the processor, if they are there and wanted.
     cpu: Option<CpuGraphs>,
+    pub(super) reuse: Arc<Reuse>,
 }
 
 /// What computes the gradient tile by tile.
@@ -108,6 +109,7 @@ impl Graphs {
             padding: options.padding,
             in_tiles: Err(file(name, Kind::Backward)),
             cpu: None,
+            reuse: Arc::default(),
         };
         if let Some(kernels) = Kernels::choose(options.kernels) {
             let file = |name: &str, kind: Kind| Operators::Cpu.file(folder, name, kind);
@@ -118,6 +120,21 @@ impl Graphs {
         let own = Operators::Cpu.file(folder, name, Kind::Backward);
         graphs.in_tiles = graphs.read_in_tiles(of_tiles, &own)?;
         Ok(graphs)
+    }
+
+    /// The same for many runs on one engine: sessions wait for further pictures of their size, and what a style image
+    /// comes to is not computed again. Results are the same.
+    #[must_use]
+    pub fn for_many_runs(self) -> Graphs {
+        Graphs {
+            reuse: Reuse::on(),
+            ..self
+        }
+    }
+
+    /// Gives back the memory of sessions that wait.
+    pub fn forget_sessions(&self) {
+        self.reuse.forget_sessions();
     }
 
     fn read_cpu(
@@ -233,16 +250,13 @@ impl Graphs {
     }
 }
 
-/// Checks that a picture is large enough for a graph, and no larger than pictures may be.
+/// Checks that a picture is large enough for a graph.
 pub(crate) fn check_size(
     graph: &GraphMetadata,
     (width, height): (u32, u32),
     what: &'static str,
     remedy: Enlarge,
 ) -> Result<(), ModelError> {
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(ModelError::TooLarge { what, width, height });
-    }
     if width.min(height) >= graph.min_size {
         return Ok(());
     }

@@ -8,6 +8,7 @@ use ort::value::{Tensor, TensorValueType};
 
 use super::forward::whole;
 use super::metadata::{Kind, Term, TermKind, layer_size};
+use super::reuse::Held;
 use super::session::Pictures;
 use super::{
     Advance, Evaluation, GraphMetadata, Graphs, Guides, LossGradient, ModelError, ObjectiveError, Padding,
@@ -19,7 +20,7 @@ use crate::runtime::{DeviceMemory, Engine, Placement};
 ///
 /// All inputs but the image are handed over once; loss, terms and gradient come back into the same buffers each time.
 pub struct OnnxLossGradient {
-    session: Session,
+    session: Held,
     binding: IoBinding,
     image: Tensor<f32>,
     resident: Option<Resident>,
@@ -42,7 +43,8 @@ impl Graphs {
     ) -> Result<OnnxLossGradient, ModelError> {
         let (metadata, kernels) = self.choose(engine, Kind::LossGradient);
         let pictures = Pictures::Whole(targets.size);
-        let session = session::build(engine, (metadata, kernels), pictures, targets.regions())?;
+        let graph = (metadata, kernels);
+        let session = session::take(engine, &self.reuse, graph, pictures, targets.regions())?;
         let given = (&metadata.terms[..], &weights, self.padding);
         let bound = bind(&session, targets, given, engine.memory());
         let Bound {

@@ -13,6 +13,7 @@ mod guides;
 mod loss_gradient;
 pub mod metadata;
 mod operators;
+mod reuse;
 mod session;
 mod tiled;
 mod tiles;
@@ -34,7 +35,6 @@ pub use tiled::TiledLossGradient;
 pub(crate) use tiles::reach;
 pub use weights::{LayerFactors, NoLayerFactors, Weights};
 
-use crate::picture::MAX_PIXELS;
 use ort::value::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -226,19 +226,6 @@ pub enum ModelError {
         min_size: u32,
         /// What makes it larger.
         remedy: Enlarge,
-    },
-    /// A picture would have more pixels than are read from a file.
-    #[error(
-        "the {what} would be {width}x{height} pixels, more than {} million",
-        MAX_PIXELS / 1_000_000
-    )]
-    TooLarge {
-        /// `painted picture`, `style image`, …
-        what: &'static str,
-        /// Its width in pixels.
-        width: u32,
-        /// Its height in pixels.
-        height: u32,
     },
     /// A weight is given for a layer that the graph's loss does not look at.
     #[error("there is no {kind} layer {layer} in the graph {graph}; there are: {layers}")]

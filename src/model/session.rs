@@ -7,11 +7,12 @@ use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 
 use super::operators::{Kernels, SessionInfo};
+use super::reuse::{Held, Key, Reuse};
 use super::{GraphMetadata, ModelError};
 use crate::runtime::{Engine, Purpose};
 
 /// The pictures that a session sees; sizes are width and height in pixels.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pictures {
     /// Of any size; the session is made for a few runs.
     Any,
@@ -20,6 +21,38 @@ pub(super) enum Pictures {
     Whole((u32, u32)),
     /// The same, but parts of larger ones.
     Tiles((u32, u32)),
+}
+
+impl Pictures {
+    /// How many pixels the session sees; none where it takes no memory for them between runs.
+    pub(super) fn pixels(self) -> u64 {
+        match self {
+            Pictures::Any => 0,
+            Pictures::Whole((width, height)) | Pictures::Tiles((width, height)) => {
+                u64::from(width) * u64::from(height)
+            }
+        }
+    }
+}
+
+/// A session of a graph, as [`build`] makes it, or one that has waited for a further run.
+pub(super) fn take(
+    engine: &Engine,
+    reuse: &Arc<Reuse>,
+    graph: (&GraphMetadata, Option<&Arc<Kernels>>),
+    pictures: Pictures,
+    regions: usize,
+) -> Result<Held, ModelError> {
+    let key = Key {
+        graph: graph.0.sha256.clone(),
+        pictures,
+        regions,
+    };
+    // Runs that are recorded and replayed have their inputs and outputs where they were at first.
+    let none = Arc::default();
+    let is_replayed = engine.memory().is_some_and(|memory| memory.replay);
+    let reuse = if is_replayed { &none } else { reuse };
+    reuse.session(key, || build(engine, graph, pictures, regions))
 }
 
 /// Builds a session of a graph for so many regions, which may be of the program's own operators.

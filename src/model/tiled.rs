@@ -4,12 +4,13 @@
 use std::collections::HashMap;
 
 use ndarray::{ArrayView4, ArrayViewMut4, s};
-use ort::session::{Session, SessionInputValue};
+use ort::session::SessionInputValue;
 use ort::value::{DynValue, Tensor, TensorRef};
 
 use super::forward::{Sums, View, see};
 use super::loss_gradient::{TermWeights, over_regions};
 use super::metadata::{Kind, Term, TermKind, layer_size};
+use super::reuse::Held;
 use super::session::Pictures;
 use super::tiles::{Tile, Tiling};
 use super::{
@@ -26,9 +27,9 @@ pub struct TiledLossGradient<'a> {
     targets: &'a Targets,
     tiling: Tiling,
     side: u32,
-    forward: (&'a GraphMetadata, Session),
-    head: (&'a GraphMetadata, Session),
-    backward: (&'a GraphMetadata, Session),
+    forward: (&'a GraphMetadata, Held),
+    head: (&'a GraphMetadata, Held),
+    backward: (&'a GraphMetadata, Held),
     padding: Padding,
     terms: &'a [Term],
     /// Those of the style terms, and those of the others.
@@ -66,7 +67,8 @@ impl Graphs {
         let (head, backward) = self.in_tiles(engine)?;
         let (forward, kernels) = self.choose(engine, Kind::Forward);
         let (pictures, regions) = (Pictures::Tiles(tiling.tile), targets.regions());
-        let of_tiles = |metadata| session::build(engine, (metadata, kernels), pictures, regions);
+        let take = |graph, pictures| session::take(engine, &self.reuse, graph, pictures, regions);
+        let of_tiles = |metadata| take((metadata, kernels), pictures);
         let terms = &self.loss_gradient.terms[..];
         let weights = TermWeights::of(terms, weights, targets.guides.as_ref()).into_iter();
         let (of_style, of_others) = weights.partition(|weights| weights.kind == TermKind::Style);
@@ -75,10 +77,7 @@ impl Graphs {
         Ok(Some(TiledLossGradient {
             targets,
             forward: (forward, of_tiles(forward)?),
-            head: (
-                head,
-                session::build(engine, (head, None), Pictures::Any, regions)?,
-            ),
+            head: (head, take((head, None), Pictures::Any)?),
             backward,
             tiling,
             side,

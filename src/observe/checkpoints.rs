@@ -23,7 +23,8 @@ pub struct Checkpoints<'a> {
 pub struct CheckpointPlan {
     /// The file; each takes the place of the one before.
     pub path: PathBuf,
-    /// The least time from the end of one to the next. The first and the last are written whatever the time.
+    /// The least time from the end of one to the next. The last is written whatever the time, and so is the first, but
+    /// for [`Checkpoints::after_a_while`].
     pub every: Duration,
     /// The bytes that each begins with.
     pub head: Vec<u8>,
@@ -39,6 +40,17 @@ impl<'a> Checkpoints<'a> {
             plan,
             last: None,
             failure: None,
+        }
+    }
+
+    /// The same, the first of them due after the usual time too; it takes the place of what is there.
+    pub fn after_a_while(
+        plan: Option<CheckpointPlan>,
+        observers: Vec<&'a mut dyn Remember>,
+    ) -> Checkpoints<'a> {
+        Checkpoints {
+            last: Some(Instant::now()),
+            ..Checkpoints::new(plan, observers)
         }
     }
 

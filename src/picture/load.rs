@@ -2,17 +2,18 @@
 
 use std::path::Path;
 
+use image::ImageReader;
+
 use super::{
-    Picture, PictureError,
+    OutputFormat, Picture, PictureError,
     decode::{decode, may_be_picture, no_picture},
     profile::to_srgb,
 };
-use crate::files::{Input, InputError, Source, shown};
+use crate::files::{Input, InputError, Source, extension, shown};
+use crate::guard::guarded;
 
 /// The longest side, in pixels, of a picture that is read.
-pub const MAX_SIDE: u32 = 32_768;
-/// The most pixels of a picture that is read: 134 million, 1.6 GB as a [`Picture`].
-pub const MAX_PIXELS: u64 = 1 << 27;
+pub const MAX_SIDE: u32 = 65_536;
 /// The most bytes of a file that is read, and the most memory that decoding it may take.
 pub const MAX_FILE_BYTES: u64 = 2 << 30;
 
@@ -33,8 +34,8 @@ pub struct Loaded {
 /// Grey, palette, 16-bit and CMYK pictures are accepted. EXIF orientation is applied, so the picture stands upright;
 /// a colour profile (ICC) is applied, so the values are sRGB; transparency is kept. Of an animation the first frame
 /// is read, of a file with several pages the first, of a damaged JPEG what is there, half of it at least. The file's
-/// limits ([`MAX_SIDE`], [`MAX_PIXELS`], [`MAX_FILE_BYTES`]) are checked against its header before memory is taken for
-/// the pixels.
+/// limits ([`MAX_SIDE`], [`MAX_FILE_BYTES`], four fifths of the memory that is left) are checked against its header before
+/// memory is taken for the pixels.
 ///
 /// # Errors
 /// When the file cannot be read, is no picture, is damaged, too large, or uses what the decoders do not know.
@@ -88,4 +89,20 @@ pub fn read(path: impl AsRef<Path>) -> Result<Input, PictureError> {
         _ => return Err(no_picture(&path, source.first(MAX_FOREIGN_BYTES)?)),
     };
     source.read().map_err(too_large)
+}
+
+/// Whether a file's name ends as those of pictures do that are read.
+pub fn is_picture_name(path: &Path) -> bool {
+    let extension = extension(path);
+    ["bmp", "gif", "jxl"].contains(&&*extension) || OutputFormat::EXTENSIONS.contains(&&*extension)
+}
+
+/// The width and height that a picture's file says it has, before it is turned upright; none if it is no file, or does
+/// not say so in its first bytes (JPEG XL).
+pub fn size_in_header(path: &Path) -> Option<(u32, u32)> {
+    let read = || {
+        let reader = ImageReader::open(path).ok()?.with_guessed_format().ok()?;
+        reader.into_dimensions().ok()
+    };
+    path.is_file().then(|| guarded(read).ok().flatten()).flatten()
 }

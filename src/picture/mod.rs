@@ -26,7 +26,7 @@ use rayon::prelude::*;
 pub(crate) use decode::output_format;
 pub use error::PictureError;
 pub use format::{Bits, Encoding, OutputFormat};
-pub use load::{Loaded, MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, load, load_from, read};
+pub use load::{Loaded, MAX_FILE_BYTES, MAX_SIDE, is_picture_name, load, load_from, read, size_in_header};
 pub(crate) use resize::resize_plane;
 pub use resize::{Fit, fit};
 pub use save::{check_output, check_output_as, check_output_size};

@@ -137,6 +137,14 @@ pub enum RecordError {
         /// What is wrong.
         cause: String,
     },
+    /// It is the checkpoint of another run.
+    #[error("{} is of another run ({}); finish that, or remove it", shown(path), differences.join(", "))]
+    OtherRun {
+        /// The checkpoint.
+        path: PathBuf,
+        /// In what that differs, in words.
+        differences: Vec<String>,
+    },
     /// Its bytes would go on otherwise.
     #[error("{}: {}; the bytes may differ", shown(path), differences.join(", "))]
     OtherVersions {

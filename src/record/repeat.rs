@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::embedded::name_of;
 use super::{FileRecord, Manifest, Record, RecordError};
-use crate::config::{Options, Settings};
+use crate::config::{ConfigError, Options, Settings};
 use crate::files::{self, Input, STANDARD, Source};
 use crate::init::Init;
 use crate::picture::{self, MAX_FILE_BYTES, OutputFormat};
@@ -346,6 +346,24 @@ impl Recorded {
                 differences: versions.to_vec(),
             }),
         }
+    }
+
+    /// What a picture of the run would say of its making.
+    ///
+    /// # Errors
+    /// Recorded settings out of range.
+    pub fn record(&self) -> Result<Record, ConfigError> {
+        let manifest = self.manifest.clone();
+        Ok(Record::of(&Manifest {
+            settings: manifest.settings.resolve()?,
+            versions: manifest.versions,
+            library: manifest.library,
+            graphs: manifest.graphs,
+            inputs: manifest.inputs,
+            output: manifest.output,
+            format: manifest.format,
+            ended_after: manifest.ended_after,
+        }))
     }
 
     /// The evaluations after which a signal, the time limit or a failure ended the run; none if it ended by itself.

@@ -42,13 +42,15 @@ impl Stylizer {
         self.check_blend(styles)?;
         let given = styles;
         let (width, height) = image.size();
-        self.graphs.check_size(image.size(), "image", Enlarge::Picture)?;
+        self.network
+            .graphs
+            .check_size(image.size(), "image", Enlarge::Picture)?;
         let styles = styles
             .iter()
             .map(|style| self.style_at_own_size(style))
             .collect::<Result<Vec<Picture>, Error>>()?;
         self.check_regions(content.size(), given, image.size())?;
-        let mut features = self.graphs.features(&self.engine)?;
+        let mut features = self.network.graphs.features(&self.network.engine)?;
         let side = self.side_to_judge(image, &styles)?;
         features.see_in_tiles(side);
         let layout = self.masks.layout(image.size());
@@ -73,7 +75,7 @@ impl Stylizer {
             evaluation,
             gradient,
             placement,
-            tiles: self.graphs.tiles((width, height), side),
+            tiles: self.network.graphs.tiles((width, height), side),
             notes,
         })
     }
@@ -112,7 +114,7 @@ impl Stylizer {
         let name = self.settings.graph_name();
         let how = (self.settings.kernels, self.side_to_judge(content, styles)?);
         Ok(Evaluator::new(
-            &self.engine,
+            &self.network.engine,
             (folder, &name),
             how,
             (content, &self.masks),
@@ -123,7 +125,8 @@ impl Stylizer {
     fn style_at_own_size(&self, style: &Picture) -> Result<Picture, Error> {
         let side = self.style_side(style.size(), u32::MAX);
         let (width, height) = fit(style.size(), side, Fit::Long);
-        self.graphs
+        self.network
+            .graphs
             .check_size((width, height), "style image", Enlarge::StyleSize)?;
         Ok(style.resize(width, height))
     }

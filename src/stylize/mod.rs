@@ -3,6 +3,7 @@
 mod error;
 mod evaluation;
 mod kept;
+mod network;
 mod pace;
 mod painting;
 mod proposal;
@@ -21,17 +22,18 @@ use crate::grey::Grey;
 use crate::init::Init;
 use crate::memory::Bytes;
 use crate::model::metadata::{CONTRACT_VERSION, Kind};
-use crate::model::{GraphMetadata, Graphs, LossGradient, Targets, Weights, default_folder};
+use crate::model::{GraphMetadata, LossGradient, Targets, Weights};
 use crate::observe::{Event, Observer, Planned, Started};
 use crate::optimize::{self, OptimizeError, Outcome, StopReason};
 use crate::picture::Picture;
 use crate::record::{FileRecord, machine};
 use crate::regions::Masks;
-use crate::runtime::{Engine, LibraryQuery, Placement, Runtime};
+use crate::runtime::{Engine, Placement};
 use crate::tensor::to_tensor;
 pub use error::Error;
 pub use evaluation::Judged;
 use kept::Kept;
+pub use network::{Network, Networks};
 pub use pace::Pace;
 use painting::Painting;
 pub use schedule::{Memory, Schedule, Way};
@@ -65,8 +67,7 @@ use stages::Stage;
 #[derive(Debug)]
 pub struct Stylizer {
     settings: Settings,
-    engine: Engine,
-    graphs: Graphs,
+    network: Network,
     weights: Weights,
     masks: Masks,
     /// What a run may take; none where the system does not say what is left.
@@ -110,24 +111,21 @@ impl Stylizer {
     /// # Errors
     /// As [`Stylizer::new`].
     pub fn with_masks(options: &Options, masks: Masks) -> Result<Stylizer, Error> {
+        let network = Network::load(options, &options.resolve()?)?;
+        Stylizer::on(network, options, masks)
+    }
+
+    /// The same on a network that is loaded: that of these options ([`Networks::of`]).
+    ///
+    /// # Errors
+    /// An option out of its range, or weights for layers that the graphs do not look at.
+    pub fn on(network: Network, options: &Options, masks: Masks) -> Result<Stylizer, Error> {
         let settings = options.resolve()?;
-        settings.provider.check()?;
-        settings.kernels.check()?;
-        let name = settings.graph_name();
-        let folder = options.graphs.clone().map_or_else(|| default_folder(&name), Ok)?;
-        let graphs = Graphs::open(&folder, &name, &settings.graph_options())?;
-        let weights = settings.weights(&graphs.loss_gradient)?;
-        let runtime = Runtime::load(&LibraryQuery {
-            file: options.onnxruntime.clone(),
-            name: options.runtime.clone(),
-            provider: settings.provider.provider,
-        })?;
-        let engine = Engine::start(&runtime, &settings.provider, settings.threads)?;
-        let budget = settings.memory.or_else(schedule::usual_budget);
+        let weights = settings.weights(&network.graphs.loss_gradient)?;
+        let budget = settings.memory.or(network.budget);
         Ok(Stylizer {
             settings,
-            engine,
-            graphs,
+            network,
             weights,
             masks,
             budget,
@@ -153,40 +151,40 @@ impl Stylizer {
 
     /// ONNX Runtime and the provider that runs the graphs.
     pub fn engine(&self) -> &Engine {
-        &self.engine
+        &self.network.engine
     }
 
     /// What the loss graph says of itself.
     pub fn metadata(&self) -> &GraphMetadata {
-        &self.graphs.loss_gradient
+        &self.network.graphs.loss_gradient
     }
 
     /// The graphs that run, and their weights.
     pub fn files(&self) -> Vec<FileRecord> {
-        let graphs = self.graphs.chosen(&self.engine);
+        let graphs = self.network.graphs.chosen(&self.network.engine);
         let record = |(kind, graph): (Kind, &GraphMetadata)| {
             FileRecord::new(kind.name(), &graph.path, graph.sha256.clone())
         };
-        let loss = &self.graphs.loss_gradient;
+        let loss = &self.network.graphs.loss_gradient;
         let weights = FileRecord::new("weights", &loss.weights_file(), loss.weights_digest().to_owned());
         graphs.into_iter().map(record).chain([weights]).collect()
     }
 
     /// All files that were read so far: graphs, whichever of them run, their weights, ONNX Runtime's library.
     pub fn files_read(&self) -> Vec<PathBuf> {
-        let library = self.engine.runtime().path().to_path_buf();
-        self.graphs.files().into_iter().chain([library]).collect()
+        let library = self.network.engine.runtime().path().to_path_buf();
+        self.network.graphs.files().into_iter().chain([library]).collect()
     }
 
     /// What the bytes of a picture may depend on beside settings, pictures and graphs, by name: `impasto`, `contract`,
     /// `onnxruntime`, `provider`, `kernels` (on the processor), `machine`.
     pub fn versions(&self) -> BTreeMap<String, String> {
-        let kernels = self.graphs.kernels(&self.engine);
+        let kernels = self.network.graphs.kernels(&self.network.engine);
         let versions = [
             ("impasto", env!("CARGO_PKG_VERSION").to_owned()),
             ("contract", CONTRACT_VERSION.to_owned()),
-            ("onnxruntime", self.engine.runtime().version().to_owned()),
-            ("provider", self.engine.provider().to_owned()),
+            ("onnxruntime", self.network.engine.runtime().version().to_owned()),
+            ("provider", self.network.engine.provider().to_owned()),
             ("machine", machine()),
         ];
         versions
@@ -229,6 +227,9 @@ impl Stylizer {
     ) -> Result<Stylized, Error> {
         let begin = Instant::now();
         let schedule = self.schedule(&content, &styles)?;
+        if !self.others_may_wait(&schedule) {
+            self.network.graphs.forget_sessions();
+        }
         let (given, restored) = match start {
             Start::Saved(saved) => {
                 let (has_content, scales) = (self.weights.has_content(), schedule.scales.len());
@@ -378,13 +379,17 @@ impl Stylizer {
         side: u32,
     ) -> Result<(Box<dyn LossGradient + 'a>, Option<Placement>), Error> {
         let tiled = self
+            .network
             .graphs
-            .tiled_loss_gradient(&self.engine, targets, &weights, side)?;
+            .tiled_loss_gradient(&self.network.engine, targets, &weights, side)?;
         if let Some(tiled) = tiled {
             let placement = tiled.placement().cloned();
             return Ok((Box::new(tiled), placement));
         }
-        let loss = self.graphs.loss_gradient(&self.engine, targets, weights)?;
+        let loss = self
+            .network
+            .graphs
+            .loss_gradient(&self.network.engine, targets, weights)?;
         let placement = loss.placement().cloned();
         Ok((Box::new(loss), placement))
     }

@@ -27,7 +27,12 @@ impl Stylizer {
         let (width, height) = fit(picture.size(), settings.side(), settings.fit);
         check_size(graph.metadata(), (width, height), "picture", Enlarge::Size)?;
         let image = to_tensor(&picture.resize(width, height));
-        let features = graph.run(&self.engine, image.view(), None, settings.tile.unwrap_or(0))?;
+        let features = graph.run(
+            &self.network.engine,
+            image.view(),
+            None,
+            settings.tile.unwrap_or(0),
+        )?;
         let (_, features) = &features.contents[0];
         Ok(propose(
             picture,

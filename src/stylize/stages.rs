@@ -47,7 +47,7 @@ impl Stylizer {
         first: usize,
     ) -> Result<Vec<Stage>, Error> {
         let scales = self.scales(content, styles)?;
-        let mut features = self.graphs.features(&self.engine)?;
+        let mut features = self.network.graphs.features(&self.network.engine)?;
         let scales = scales.iter().zip(&schedule.scales).skip(first);
         scales
             .map(|(scale, (_, way))| self.stage(&mut features, content, styles, (scale, *way)))
@@ -171,9 +171,11 @@ impl Stylizer {
             false => (Enlarge::SizeOrScales, Enlarge::StyleSizeOrScales),
         };
         let (painted, styles) = self.sizes(content, styles, size);
-        self.graphs.check_size(painted, "painted picture", for_content)?;
+        self.network
+            .graphs
+            .check_size(painted, "painted picture", for_content)?;
         let mut styles = styles.into_iter();
-        styles.try_for_each(|style| self.graphs.check_size(style, "style image", for_style))
+        styles.try_for_each(|style| self.network.graphs.check_size(style, "style image", for_style))
     }
 
     /// The sizes of the painted picture and of the style images at the scale of `size` pixels.

@@ -91,12 +91,12 @@ fn what_is_wrong_with_the_file_is_named_with_file_key_and_line() {
         ),
         (
             "\nsize = \"big\"\n",
-            &["impasto.toml:2", "size", "big", "1 to 32768"],
+            &["impasto.toml:2", "size", "big", "1 to 65536"],
         ),
         ("style-size = -3\n", &["impasto.toml:1", "style-size", "-3"]),
         (
             "seed = 1\nstyle-size = 0\n",
-            &["impasto.toml:2", "style-size is 0", "1 to 32768"],
+            &["impasto.toml:2", "style-size is 0", "1 to 65536"],
         ),
         (
             "history = 10\nlearning-rate = 1\n",

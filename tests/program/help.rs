@@ -11,6 +11,7 @@ fn the_short_help_fits_on_a_screen() {
     for arguments in [
         &["-h"][..],
         &["stylize", "-h"],
+        &["batch", "-h"],
         &["texture", "-h"],
         &["evaluate", "-h"],
         &["compare", "-h"],

@@ -5,6 +5,7 @@
 mod support;
 
 mod about;
+mod batch;
 mod config;
 mod dist;
 mod errors;

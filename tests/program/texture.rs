@@ -166,10 +166,10 @@ fn what_speaks_of_a_photo_is_refused() {
         (["--guides", "guides"], ["--guides", "no use"]),
         (["--init", "content"], ["init is content", "style-stats"]),
         (["--init", "blend:0.5"], ["init is blend:0.5", "style-stats"]),
-        (["--size", "40x"], ["--size", "1 to 32768"]),
-        (["--size", "0x40"], ["--size", "1 to 32768"]),
+        (["--size", "40x"], ["--size", "1 to 65536"]),
+        (["--size", "0x40"], ["--size", "1 to 65536"]),
         (["--size", "40x10"], ["40x10", "at least 16"]),
-        (["--size", "32768x32768"], ["32768x32768", "134 million"]),
+        (["--size", "65536x65536"], ["65536x65536", "--memory"]),
         (["--style-weight", "0"], ["style-weight", "more than 0"]),
     ] {
         fail(texture(&workshop, "refused.png").args(flags), &parts);

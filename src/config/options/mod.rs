@@ -46,7 +46,7 @@ pub struct Options {
 
     /// The painted picture's longer side in pixels [default: 512]
     ///
-    /// 1 to 32768; the shorter side with --fit short. A picture already that size is not resampled. Time and memory
+    /// 1 to 65536; the shorter side with --fit short. A picture already that size is not resampled. Time and memory
     /// grow with the number of pixels.
     #[cfg_attr(feature = "cli", arg(long, value_name = "PIXELS", help_heading = "Size"))]
     pub size: Option<Size>,
@@ -116,7 +116,7 @@ pub struct Options {
 
     /// The style picture's longer side in pixels: the larger it is seen, the larger the strokes
     ///
-    /// 1 to 32768. Default: no longer than the painted picture; a smaller style picture is enlarged only when this
+    /// 1 to 65536. Default: no longer than the painted picture; a smaller style picture is enlarged only when this
     /// or --style-scale asks for it.
     #[cfg_attr(feature = "cli", arg(long, value_name = "PIXELS", value_parser = flags::Whole::<u32>::new(), help_heading = "Objective", hide_short_help = true))]
     pub style_size: Option<u32>,
@@ -252,7 +252,7 @@ pub struct Options {
     /// Compute in tiles with windows of some PIXELS a side, in less memory and more time [default: as --memory demands]
     ///
     /// The loss and its gradient are the same. Windows are rounded to multiples of 64; a tile is a window and a frame of 80
-    /// pixels or more around it. 0 to 32768; 0: never in tiles.
+    /// pixels or more around it. 0 to 65536; 0: never in tiles.
     #[cfg_attr(feature = "cli", arg(long, value_name = "PIXELS", value_parser = flags::Whole::<u32>::new(), help_heading = "Engine", hide_short_help = true))]
     pub tile: Option<u32>,
 

@@ -1,0 +1,1 @@
+"""What `make device-check` needs where there is no make, network or cargo."""

@@ -1,0 +1,148 @@
+//! Which jobs there are, and which of them are to be painted here.
+
+use std::collections::HashSet;
+use std::env;
+use std::io::{self, BufRead as _};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+
+use impasto::batch::{BatchError, Defaults, Grid, Job, Shard, check_names, costs, pictures, read_jobs};
+use impasto::config::{ConfigFile, Options};
+use impasto::files::{STANDARD, sweep_before};
+use impasto::picture::Encoding;
+
+use super::Batch;
+use crate::cli::outputs::check_inputs_stay;
+use crate::cli::sources::{self, mask_files};
+use crate::cli::{say, sources::Config};
+
+/// All jobs in their order; their options can be used.
+pub fn all(args: &Batch) -> anyhow::Result<Vec<Job>> {
+    let Some(file) = &args.jobs_file else {
+        return grid(args);
+    };
+    let below = args.config.file.as_deref().map(ConfigFile::read).transpose()?;
+    let defaults = Defaults {
+        pattern: args.output.clone(),
+        below: below.map(|file| file.options().clone()).unwrap_or_default(),
+        above: args.options.clone(),
+    };
+    Ok(read_jobs(file, &defaults)?)
+}
+
+fn grid(args: &Batch) -> anyhow::Result<Vec<Job>> {
+    let grid = Grid {
+        contents: contents(&args.content)?,
+        styles: expanded(&args.styles)?,
+        settings: settings(args)?,
+        pattern: args.output.clone().context("-o is missing")?,
+    };
+    Ok(grid.jobs())
+}
+
+/// The options of each settings file; without any one set of options.
+fn settings(args: &Batch) -> anyhow::Result<Vec<(Option<PathBuf>, Options)>> {
+    let resolve = |config: &Config, below: Options| {
+        sources::resolve(args.options.clone(), config, |_| below, Ok).map(|(options, _)| options)
+    };
+    if args.settings.is_empty() {
+        return Ok(vec![(None, resolve(&args.config, Options::default())?)]);
+    }
+    let below = args.config.options()?;
+    let of_file = |file: &PathBuf| -> anyhow::Result<_> {
+        let config = Config {
+            file: Some(file.clone()),
+            no_config: true,
+        };
+        Ok((Some(file.clone()), resolve(&config, below.clone())?))
+    };
+    args.settings.iter().map(of_file).collect()
+}
+
+/// The photos; the list on standard input comes where `-` stands.
+fn contents(names: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    for name in names {
+        match name == Path::new(STANDARD) {
+            true => all.extend(expanded(&listed()?)?),
+            false => all.extend(pictures(name)?),
+        }
+    }
+    Ok(all)
+}
+
+fn listed() -> anyhow::Result<Vec<PathBuf>> {
+    let lines = io::stdin().lock().lines();
+    let lines: Vec<String> = lines
+        .collect::<Result<_, _>>()
+        .context("the list on standard input cannot be read")?;
+    Ok(lines
+        .into_iter()
+        .filter(|line| !line.is_empty())
+        .map(PathBuf::from)
+        .collect())
+}
+
+fn expanded(names: &[PathBuf]) -> Result<Vec<PathBuf>, BatchError> {
+    let files = names.iter().map(|name| pictures(name));
+    Ok(files.collect::<Result<Vec<_>, _>>()?.concat())
+}
+
+/// Refuses jobs that cannot all be right: two of one name, a name without a format, a picture over an input.
+pub fn check(args: &Batch, jobs: &[Job]) -> anyhow::Result<()> {
+    check_names(jobs)?;
+    let mut inputs = Vec::new();
+    for job in jobs {
+        let settings = job.options.resolve()?;
+        let encoding = Encoding {
+            format: args.format,
+            ..settings.encoding
+        };
+        encoding.format_at(&job.output)?;
+        inputs.push(job.content.clone());
+        inputs.extend(job.styles.iter().cloned().chain(mask_files(&settings)));
+    }
+    inputs.sort();
+    inputs.dedup();
+    check_inputs_stay(jobs.iter().map(|job| job.output.as_path()), &inputs)
+}
+
+/// Those of this shard, which it says first.
+pub fn of_shard(args: &Batch, jobs: Vec<Job>) -> anyhow::Result<Vec<Job>> {
+    let all = jobs.len();
+    let (shard, found_by) = match args.shard {
+        Some(shard) => (shard, String::new()),
+        None => match Shard::from_environment(|name| env::var(name).ok())? {
+            Some((shard, variable, value)) => (shard, format!(" ({variable}={value})")),
+            None => return Ok(jobs),
+        },
+    };
+    let own = shard.part(&costs(&jobs)).into_iter();
+    let jobs: Vec<Job> = jobs
+        .into_iter()
+        .zip(own)
+        .filter(|(_, own)| *own)
+        .map(|(job, _)| job)
+        .collect();
+    if !args.quiet {
+        say(&format!(
+            "shard {shard}{found_by}: {} of {all} pictures",
+            jobs.len()
+        ));
+    }
+    Ok(jobs)
+}
+
+/// Removes the temporary files that earlier runs have left, which were killed, beside the outputs of these jobs.
+pub fn clean_up(jobs: &[Job], begin: SystemTime) {
+    let folders: HashSet<PathBuf> = jobs.iter().map(|job| folder_of(&job.output)).collect();
+    folders.iter().for_each(|folder| sweep_before(folder, begin));
+}
+
+/// The folder that a picture is to lie in.
+pub fn folder_of(output: &Path) -> PathBuf {
+    let folder = output.parent().filter(|folder| *folder != Path::new(""));
+    folder.unwrap_or(Path::new(".")).into()
+}

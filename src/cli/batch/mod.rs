@@ -1,0 +1,190 @@
+//! `impasto batch`: many pictures.
+
+mod earlier;
+mod jobs;
+mod painter;
+mod tally;
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use impasto::batch::{BatchError, Log, Pattern, Shard};
+use impasto::config::Options;
+use impasto::picture::OutputFormat;
+
+use super::interrupt::Interrupt;
+use super::sources::Config;
+use super::{Ended, say};
+use painter::Painter;
+use tally::Tally;
+
+/// What ends the long help.
+const EXAMPLES: &str = "\
+Exit codes: 0 when all pictures are there, 3 when some could not be painted, 130 after Ctrl-C; 1 and 2 when nothing was begun.
+
+Examples:
+  A folder of photos in each style of another
+    impasto batch photos/ --styles paintings/ -o 'out/{content}-{style}.png'
+
+  Names from another program; settings to compare
+    find . -name '*.jpg' | impasto batch - --styles waves.jpg -o 'out/{content}.png'
+    impasto batch cat.jpg --styles waves.jpg --settings oil.toml ink.toml -o 'out/{settings}.png'
+
+  The second of three machines
+    impasto batch photos/ --styles waves.jpg -o 'out/{content}.png' --shard 2/3
+
+  Jobs of any kind, a line each, and a log of what came of them
+    echo '{\"content\": \"cat.jpg\", \"style\": [\"a.jpg\", \"b.jpg\"], \"style-blend\": [3, 7], \"output\": \"cat.png\"}' > jobs.jsonl
+    impasto batch --jobs-file jobs.jsonl --log log.jsonl
+    impasto batch --jobs-file jobs.jsonl --log log.jsonl --retry-failed";
+
+/// Paint many pictures: every CONTENT in every style
+///
+/// ONNX Runtime and the graphs are loaded once; every picture has the bytes that stylize alone gives it. One that cannot be
+/// painted stops no other. Ctrl-C ends after the iteration under way and keeps a checkpoint of it beside the output; the same
+/// command goes on there.
+#[derive(Debug, Args)]
+#[command(args_override_self = true, allow_negative_numbers = true, after_long_help = EXAMPLES)]
+pub struct Batch {
+    /// The photos: files, folders, patterns such as 'photos/*.jpg'; - is a list on standard input
+    ///
+    /// A folder stands for all pictures in it, by name. The list has a name a line.
+    #[arg(required_unless_present = "jobs_file", conflicts_with = "jobs_file")]
+    content: Vec<PathBuf>,
+
+    /// The paintings, each a style of its own: files, folders, patterns
+    #[arg(
+        long,
+        value_name = "STYLE",
+        num_args = 1..,
+        required_unless_present = "jobs_file",
+        conflicts_with = "jobs_file",
+        help_heading = "Jobs"
+    )]
+    styles: Vec<PathBuf>,
+
+    /// Paint all with the settings of each of these files
+    ///
+    /// TOML as of --config, which lies below them; flags win over both.
+    #[arg(long, value_name = "FILE.toml", num_args = 1.., conflicts_with = "jobs_file", help_heading = "Jobs")]
+    settings: Vec<PathBuf>,
+
+    /// Read jobs from a file: JSON lines, or TOML
+    ///
+    /// A JSON object a line or, in a file whose name ends in .toml, a table [[job]] each: content, style (one name, or several
+    /// in a list to blend), output unless -o says it, and any long flag of stylize that says how to paint, such as size. Paths
+    /// are taken from the working directory; flags win, --config lies below.
+    #[arg(long, value_name = "FILE", help_heading = "Jobs")]
+    jobs_file: Option<PathBuf>,
+
+    /// Paint one part of N alone, such as 2/3; I from 1 [default: as a scheduler says, or all]
+    ///
+    /// Parts are balanced by pixels and evaluations, and each shard finds its own by itself, so all must see the same inputs
+    /// and flags. Without it the environment tells: array jobs of Slurm, Grid Engine, LSF, AWS Batch, and Kubernetes' indexed
+    /// jobs with JOB_COMPLETIONS set to their number. PBS does not tell the number of tasks: --shard is needed there.
+    #[arg(long, value_name = "I/N", value_parser = parse::<Shard>, help_heading = "Jobs")]
+    shard: Option<Shard>,
+
+    /// Paint only what failed last time, by --log
+    #[arg(long, requires = "log", help_heading = "Jobs")]
+    retry_failed: bool,
+
+    /// The names of the pictures, such as 'out/{content}-{style}.png'
+    ///
+    /// {content}, {style} and {settings} are the files' names without folder and extension. Folders are created. Two jobs of
+    /// one name are refused.
+    #[arg(
+        short,
+        long,
+        value_name = "PATTERN",
+        value_parser = parse::<Pattern>,
+        required_unless_present = "jobs_file",
+        help_heading = "Output"
+    )]
+    output: Option<Pattern>,
+
+    /// The format, where the names do not end in one: png, jpeg, webp or tiff
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        hide_possible_values = true,
+        help_heading = "Output",
+        hide_short_help = true
+    )]
+    format: Option<OutputFormat>,
+
+    /// Replace existing pictures that were made otherwise
+    ///
+    /// One that says of itself that it was made of the same files with the same settings is left as it is; without --force
+    /// any other counts as failed.
+    #[arg(short, long, help_heading = "Output")]
+    force: bool,
+
+    /// Add a line to a file for each job: what came of it, as JSON
+    ///
+    /// {"output", "content", "styles", "status": painted, skipped, failed or interrupted, "message", "seconds",
+    /// "evaluations", "loss"}. Shards need a file each.
+    #[arg(long, value_name = "FILE", help_heading = "Records")]
+    log: Option<PathBuf>,
+
+    /// Let the pictures not say how they were made; they are then not known again
+    #[arg(long, help_heading = "Records", hide_short_help = true)]
+    no_record: bool,
+
+    /// The seconds from one checkpoint of a picture to the next, 0 to 1000000 [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=1_000_000), help_heading = "Records", hide_short_help = true)]
+    checkpoint_every: Option<u64>,
+
+    /// Print nothing but errors and the summary
+    #[arg(short, long, help_heading = "Watching", hide_short_help = true)]
+    quiet: bool,
+
+    #[command(flatten)]
+    config: Config,
+
+    #[command(flatten)]
+    options: Options,
+}
+
+/// As clap takes parsers: the error in words.
+fn parse<T: std::str::FromStr<Err = BatchError>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: BatchError| error.to_string())
+}
+
+/// Paints all jobs, or this shard's.
+pub fn run(args: &Batch) -> anyhow::Result<Ended> {
+    let jobs = jobs::all(args)?;
+    jobs::check(args, &jobs)?;
+    let jobs = jobs::of_shard(args, jobs)?;
+    let jobs = match &args.log {
+        Some(log) if args.retry_failed => Log::failed(log, jobs)?,
+        _ => jobs,
+    };
+    let begin = SystemTime::now();
+    let mut log = args.log.as_deref().map(Log::open).transpose()?;
+    let mut tally = Tally::new(&jobs, args.quiet);
+    let interrupt = Interrupt::listen(tally.bar(), true).context("cannot listen to Ctrl-C")?;
+    let mut painter = Painter::new(args, interrupt);
+    if let Some(job) = jobs.first() {
+        painter.load(job)?;
+    }
+    for (index, job) in jobs.iter().enumerate() {
+        let entry = painter.paint(job, jobs.get(index + 1), &mut tally);
+        tally.count(&entry);
+        log.as_mut().map_or(Ok(()), |log| log.add(&entry))?;
+        if painter.is_interrupted() {
+            break;
+        }
+    }
+    tally.finish();
+    jobs::clean_up(&jobs, begin);
+    say(&tally.summary());
+    Ok(match (painter.is_interrupted(), tally.has_failures()) {
+        (true, _) => Ended::Interrupted,
+        (false, true) => Ended::SomeFailed,
+        (false, false) => Ended::Done,
+    })
+}

@@ -1,0 +1,86 @@
+//! ONNX Runtime and the graphs, loaded once for any number of runs.
+
+use super::Error;
+use crate::config::{Options, Settings};
+use crate::memory::{Bytes, usual_budget};
+use crate::model::{Graphs, default_folder};
+use crate::runtime::{Engine, LibraryQuery, Runtime};
+
+/// ONNX Runtime with its provider, and the graphs of some settings.
+#[derive(Clone, Debug)]
+pub struct Network {
+    pub(super) engine: Engine,
+    pub(super) graphs: Graphs,
+    /// What was left for a run when it was loaded; none where the system does not say.
+    pub(super) budget: Option<Bytes>,
+}
+
+/// Networks by the settings that they hang on, each loaded once and made for many runs.
+#[derive(Debug, Default)]
+pub struct Networks(Vec<(String, Network)>);
+
+/// The most networks that are kept.
+const MOST: usize = 4;
+
+impl Network {
+    /// Loads ONNX Runtime and checks the graphs that `options`, which resolve to `settings`, ask for.
+    ///
+    /// # Errors
+    /// ONNX Runtime or a graph that cannot be used.
+    pub fn load(options: &Options, settings: &Settings) -> Result<Network, Error> {
+        settings.provider.check()?;
+        settings.kernels.check()?;
+        let name = settings.graph_name();
+        let folder = options.graphs.clone().map_or_else(|| default_folder(&name), Ok)?;
+        let graphs = Graphs::open(&folder, &name, &settings.graph_options())?;
+        // Before anything is loaded that takes long.
+        settings.weights(&graphs.loss_gradient)?;
+        let runtime = Runtime::load(&LibraryQuery {
+            file: options.onnxruntime.clone(),
+            name: options.runtime.clone(),
+            provider: settings.provider.provider,
+        })?;
+        let engine = Engine::start(&runtime, &settings.provider, settings.threads)?;
+        Ok(Network {
+            engine,
+            graphs,
+            budget: usual_budget(),
+        })
+    }
+
+    /// ONNX Runtime and its provider.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+}
+
+impl Networks {
+    /// The network that `options` ask for.
+    ///
+    /// # Errors
+    /// An option out of its range; ONNX Runtime or a graph that cannot be used.
+    pub fn of(&mut self, options: &Options) -> Result<Network, Error> {
+        let settings = options.resolve()?;
+        let key = key(options, &settings);
+        if let Some((_, network)) = self.0.iter().find(|(known, _)| *known == key) {
+            return Ok(network.clone());
+        }
+        let mut network = Network::load(options, &settings)?;
+        network.graphs = network.graphs.for_many_runs();
+        if self.0.len() == MOST {
+            self.0.remove(0);
+        }
+        self.0.push((key, network.clone()));
+        Ok(network)
+    }
+}
+
+/// All that a network hangs on.
+fn key(options: &Options, settings: &Settings) -> String {
+    let graph = (settings.graph_name(), &settings.style_loss, settings.padding);
+    let runtime = (&options.graphs, &options.onnxruntime, &options.runtime);
+    format!(
+        "{graph:?} {runtime:?} {:?} {} {}",
+        settings.provider, settings.kernels, settings.threads
+    )
+}
