@@ -273,6 +273,7 @@ fn variables_of_the_environment_are_flags_and_win_over_files() {
             .env("IMPASTO_MEMORY", "1M"),
     );
     let help = stdout(&succeed(crate::support::impasto().args(["stylize", "--help"])));
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
     for name in ["THREADS", "MEMORY", "PROVIDER", "DEVICE_ID", "GRAPHS"] {
         assert!(help.contains(&format!("[env: IMPASTO_{name}")), "{name}");
     }
