@@ -62,7 +62,8 @@ pub(super) fn usual_budget() -> Option<Bytes> {
 pub struct Memory {
     /// The program, ONNX Runtime, the graphs and their weights.
     pub program: u64,
-    /// The network's activations and their gradients, of a tile or of the whole picture.
+    /// The network's activations and their gradients, of a tile or of the whole picture, and of the coarser scales whose
+    /// losses are in this one's.
     pub network: u64,
     /// The photo at the painted size, and its features.
     pub content: u64,
@@ -98,6 +99,8 @@ pub struct Schedule {
     pub scales: Vec<(Planned, Way)>,
     /// What the run may take, if it is computed in another way than with any amount of memory.
     pub budget: Option<Bytes>,
+    /// Whether the loss of a finer scale has those of the coarser ones beside its own.
+    pub is_pyramid: bool,
 }
 
 impl Memory {
@@ -111,6 +114,11 @@ impl Schedule {
     /// The sizes and iterations of the scales.
     pub fn planned(&self) -> Vec<Planned> {
         self.scales.iter().map(|(planned, _)| *planned).collect()
+    }
+
+    /// The coarser scales whose losses are in that of a scale.
+    pub(super) fn beside(&self, scale: usize) -> &[(Planned, Way)] {
+        &self.scales[..if self.is_pyramid { scale } else { 0 }]
     }
 
     /// What the run takes at its peak.
@@ -132,10 +140,12 @@ impl Way {
 
 /// What a way is made of.
 #[derive(Clone, Copy)]
-struct Wish {
+struct Wish<'a> {
     side: u32,
     pairs: usize,
     preconditioned: bool,
+    /// The coarser scales whose losses are in its own.
+    beside: &'a [(Planned, Way)],
 }
 
 impl Stylizer {
@@ -156,10 +166,14 @@ impl Stylizer {
                 height,
                 iterations: scale.iterations,
             };
-            let unlimited = self.unlimited(scales.is_empty());
+            let beside = match self.settings.is_pyramid() {
+                true => &scales[..],
+                false => &[],
+            };
+            let unlimited = self.unlimited(scales.is_empty(), beside);
             let way = self
                 .way(&planned, unlimited)
-                .ok_or_else(|| self.refusal(content))?;
+                .ok_or_else(|| self.refusal(content, beside))?;
             if way.tiles > 1 {
                 self.graphs.check_tiles(&self.engine)?;
             }
@@ -168,6 +182,7 @@ impl Stylizer {
         }
         Ok(Schedule {
             budget: self.budget.filter(|_| is_limited),
+            is_pyramid: self.settings.is_pyramid(),
             scales,
         })
     }
@@ -200,7 +215,7 @@ impl Stylizer {
     }
 
     /// What is asked for where memory is no matter.
-    fn unlimited(&self, is_first: bool) -> Wish {
+    fn unlimited<'a>(&self, is_first: bool, beside: &'a [(Planned, Way)]) -> Wish<'a> {
         let pairs = match self.settings.method {
             Method::Lbfgs { history } => history,
             Method::Adam(_) => 0,
@@ -209,6 +224,7 @@ impl Stylizer {
             side: self.settings.tile.unwrap_or(0),
             pairs,
             preconditioned: is_first && pairs > 0 && !matches!(self.settings.init, Init::File(_)),
+            beside,
         }
     }
 
@@ -218,7 +234,7 @@ impl Stylizer {
     }
 
     /// The best way to compute a scale in the memory that there is, if there is one.
-    fn way(&self, planned: &Planned, unlimited: Wish) -> Option<Way> {
+    fn way(&self, planned: &Planned, unlimited: Wish<'_>) -> Option<Way> {
         let all = self.way_of(planned, unlimited);
         let Some(budget) = self.room().filter(|room| all.memory.total().0 > *room) else {
             return Some(all);
@@ -229,6 +245,7 @@ impl Stylizer {
                     side,
                     pairs: 0,
                     preconditioned: unlimited.preconditioned && least == usize::MAX,
+                    beside: unlimited.beside,
                 };
                 let without = self.way_of(planned, wish).memory.total();
                 let pairs = pairs_in(budget.checked_sub(without.0)?, planned).min(unlimited.pairs);
@@ -252,10 +269,14 @@ impl Stylizer {
         }
     }
 
-    fn way_of(&self, planned: &Planned, wish: Wish) -> Way {
+    fn way_of(&self, planned: &Planned, wish: Wish<'_>) -> Way {
         let size = (planned.width, planned.height);
         let pixels = area(size) as u64;
         let (tiles, tile) = self.graphs.tiles(size, wish.side);
+        let beside = wish.beside.iter().map(|(planned, _)| {
+            let size = (planned.width, planned.height);
+            self.network(self.graphs.tiles(size, wish.side).1)
+        });
         let points = match self.settings.method {
             Method::Lbfgs { .. } => LBFGS,
             Method::Adam(_) => ADAM,
@@ -270,7 +291,7 @@ impl Stylizer {
             preconditioned: wish.preconditioned,
             memory: Memory {
                 program: if tiles == 1 { PROGRAM } else { PROGRAM + TILED },
-                network: self.network(tile),
+                network: self.network(tile) + beside.sum::<u64>(),
                 content: pixels * PICTURE + self.metadata().content_bytes(size),
                 optimizer: pixels * (points + preconditioner),
                 history: pixels * PAIR * remembered,
@@ -289,7 +310,7 @@ impl Stylizer {
     }
 
     /// That a picture has no room, and what would have.
-    fn refusal(&self, content: &Picture) -> Error {
+    fn refusal(&self, content: &Picture, beside: &[(Planned, Way)]) -> Error {
         let size_at = |size| fit(content.size(), size, self.settings.fit);
         let least = |(width, height)| {
             let planned = Planned {
@@ -299,8 +320,9 @@ impl Stylizer {
             };
             let wish = Wish {
                 side: self.settings.tile.unwrap_or(SMALLEST),
-                pairs: self.unlimited(false).pairs.min(1),
+                pairs: self.unlimited(false, beside).pairs.min(1),
                 preconditioned: false,
+                beside,
             };
             self.way_of(&planned, wish).memory.total().0
         };

@@ -1,0 +1,223 @@
+//! The loss of a picture, and of the same picture reduced to the coarser scales.
+//!
+//! A style layer sees so many pixels, half as large a part of the picture at the next scale: what the coarser scales have
+//! laid out is beyond what the layers see at a finer one, which would paint it over with smaller strokes.
+
+use ndarray::{Array3, ArrayView3, ArrayViewMut3, Axis};
+
+use super::stages::Size;
+use crate::model::{Evaluation, LossGradient, ObjectiveError};
+
+const ROWS: Axis = Axis(1);
+const COLUMNS: Axis = Axis(2);
+
+/// The sum of the losses of an image and of its reductions, term by term.
+pub(super) struct Pyramid<'a> {
+    own: Box<dyn LossGradient + 'a>,
+    size: Size,
+    reduced: Vec<(Box<dyn LossGradient + 'a>, Reduction)>,
+}
+
+impl<'a> Pyramid<'a> {
+    /// Of the loss of images of a `size` (width, height), and of `coarser` ones, each of images of its own size.
+    pub(super) fn new(
+        own: Box<dyn LossGradient + 'a>,
+        size: Size,
+        coarser: Vec<(Box<dyn LossGradient + 'a>, Size)>,
+    ) -> Self {
+        let reduce = |(loss, to)| (loss, Reduction::new(size, to));
+        Self {
+            own,
+            size,
+            reduced: coarser.into_iter().map(reduce).collect(),
+        }
+    }
+}
+
+impl LossGradient for Pyramid<'_> {
+    fn term_names(&self) -> &[String] {
+        self.own.term_names()
+    }
+
+    fn evaluate(&mut self, image: &[f32], gradient: &mut [f32]) -> Result<Evaluation, ObjectiveError> {
+        let mut all = self.own.evaluate(image, gradient)?;
+        let shape = (3, self.size.1 as usize, self.size.0 as usize);
+        let image = ArrayView3::from_shape(shape, image)?;
+        let mut gradient = ArrayViewMut3::from_shape(shape, gradient)?;
+        for (loss, reduction) in &mut self.reduced {
+            let image = reduction.apply(image);
+            let mut slope = Array3::zeros(image.raw_dim());
+            let (values, slopes) = (image.as_slice(), slope.as_slice_mut());
+            let evaluation = loss.evaluate(values.unwrap_or_default(), slopes.unwrap_or_default())?;
+            reduction.add_transposed(slope.view(), &mut gradient);
+            all.loss += evaluation.loss;
+            all.terms
+                .iter_mut()
+                .zip(&evaluation.terms)
+                .for_each(|(sum, term)| *sum += term);
+        }
+        Ok(all)
+    }
+}
+
+/// The map from an image to a smaller one: Catmull-Rom's cubic, widened so that nothing aliases, as
+/// [`Picture::resize`](crate::picture::Picture::resize) reduces.
+struct Reduction {
+    rows: Vec<Taps>,
+    columns: Vec<Taps>,
+}
+
+/// Which samples of a line make one of a shorter line: the first of them, and the weight of each.
+struct Taps {
+    first: usize,
+    weights: Vec<f32>,
+}
+
+impl Reduction {
+    /// From one size (width, height) to another, which is no larger.
+    fn new(from: Size, to: Size) -> Self {
+        Self {
+            rows: taps(from.1, to.1),
+            columns: taps(from.0, to.0),
+        }
+    }
+
+    /// The reduced image, f32 `[3, height, width]`.
+    fn apply(&self, image: ArrayView3<'_, f32>) -> Array3<f32> {
+        let lower = gather(image, &self.rows, ROWS);
+        gather(lower.view(), &self.columns, COLUMNS)
+    }
+
+    /// Adds to the gradient with respect to the image what a gradient with respect to the reduced one makes.
+    fn add_transposed(&self, slope: ArrayView3<'_, f32>, gradient: &mut ArrayViewMut3<'_, f32>) {
+        let (channels, _, width) = gradient.dim();
+        let mut wider = Array3::zeros((channels, self.rows.len(), width));
+        scatter(slope, &self.columns, COLUMNS, &mut wider.view_mut());
+        scatter(wider.view(), &self.rows, ROWS, gradient);
+    }
+}
+
+/// The lines of an image along an axis, fewer of them.
+fn gather(image: ArrayView3<'_, f32>, lines: &[Taps], axis: Axis) -> Array3<f32> {
+    let mut shape = image.raw_dim();
+    shape[axis.index()] = lines.len();
+    let mut reduced = Array3::zeros(shape);
+    for (mut line, taps) in reduced.axis_iter_mut(axis).zip(lines) {
+        for (place, &weight) in (taps.first..).zip(&taps.weights) {
+            line.scaled_add(weight, &image.index_axis(axis, place));
+        }
+    }
+    reduced
+}
+
+/// The transpose of [`gather`], added to what there is.
+fn scatter(reduced: ArrayView3<'_, f32>, lines: &[Taps], axis: Axis, sum: &mut ArrayViewMut3<'_, f32>) {
+    for (line, taps) in reduced.axis_iter(axis).zip(lines) {
+        for (place, &weight) in (taps.first..).zip(&taps.weights) {
+            sum.index_axis_mut(axis, place).scaled_add(weight, &line);
+        }
+    }
+}
+
+/// How a line of `from` samples becomes one of `to`.
+fn taps(from: u32, to: u32) -> Vec<Taps> {
+    let step = f64::from(from) / f64::from(to);
+    let taps = |index: u32| {
+        let centre = (f64::from(index) + 0.5) * step;
+        let first = (centre - 2.0 * step).max(0.0) as u32;
+        let end = from.min((centre + 2.0 * step).ceil() as u32);
+        let weight = |place: u32| catmull_rom((f64::from(place) + 0.5 - centre) / step);
+        let weights: Vec<f64> = (first..end).map(weight).collect();
+        let sum: f64 = weights.iter().sum();
+        Taps {
+            first: first as usize,
+            weights: weights.iter().map(|weight| (weight / sum) as f32).collect(),
+        }
+    };
+    (0..to).map(taps).collect()
+}
+
+/// E. Catmull and R. Rom, "A Class of Local Interpolating Splines" (1974).
+fn catmull_rom(x: f64) -> f64 {
+    let x = x.abs();
+    match x {
+        _ if x < 1.0 => (1.5 * x - 2.5) * x * x + 1.0,
+        _ if x < 2.0 => ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0,
+        _ => 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::picture::Picture;
+    use crate::tensor::to_tensor;
+
+    const FROM: Size = (41, 30);
+    const TO: Size = (20, 15);
+
+    fn numbers((width, height): Size, step: usize) -> Array3<f32> {
+        Array3::from_shape_fn((3, height as usize, width as usize), |(c, y, x)| {
+            ((c * 7919 + y * 311 + x * 17) * step % 251) as f32
+        })
+    }
+
+    #[test]
+    fn an_image_is_reduced_as_pictures_are() {
+        let pixels = numbers(FROM, 37).permuted_axes([1, 2, 0]);
+        let picture = Picture::from_rgb(FROM.0, FROM.1, pixels.iter().copied().collect());
+        let expected = to_tensor(&picture.resize(TO.0, TO.1));
+        let image = to_tensor(&picture);
+        let found = Reduction::new(FROM, TO).apply(image.index_axis(Axis(0), 0));
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!((found - expected).abs() < 1e-2, "{found}, not {expected}");
+        }
+    }
+
+    /// Half the squared distance from 1, and 1 as a second term.
+    struct FromOne(Vec<String>);
+
+    impl LossGradient for FromOne {
+        fn term_names(&self) -> &[String] {
+            &self.0
+        }
+
+        fn evaluate(&mut self, image: &[f32], gradient: &mut [f32]) -> Result<Evaluation, ObjectiveError> {
+            let mut loss = 0.0;
+            for (value, slope) in image.iter().zip(gradient) {
+                *slope = value - 1.0;
+                loss += f64::from(*slope).powi(2) / 2.0;
+            }
+            Ok(Evaluation {
+                loss: loss + 1.0,
+                terms: vec![loss, 1.0],
+            })
+        }
+    }
+
+    #[test]
+    fn losses_and_gradients_of_all_sizes_add_up() {
+        let fake = || Box::new(FromOne(vec!["distance".into(), "one".into()]));
+        let mut pyramid = Pyramid::new(fake(), FROM, vec![(fake(), TO)]);
+        let image = numbers(FROM, 29) / 251.0;
+        let mut evaluate = |image: &Array3<f32>| {
+            let mut gradient = vec![0.0; image.len()];
+            let evaluation = pyramid
+                .evaluate(image.as_slice().unwrap(), &mut gradient)
+                .unwrap();
+            (evaluation, gradient)
+        };
+        let (there, gradient) = evaluate(&image);
+        assert_eq!(there.terms[1], 2.0);
+        assert!((there.loss - there.terms.iter().sum::<f64>()).abs() < 1e-9);
+        let along = numbers(FROM, 13) / 251.0;
+        let expected: f64 = gradient
+            .iter()
+            .zip(&along)
+            .map(|(slope, step)| f64::from(slope * step))
+            .sum();
+        let loss = |by: f32| evaluate(&(&image + &(&along * by))).0.loss;
+        let found = (loss(0.1) - loss(-0.1)) / 0.2;
+        assert!((found / expected - 1.0).abs() < 1e-4, "{found}, not {expected}");
+    }
+}
