@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use impasto::model::{Evaluation, LossGradient, ObjectiveError};
+use impasto::model::{Advance, Evaluation, LossGradient, ObjectiveError};
 use impasto::observe::Event;
 use impasto::optimize::{AdamOptions, Method, Options, minimize};
 
@@ -32,7 +32,12 @@ impl LossGradient for Valley {
         &self.names
     }
 
-    fn evaluate(&mut self, image: &[f32], gradient: &mut [f32]) -> Result<Evaluation, ObjectiveError> {
+    fn evaluate(
+        &mut self,
+        image: &[f32],
+        gradient: &mut [f32],
+        _: Advance<'_>,
+    ) -> Result<Evaluation, ObjectiveError> {
         let start = Instant::now();
         let mut loss = 0.0;
         for (i, (&x, gradient)) in image.iter().zip(gradient).enumerate() {

@@ -22,7 +22,7 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use impasto::model::{Evaluation, KernelSet, LossGradient, ObjectiveError, OnnxLossGradient};
+use impasto::model::{Advance, Evaluation, KernelSet, LossGradient, ObjectiveError, OnnxLossGradient};
 use impasto::observe::Event;
 use impasto::optimize::{Method, Options, minimize};
 
@@ -64,9 +64,14 @@ impl LossGradient for Timed {
         self.loss.term_names()
     }
 
-    fn evaluate(&mut self, image: &[f32], gradient: &mut [f32]) -> Result<Evaluation, ObjectiveError> {
+    fn evaluate(
+        &mut self,
+        image: &[f32],
+        gradient: &mut [f32],
+        advance: Advance<'_>,
+    ) -> Result<Evaluation, ObjectiveError> {
         let start = Instant::now();
-        let result = self.loss.evaluate(image, gradient);
+        let result = self.loss.evaluate(image, gradient, advance);
         let mut times = self.times.get();
         times.loss += start.elapsed();
         times.graph += self.loss.graph_time();

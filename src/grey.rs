@@ -3,7 +3,7 @@
 //! The network's weights are not the same for blue, green and red, so the gradient of the loss at a grey image is not
 //! grey. Where all the pictures are, the loss is that of the grey image next to the optimiser's.
 
-use crate::model::{Evaluation, LossGradient, ObjectiveError};
+use crate::model::{Advance, Evaluation, LossGradient, ObjectiveError};
 use crate::picture::Picture;
 use crate::tensor::MEAN_BGR;
 
@@ -37,11 +37,16 @@ impl LossGradient for Grey<'_> {
         self.loss.term_names()
     }
 
-    fn evaluate(&mut self, image: &[f32], gradient: &mut [f32]) -> Result<Evaluation, ObjectiveError> {
+    fn evaluate(
+        &mut self,
+        image: &[f32],
+        gradient: &mut [f32],
+        advance: Advance<'_>,
+    ) -> Result<Evaluation, ObjectiveError> {
         self.image.clear();
         self.image.extend_from_slice(image);
         to_grey(&mut self.image, MEAN_BGR);
-        let evaluation = self.loss.evaluate(&self.image, gradient)?;
+        let evaluation = self.loss.evaluate(&self.image, gradient, advance)?;
         to_grey(gradient, [0.0; 3]);
         Ok(evaluation)
     }

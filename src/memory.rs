@@ -7,6 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::range::TextOrNumber;
 
+/// What a run may take where nobody says so: four fifths of what is left.
+pub fn usual_budget() -> Option<Bytes> {
+    available().map(|Bytes(bytes)| Bytes(bytes / 5 * 4))
+}
+
 /// An amount of memory in bytes. As text: a number, with K, M or G behind it for powers of 1024, such as `800M` or `1.5G`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "TextOrNumber", into = "String")]

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 /// A side of a picture, in pixels.
-pub(crate) const SIZE: RangeInclusive<u64> = 1..=32_768;
+pub(crate) const SIZE: RangeInclusive<u64> = 1..=65_536;
 /// Iterations of a scale.
 pub(crate) const ITERATIONS: RangeInclusive<u64> = 0..=1_000_000;
 

@@ -5,7 +5,7 @@ use std::error::Error as _;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use impasto::model::{Evaluation, LossGradient, ObjectiveError};
+use impasto::model::{Advance, Evaluation, LossGradient, ObjectiveError};
 use impasto::observe::{Evaluated, Event, Iterated, Observer};
 use impasto::optimize::{
     AdamOptions, Method, OptimizeError, Options, Outcome, StopReason, minimize, minimize_preconditioned,
@@ -34,7 +34,12 @@ impl<F: FnMut(u64, &[f32], &mut [f32]) -> Result<Vec<f64>, ObjectiveError>> Loss
         &self.names
     }
 
-    fn evaluate(&mut self, image: &[f32], gradient: &mut [f32]) -> Result<Evaluation, ObjectiveError> {
+    fn evaluate(
+        &mut self,
+        image: &[f32],
+        gradient: &mut [f32],
+        _: Advance<'_>,
+    ) -> Result<Evaluation, ObjectiveError> {
         self.runs += 1;
         let terms = (self.function)(self.runs, image, gradient)?;
         Ok(Evaluation {

@@ -5,7 +5,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use impasto::model::{Evaluation, LossGradient, ObjectiveError};
+use impasto::model::{Advance, Evaluation, LossGradient, ObjectiveError};
 use impasto::observe::Event;
 use impasto::optimize::{AdamOptions, Method, Options, minimize, minimize_preconditioned};
 
@@ -41,7 +41,12 @@ impl LossGradient for Valley {
         &[]
     }
 
-    fn evaluate(&mut self, x: &[f32], gradient: &mut [f32]) -> Result<Evaluation, ObjectiveError> {
+    fn evaluate(
+        &mut self,
+        x: &[f32],
+        gradient: &mut [f32],
+        _: Advance<'_>,
+    ) -> Result<Evaluation, ObjectiveError> {
         let mut loss = 0.0;
         for (x, gradient) in x.chunks(2).zip(gradient.chunks_mut(2)) {
             let (wall, floor) = (x[1] - x[0] * x[0], 1.0 - x[0]);

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use impasto::files::binary::{self, Reader};
-use impasto::model::{Evaluation, LossGradient, ObjectiveError};
+use impasto::model::{Advance, Evaluation, LossGradient, ObjectiveError};
 use impasto::observe::{Event, Observer};
 use impasto::optimize::{
     AdamOptions, Method, OptimizeError, Options, StopReason, minimize, minimize_preconditioned, resume,
@@ -38,7 +38,12 @@ impl LossGradient for Valley {
         &self.names
     }
 
-    fn evaluate(&mut self, image: &[f32], gradient: &mut [f32]) -> Result<Evaluation, ObjectiveError> {
+    fn evaluate(
+        &mut self,
+        image: &[f32],
+        gradient: &mut [f32],
+        _: Advance<'_>,
+    ) -> Result<Evaluation, ObjectiveError> {
         let mut terms = vec![0.0; 2];
         for (i, x) in image.iter().enumerate() {
             let next = image[(i + 1) % image.len()];

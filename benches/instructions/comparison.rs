@@ -74,7 +74,7 @@ impl Evaluator {
         let mut gradient = vec![0.0; image.len()];
         let start = Instant::now();
         self.loss
-            .evaluate(image, &mut gradient)
+            .evaluate(image, &mut gradient, &mut |_| {})
             .map_err(|error| error.to_string())?;
         Ok((start.elapsed().as_secs_f64(), gradient))
     }

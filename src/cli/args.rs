@@ -3,11 +3,15 @@
 use std::num::NonZero;
 use std::path::PathBuf;
 
-use clap::{Arg, Args, CommandFactory as _, Id, Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{Arg, ArgMatches, Args, CommandFactory as _, Id, Parser, Subcommand};
 use serde::{Deserialize, Serialize};
 
+use super::about::About;
 use super::compare::Compare;
+use super::completions::Completions;
 use super::manual::Manual;
+use super::progress::ProgressKind;
 use super::providers::Providers;
 use super::regions::Regions;
 use super::resume::Resume;
@@ -42,8 +46,10 @@ pub enum Command {
     Resume(Box<Resume>),
     Evaluate(Box<Evaluate>),
     Compare(Box<Compare>),
+    About(About),
     Regions(Box<Regions>),
     Providers(Box<Providers>),
+    Completions(Completions),
     Manual(Manual),
 }
 
@@ -74,6 +80,27 @@ pub fn command() -> clap::Command {
         .mut_subcommand("providers", |command| with_options(command, looks))
 }
 
+/// The command line as it is understood. Where a recorded run is repeated, no variable of the environment takes the place of a
+/// recorded setting.
+pub fn matches() -> Result<ArgMatches, clap::Error> {
+    let without_variables = command()
+        .mut_subcommands(|command| command.mut_args(without_variable))
+        .try_get_matches()?;
+    let repeats = |(_, matches): (&str, &ArgMatches)| matches!(matches.try_contains_id("repeat"), Ok(true));
+    match without_variables.subcommand().is_some_and(repeats) {
+        true => Ok(without_variables),
+        false => command().try_get_matches(),
+    }
+}
+
+/// The argument without its variable, unless its value changes no byte of a picture.
+fn without_variable(arg: Arg) -> Arg {
+    match ["threads", "graphs"].contains(&arg.get_id().as_str()) {
+        true => arg,
+        false => arg.env(Resettable::Reset),
+    }
+}
+
 fn with_options(command: clap::Command, are_of_use: impl Fn(&Arg) -> bool) -> clap::Command {
     let all = Options::augment_args(clap::Command::new("options"));
     let others = all.get_arguments().filter(|arg| !are_of_use(arg));
@@ -89,6 +116,7 @@ fn with_options(command: clap::Command, are_of_use: impl Fn(&Arg) -> bool) -> cl
 pub fn refused(arg: Arg, name: &str) -> Arg {
     let refusal = format!("{name} has no use for it");
     arg.hide(true)
+        .env(Resettable::Reset)
         .value_parser(move |_: &str| Err::<String, _>(refusal.clone()))
 }
 
@@ -128,7 +156,11 @@ Examples:
   Do a run again, or again with one thing changed
     impasto stylize photo.jpg painting.jpg -o out.png --trace run.json
     impasto stylize --repeat run.json -o again.png
-    impasto stylize --repeat run.json -o bolder.png --style-weight 10000";
+    impasto stylize --repeat run.json -o bolder.png --style-weight 10000
+
+  What a picture was made of, and to make it again from itself
+    impasto about out.png
+    impasto stylize --repeat out.png -o again.png";
 
 /// Paint CONTENT in the style of one STYLE or several
 ///
@@ -138,7 +170,7 @@ Examples:
 #[command(args_override_self = true, allow_negative_numbers = true, after_long_help = EXAMPLES)]
 pub struct Stylize {
     /// The photo: PNG, JPEG, JPEG XL, WebP, TIFF, BMP or GIF; - is standard input
-    #[arg(required_unless_present = "repeat", conflicts_with = "repeat")]
+    #[arg(required_unless_present = "repeat")]
     pub content: Option<PathBuf>,
 
     #[command(flatten)]
@@ -153,7 +185,7 @@ pub struct Stylize {
 #[derive(Debug, Args, Serialize, Deserialize)]
 pub struct Painting {
     /// The painting, or several to blend; a folder stands for all pictures in it
-    #[arg(required_unless_present = "repeat", conflicts_with = "repeat")]
+    #[arg(required_unless_present = "repeat")]
     #[serde(skip)]
     pub style: Vec<PathBuf>,
 
@@ -208,6 +240,35 @@ pub struct Painting {
     #[serde(skip)]
     pub quiet: bool,
 
+    /// How progress is told: auto (a bar on a terminal, a line now and then elsewhere), or json [default: auto]
+    ///
+    /// json: each line on stderr is a JSON object. {"event": "started", "scale", "width", "height"}, scales counted from 0;
+    /// {"event": "iterated", "iteration", "iterations": of all scales, "evaluation", "loss", "seconds_left"}; in tiles {"event":
+    /// "evaluating", "evaluation", "iteration", "part": 0 to 1}; {"event": "message", "text"}: what is said in words otherwise,
+    /// errors too; {"event": "painted", "output", "width", "height", "iterations", "evaluations", "loss", "seconds", "stop",
+    /// "interrupted"}.
+    #[arg(
+        long,
+        value_name = "KIND",
+        hide_possible_values = true,
+        conflicts_with_all = ["quiet", "preview"],
+        help_heading = "Watching",
+        hide_short_help = true
+    )]
+    #[serde(skip)]
+    pub progress: Option<ProgressKind>,
+
+    /// Say which files run, what each scale takes of memory, and how long each part of the run takes
+    #[arg(
+        short,
+        long,
+        conflicts_with = "quiet",
+        help_heading = "Watching",
+        hide_short_help = true
+    )]
+    #[serde(skip)]
+    pub verbose: bool,
+
     /// Say what the run would take of memory, time and disk, and paint nothing
     ///
     /// The scales, whether they are computed in tiles, the steps that L-BFGS remembers; time by an evaluation of a small
@@ -243,18 +304,22 @@ pub struct Painting {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=1_000_000), requires = "checkpoint", help_heading = "Records", hide_short_help = true)]
     pub checkpoint_every: Option<u64>,
 
-    /// Do a run again: pictures and settings come from its trace
+    /// Leave out of the picture's file what says how it was made
+    ///
+    /// Otherwise it holds the settings, the names of pictures, graphs and weights without folders, their sha256, and versions:
+    /// no time, no user, no machine, no folder. `impasto about` prints it, --repeat reads it. Previews have none.
+    #[arg(long, help_heading = "Records", hide_short_help = true)]
+    #[serde(default)]
+    pub no_record: bool,
+
+    /// Do a run again, from its trace or from the picture that came of it
     ///
     /// With the same program on the same machine the picture has the same bytes. Pictures, graphs and weights that
-    /// have changed are errors; another version or machine is a warning. A picture that came through standard input
-    /// is read there again. Flags that are given beside it win, so that
-    /// one thing can be varied. A run that Ctrl-C or --max-seconds ended is repeated up to where it ended.
-    #[arg(
-        long,
-        value_name = "TRACE.json",
-        help_heading = "Records",
-        hide_short_help = true
-    )]
+    /// have changed are errors; another version or machine is a warning. A trace's pictures are looked for where they were and
+    /// beside it, a picture's by their names beside it and in the working folder; CONTENT and STYLE, if they are given, are
+    /// where they are now. A picture that came through standard input is read there again. Flags that are given beside it
+    /// win, so that one thing can be varied. A run that Ctrl-C or --max-seconds ended is repeated up to where it ended.
+    #[arg(long, value_name = "FILE", help_heading = "Records", hide_short_help = true)]
     #[serde(skip)]
     pub repeat: Option<PathBuf>,
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use impasto::memory::Bytes;
 use impasto::observe::Planned;
 use impasto::picture::{Bits, Encoding, Picture};
-use impasto::stylize::{Pace, Schedule, Stylizer, Way};
+use impasto::stylize::{Memory, Pace, Schedule, Stylizer, Way};
 
 use super::Ended;
 use super::args::Painting;
@@ -32,8 +32,9 @@ struct Forecast {
     seconds: Seconds,
 }
 
+/// A scale, and how it is computed.
 #[derive(Serialize)]
-struct Scale {
+pub struct Scale {
     #[serde(flatten)]
     planned: Planned,
     #[serde(flatten)]
@@ -111,21 +112,35 @@ impl Forecast {
 }
 
 impl Scale {
-    fn new(&(planned, way): &(Planned, Way)) -> Scale {
+    /// One of the schedule's.
+    pub fn new(&(planned, way): &(Planned, Way)) -> Scale {
         Scale { planned, way }
     }
 
-    fn line(&self) -> String {
+    /// Its size, its tiles, its iterations and the parts of its memory, in a line.
+    pub fn line(&self) -> String {
         let Scale { planned, way } = self;
         let tiles = in_tiles(way).unwrap_or_else(|| "whole".to_owned());
         let history = way.history.map(|pairs| format!(", a history of {pairs}"));
+        let Memory {
+            program,
+            network,
+            content,
+            optimizer,
+            history: pairs,
+        } = way.memory;
         format!(
-            "{}x{} {tiles}, {} iterations{}, {}\n",
+            "{}x{} {tiles}, {} iterations{}; {}: program {}, network {}, photo {}, optimizer {}, history {}\n",
             planned.width,
             planned.height,
             planned.iterations,
             history.unwrap_or_default(),
-            way.memory.total().rounded()
+            way.memory.total().rounded(),
+            rounded(program),
+            rounded(network),
+            rounded(content),
+            rounded(optimizer),
+            rounded(pairs)
         )
     }
 }

@@ -32,8 +32,13 @@ pub fn of_a_name_with_a_dash(mut arguments: impl Iterator<Item = OsString>) -> O
 }
 
 /// What to do where a picture has no room.
-fn more_memory(needed: Bytes, largest: Option<u32>) -> String {
-    let smaller = largest.map_or(String::new(), |size| format!("--size {size} or "));
+fn more_memory(needed: Bytes, largest: Option<u32>, is_for_targets: bool) -> String {
+    let style = if is_for_targets {
+        "a smaller --style-size, "
+    } else {
+        ""
+    };
+    let smaller = largest.map_or(style.to_owned(), |size| format!("{style}--size {size} or "));
     let whole = Bytes(needed.0.next_multiple_of(1 << 20));
     format!("use {smaller}--memory {whole}")
 }
@@ -62,7 +67,12 @@ fn of_cause(cause: &(dyn StdError + 'static)) -> Option<String> {
         Some(Error::Request(error)) => of_request(error),
         Some(Error::Engine(error)) => of_engine(error),
         Some(Error::Model(error)) => of_model(error),
-        Some(Error::Memory { needed, largest, .. }) => Some(more_memory(*needed, *largest)),
+        Some(Error::Memory {
+            needed,
+            largest,
+            is_for_targets,
+            ..
+        }) => Some(more_memory(*needed, *largest, *is_for_targets)),
         Some(_) => None,
         None => (cause.downcast_ref().and_then(of_picture))
             .or_else(|| cause.downcast_ref().and_then(of_output))
@@ -86,8 +96,18 @@ fn of_output(error: &OutputError) -> Option<String> {
 }
 
 fn of_record(error: &RecordError) -> Option<String> {
-    let others = matches!(error, RecordError::OtherVersions { .. });
-    others.then(|| "use --force to go on all the same".to_owned())
+    let flags = match error {
+        RecordError::OtherVersions { .. } => "use --force to go on all the same",
+        RecordError::Missing { role, .. } if ["content", "style"].contains(&&**role) => {
+            "or say where: --repeat FILE CONTENT STYLE"
+        }
+        RecordError::NoRecord { .. } => {
+            "it was made by another program, with --no-record, or saved again since"
+        }
+        RecordError::Picture(error) => return of_picture(error),
+        _ => return None,
+    };
+    Some(flags.to_owned())
 }
 
 fn of_runtime(error: &RuntimeError) -> Option<String> {
@@ -121,7 +141,6 @@ fn of_engine(error: &EngineError) -> Option<String> {
 fn of_model(error: &ModelError) -> Option<String> {
     let flags = match error {
         ModelError::NoGraphs { .. } => "or name their folder with --graphs DIR",
-        ModelError::TooLarge { .. } => "ask for less by --size, --fit long, --style-size or --style-scale",
         ModelError::OutOfMemory { .. } => LESS_MEMORY,
         ModelError::TooSmall { remedy, .. } => match remedy {
             Enlarge::Size => "use a larger --size, or --fit short",

@@ -9,6 +9,7 @@ use clap_complete::Shell;
 
 use impasto::files::{self, shown};
 
+use super::completions::script;
 use super::{Ended, args};
 
 /// Write man pages and shell completions into a `share` folder
@@ -47,9 +48,7 @@ fn write(share: &Path) -> anyhow::Result<()> {
     for (shell, folder, name) in COMPLETIONS {
         let folder = share.join(folder);
         fs::create_dir_all(&folder)?;
-        let mut completions = Vec::new();
-        clap_complete::generate(shell, &mut args::command(), "impasto", &mut completions);
-        files::write(&folder.join(name), true, &completions)?;
+        files::write(&folder.join(name), true, &script(shell))?;
     }
     Ok(())
 }

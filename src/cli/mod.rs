@@ -1,7 +1,9 @@
 //! The program's side: flags to options, progress on the terminal, exit codes.
 
+mod about;
 mod args;
 mod compare;
+mod completions;
 mod dry_run;
 mod evaluate;
 mod hint;
@@ -21,6 +23,7 @@ mod resume;
 mod sources;
 mod stylize;
 mod texture;
+mod verbose;
 mod version;
 mod watch;
 
@@ -52,7 +55,7 @@ const USAGE: u8 = 2;
 /// Runs the program.
 pub fn run() -> ExitCode {
     files::tell_of_waiting(|what| say(&format!("note: {what}")));
-    let matches = match args::command().try_get_matches() {
+    let matches = match args::matches() {
         Ok(matches) if presets::are_asked_for(&matches) => return presets::print(),
         Ok(matches) => matches,
         Err(error) => return usage(&error),
@@ -67,8 +70,10 @@ pub fn run() -> ExitCode {
         Command::Resume(args) => resume::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::About(args) => about::run(args),
         Command::Regions(args) => regions::run(args),
         Command::Providers(args) => providers::run(args),
+        Command::Completions(args) => completions::run(args),
         Command::Manual(args) => manual::run(args),
     };
     match ended {
@@ -216,6 +221,9 @@ pub fn file_name(path: &Path) -> String {
 
 /// A line on stderr, or several. That they cannot be written is no reason to stop painting.
 pub fn say(text: &str) {
+    if progress::is_json() {
+        return progress::tell_json(&serde_json::json!({ "event": "message", "text": text }));
+    }
     let lines: Vec<_> = text.split('\n').map(escaped).collect();
     let _ = writeln!(io::stderr(), "{}", lines.join("\n"));
 }

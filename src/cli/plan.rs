@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+use impasto::Error;
 use impasto::config::{Options, Settings};
 use impasto::files::{Input, shown};
 use impasto::init::Init;
-use impasto::model::ModelError;
-use impasto::picture::{self, MAX_PIXELS, Picture};
-use impasto::record::{FileRecord, Manifest, Recorded};
+use impasto::memory::{Bytes, usual_budget};
+use impasto::picture::{self, Picture};
+use impasto::record::{FileRecord, Manifest, Record, Recorded};
 use impasto::regions::Masks;
 use impasto::scales::Scales;
 use impasto::stylize::Stylizer;
@@ -60,7 +61,7 @@ impl Plan {
     /// Puts together what `stylize` is asked for.
     pub fn of(args: &Stylize) -> anyhow::Result<Plan> {
         match &args.painting.repeat {
-            Some(trace) => Plan::repeating(trace, &args.painting, true),
+            Some(record) => Plan::repeating(record, &args.painting, args.content.as_deref(), true),
             None => {
                 let content = args.content.clone().context("CONTENT is missing")?;
                 Plan::named(Some(content), &args.painting)
@@ -71,13 +72,13 @@ impl Plan {
     /// Puts together what `texture` is asked for.
     pub fn of_texture(args: &Painting) -> anyhow::Result<Plan> {
         match &args.repeat {
-            Some(trace) => Plan::repeating(trace, args, false),
+            Some(record) => Plan::repeating(record, args, None, false),
             None => Plan::named(None, args),
         }
     }
 
     fn named(content: Option<PathBuf>, args: &Painting) -> anyhow::Result<Plan> {
-        let (options, settings) = resolve(args, content.is_some(), |_| Options::default())?;
+        let (options, settings) = resolve(args, &args.config, content.is_some(), |_| Options::default())?;
         let styles = style_files(&args.style)?;
         let masks = mask_files(&settings);
         check_standard_input(content.iter().chain(&styles).chain(&masks))?;
@@ -88,17 +89,28 @@ impl Plan {
         })
     }
 
-    fn repeating(trace: &Path, args: &Painting, has_photo: bool) -> anyhow::Result<Plan> {
-        let run = Recorded::read(trace)?;
+    /// Does a run again, with its pictures where `content` and `args` say, if they do.
+    fn repeating(
+        record: &Path,
+        args: &Painting,
+        content: Option<&Path>,
+        has_photo: bool,
+    ) -> anyhow::Result<Plan> {
+        let run = Recorded::read(record)?;
         if run.has_photo() != has_photo {
             let command = if has_photo { "texture" } else { "stylize" };
             bail!(
                 "{} is of another command; repeat it with impasto {command}",
-                shown(trace)
+                shown(record)
             );
         }
-        let (options, settings) = resolve(args, has_photo, |upper| run.options_below(upper))?;
-        let varied = run.varied(&settings)?;
+        let run = run.with_pictures(content, &style_files(&args.style)?)?;
+        let config = args.config.of_recorded_run();
+        let (options, settings) = resolve(args, &config, has_photo, |upper| run.options_below(upper))?;
+        let mut varied = run.varied(&settings)?;
+        if args.no_record && run.is_of_picture() {
+            varied.push("no-record".to_owned());
+        }
         Ok(Plan {
             options,
             settings,
@@ -116,7 +128,12 @@ impl Plan {
         {
             finest.iterations = iterations;
         }
-        let (options, settings) = sources::resolve(longer.clone(), &Config::default(), |_| recorded, Ok)?;
+        let (options, settings) = sources::resolve(
+            longer.clone(),
+            &Config::default().of_recorded_run(),
+            |_| recorded,
+            Ok,
+        )?;
         let is_longer = longer.iterations.is_some() || longer.max_seconds.is_some();
         let limit = run.ended_after().filter(|_| !is_longer);
         Ok(Plan {
@@ -241,16 +258,29 @@ impl Plan {
         Ok(())
     }
 
-    /// Says whether a repeated run has given the same bytes, where it should have.
-    pub fn compare(&self, manifest: &Manifest<Settings>, quiet: bool) {
+    /// What the picture's file says of its making.
+    pub fn record(&self, manifest: &Manifest<Settings>) -> Record {
+        let record = Record::of(manifest);
+        match self.recorded() {
+            Some(run) => run.named_as_recorded(record),
+            None => record,
+        }
+    }
+
+    /// Says whether a repeated run has given the same bytes, where it should have. `plain` is the sha256 of the picture's file
+    /// without a record.
+    pub fn compare(&self, manifest: &Manifest<Settings>, plain: &str, quiet: bool) {
         let Origin::Recorded(run, Again::Repeat { varied }) = &self.origin else {
             return;
         };
         if quiet || !varied.is_empty() || run.format() != manifest.format {
             return;
         }
-        say(if run.output().sha256 == manifest.output.sha256 {
+        let recorded = &run.output().sha256;
+        say(if *recorded == manifest.output.sha256 {
             "the same bytes as recorded"
+        } else if recorded == plain {
+            "the same bytes as recorded, but for what the picture says of its making"
         } else {
             "warning: the bytes are not those recorded"
         });
@@ -260,25 +290,28 @@ impl Plan {
 /// The options of a command with a photo or without one, and what they resolve to; see [`sources::resolve`].
 fn resolve(
     args: &Painting,
+    config: &Config,
     has_photo: bool,
     lowest: impl FnOnce(&Options) -> Options,
 ) -> anyhow::Result<(Options, Settings)> {
-    sources::resolve(
-        args.options.clone(),
-        &args.config,
-        lowest,
-        |options| match has_photo {
-            true => Ok(options),
-            false => options.without_photo(),
-        },
-    )
+    sources::resolve(args.options.clone(), config, lowest, |options| match has_photo {
+        true => Ok(options),
+        false => options.without_photo(),
+    })
 }
 
 /// What takes the place of the photo of a texture.
 fn blank((width, height): (u32, u32)) -> anyhow::Result<Picture> {
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        let what = "painted picture";
-        return Err(ModelError::TooLarge { what, width, height }.into());
+    let needed = Bytes(12 * u64::from(width) * u64::from(height));
+    if let Some(budget) = usual_budget().filter(|budget| *budget < needed) {
+        return Err(Error::Memory {
+            size: (width, height),
+            is_for_targets: false,
+            needed,
+            budget,
+            largest: None,
+        }
+        .into());
     }
     Ok(Picture::filled(width, height, [127.5; 3]))
 }

@@ -1,12 +1,14 @@
-//! Progress on stderr: a bar on a terminal, a plain line every few seconds elsewhere.
+//! Progress on stderr: a bar on a terminal, a plain line every few seconds elsewhere, or a JSON object a line.
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
 
-use impasto::observe::{Event, Iterated, Observer, Planned};
+use impasto::observe::{Evaluating, Event, Iterated, Observer, Planned};
 use impasto::regions::RegionNote;
 use impasto::runtime::Placement;
 
@@ -14,6 +16,33 @@ use super::say;
 
 /// How often a plain line is printed.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// How progress is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ProgressKind {
+    /// A bar on a terminal, lines elsewhere.
+    Auto,
+    /// A JSON object a line.
+    Json,
+}
+
+/// Whether all that goes to stderr is JSON.
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// From now on all that goes to stderr is of this kind.
+pub fn choose(kind: Option<ProgressKind>) {
+    JSON.store(kind == Some(ProgressKind::Json), Ordering::Relaxed);
+}
+
+/// Whether all that goes to stderr is JSON.
+pub fn is_json() -> bool {
+    JSON.load(Ordering::Relaxed)
+}
+
+/// A JSON object on a line of stderr. That it cannot be written is no reason to stop painting.
+pub fn tell_json(event: &Value) {
+    let _ = writeln!(io::stderr(), "{event}");
+}
 
 /// Shows iteration, evaluations, loss and its change, and the time left.
 pub struct Progress {
@@ -27,13 +56,15 @@ pub struct Progress {
     before: Option<f64>,
     last_line: Instant,
     last_loss: Option<f64>,
+    message: String,
 }
 
 impl Progress {
     /// Progress over a schedule; `quiet` shows nothing.
     pub fn new(schedule: &[Planned], quiet: bool) -> Progress {
         let terminal = io::stderr().is_terminal();
-        let target = if terminal && !quiet {
+        let in_words = !quiet && !is_json();
+        let target = if terminal && in_words {
             ProgressDrawTarget::stderr()
         } else {
             ProgressDrawTarget::hidden()
@@ -44,7 +75,7 @@ impl Progress {
         let now = Instant::now();
         Progress {
             bar,
-            plain: !terminal && !quiet,
+            plain: !terminal && in_words,
             quiet,
             schedule: schedule.to_vec(),
             scale: 0,
@@ -52,6 +83,7 @@ impl Progress {
             before: None,
             last_line: now,
             last_loss: None,
+            message: String::new(),
         }
     }
 
@@ -71,24 +103,67 @@ impl Progress {
         }
         self.scale = scale;
         self.last_loss = None;
+        if is_json() {
+            let Planned { width, height, .. } = self.schedule[scale];
+            tell_json(&json!({ "event": "started", "scale": scale, "width": width, "height": height }));
+        }
     }
 
     fn iterated(&mut self, step: &Iterated<'_>) {
+        let left = self.seconds_left(step);
+        if is_json() {
+            return tell_json(&json!({
+                "event": "iterated",
+                "iteration": step.iteration,
+                "iterations": iterations(&self.schedule),
+                "evaluation": step.evaluation,
+                "loss": step.loss,
+                "seconds_left": left,
+            }));
+        }
         let message = format!(
-            "{}{} evaluations, loss {}, {}",
+            "{}{} evaluations, loss {}, about {left:.0} s left",
             self.at_scale(),
             step.evaluation,
             describe(step.loss, self.last_loss),
-            self.time_left(step)
         );
         self.last_loss = Some(step.loss);
         self.bar.set_position(step.iteration);
+        self.bar.set_message(message.clone());
         if self.plain && (self.last_line.elapsed() >= LINE_EVERY || step.iteration == 1) {
-            self.last_line = Instant::now();
-            let all = iterations(&self.schedule);
-            say(&format!("iteration {}/{all}, {message}", step.iteration));
+            self.say(step.iteration, &message);
+        }
+        self.message = message;
+    }
+
+    /// A bar that stands still for minutes looks like a program that does.
+    fn evaluating(&mut self, under_way: &Evaluating) {
+        let Evaluating {
+            evaluation,
+            iteration,
+            part,
+        } = under_way;
+        if is_json() {
+            return tell_json(&json!({
+                "event": "evaluating",
+                "evaluation": evaluation,
+                "iteration": iteration,
+                "part": part,
+            }));
+        }
+        let part = format!("evaluation {evaluation} to {:.0} %", 100.0 * part);
+        let message = [&self.message, &part].into_iter().filter(|text| !text.is_empty());
+        let message = message.map(String::as_str).collect::<Vec<_>>().join("; ");
+        if self.plain && self.last_line.elapsed() >= LINE_EVERY {
+            self.say(*iteration, &message);
         }
         self.bar.set_message(message);
+    }
+
+    fn say(&mut self, iteration: u64, message: &str) {
+        self.last_line = Instant::now();
+        let all = iterations(&self.schedule);
+        say(&format!("iteration {iteration}/{all}, {message}"));
     }
 
     /// The size that is painted, if there are several.
@@ -100,7 +175,7 @@ impl Progress {
     }
 
     /// An iteration takes as long as its picture has pixels.
-    fn time_left(&mut self, step: &Iterated<'_>) -> String {
+    fn seconds_left(&mut self, step: &Iterated<'_>) -> f64 {
         let work = |planned: &Planned, iterations: u64| {
             f64::from(planned.width) * f64::from(planned.height) * iterations as f64
         };
@@ -115,8 +190,7 @@ impl Progress {
         let done = all(scales) + work(scale, here);
         let before = *self.before.get_or_insert(done - work(scale, 1));
         let left = (all(&self.schedule) - done).max(0.0) / (done - before);
-        let left = self.begin.elapsed().as_secs_f64() * left;
-        format!("about {left:.0} s left")
+        self.begin.elapsed().as_secs_f64() * left
     }
 }
 
@@ -150,6 +224,7 @@ impl Observer for Progress {
     fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
         match event {
             Event::Started(started) => self.started(started.scale),
+            Event::Evaluating(under_way) => self.evaluating(under_way),
             Event::Iterated(step) => self.iterated(step),
             Event::Placed(placement) => warn_of_placement(Some(placement)),
             Event::Noted(note) if !self.quiet => tell(note),

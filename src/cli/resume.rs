@@ -38,6 +38,10 @@ pub struct Resume {
     #[arg(short, long, help_heading = "Watching")]
     pub quiet: bool,
 
+    /// Say which files run, what each scale takes of memory, and how long each part of the run takes
+    #[arg(short, long, conflicts_with = "quiet", help_heading = "Watching")]
+    pub verbose: bool,
+
     #[command(flatten)]
     pub options: Options,
 }
@@ -54,6 +58,7 @@ pub fn run(args: &Resume) -> anyhow::Result<Ended> {
     let plan = Plan::resuming(recorded, &args.options, args.force)?;
     let mut painting = arguments;
     painting.quiet = args.quiet;
+    painting.verbose = args.verbose;
     painting.checkpoint = Some(args.checkpoint.clone());
     for path in painting.places() {
         *path = as_it_was(path, &folder);

@@ -1,5 +1,7 @@
-//! Where settings come from: flags, below them the file of `--config`, below that what a command brings.
+//! Where settings come from: flags, below them variables of the environment, the file of `--config`, the user's own file,
+//! below all what a command brings.
 
+use std::env;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -19,11 +21,44 @@ pub struct Config {
     /// and compare take the same files and pass over what they have no need of.
     #[arg(long = "config", value_name = "FILE.toml", help_heading = "Records")]
     pub file: Option<PathBuf>,
+
+    /// Do not read your own settings file
+    ///
+    /// $XDG_CONFIG_HOME/impasto/config.toml, or else ~/.config/impasto/config.toml: a file as --config takes it, which wins
+    /// over it. --repeat and resume never read it.
+    #[arg(long, help_heading = "Records", hide_short_help = true)]
+    pub no_config: bool,
+}
+
+impl Config {
+    /// The same without the user's own file, for a run whose settings are recorded.
+    pub fn of_recorded_run(&self) -> Config {
+        Config {
+            file: self.file.clone(),
+            no_config: true,
+        }
+    }
+
+    /// The settings files that are read, the one that wins first.
+    fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let own = (!self.no_config).then(own_file).flatten();
+        self.file.clone().into_iter().chain(own)
+    }
+}
+
+/// The user's own settings file, if there is one.
+fn own_file() -> Option<PathBuf> {
+    let named = env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
+    // What is not absolute counts for nothing (XDG Base Directory Specification).
+    let folder = named
+        .filter(|folder| folder.is_absolute())
+        .or_else(|| Some(env::home_dir()?.join(".config")))?;
+    Some(folder.join("impasto/config.toml")).filter(|file| file.exists())
 }
 
 /// The files that a run reads beside its pictures: settings, graphs, weights, ONNX Runtime.
 pub fn read_beside(config: &Config, stylizer: &Stylizer) -> impl Iterator<Item = PathBuf> {
-    config.file.clone().into_iter().chain(stylizer.files_read())
+    config.files().chain(stylizer.files_read())
 }
 
 /// The files of all masks, each once.
@@ -45,12 +80,12 @@ pub fn resolve(
     lowest: impl FnOnce(&Options) -> Options,
     finish: impl FnOnce(Options) -> Result<Options, ConfigError>,
 ) -> anyhow::Result<(Options, Settings)> {
-    let file = config.file.as_deref().map(ConfigFile::read).transpose()?;
-    let below = file
-        .as_ref()
-        .map(|file| file.options().clone())
-        .unwrap_or_default();
-    let upper = flags.clone().or(below);
+    let files: Vec<ConfigFile> = config
+        .files()
+        .map(|path| ConfigFile::read(&path))
+        .collect::<Result<_, _>>()?;
+    let below = |upper: Options, file: &ConfigFile| upper.or(file.options().clone());
+    let upper = files.iter().fold(flags.clone(), below);
     let lowest = lowest(&upper);
     let resolved = finish(upper.or(lowest)).and_then(|options| {
         let settings = options.resolve()?;
@@ -58,9 +93,9 @@ pub fn resolve(
     });
     match resolved {
         Ok(resolved) => Ok(resolved),
+        Err(error) if flags.sets(error.option) => Err(error.into()),
         Err(error) => {
-            let file = file.filter(|_| !flags.sets(error.option));
-            let located = file.and_then(|file| file.locate(&error));
+            let located = files.iter().find_map(|file| file.locate(&error));
             Err(located.map_or_else(|| error.into(), Into::into))
         }
     }

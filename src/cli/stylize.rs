@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
+use serde_json::json;
 
 use impasto::Error;
 use impasto::config::Settings;
@@ -17,7 +18,7 @@ use impasto::observe::{
 };
 use impasto::optimize::StopReason;
 use impasto::picture::{self, Encoding, Picture};
-use impasto::record::{self, FileRecord, Manifest, Trace};
+use impasto::record::{self, FileRecord, Manifest, Record, Trace};
 use impasto::stylize::{Schedule, Start, Stylized, Stylizer, Way};
 
 use super::args::{Painting, Stylize};
@@ -25,10 +26,11 @@ use super::dry_run;
 use super::interrupt::Interrupt;
 use super::outputs::{self, check_distinct, check_file, check_inputs_stay, check_previews};
 use super::plan::{Pictures, Plan};
-use super::progress::Progress;
+use super::progress::{self, Progress};
 use super::providers::announce_engine;
 use super::quiet::quietly;
 use super::sources::read_beside;
+use super::verbose::Verbose;
 use super::watch::{Watch, Watching};
 use super::{Ended, file_name, input_name, say};
 
@@ -37,11 +39,13 @@ const CHECKPOINT_EVERY: u64 = 60;
 
 /// Paints, saves the picture and what else was asked for.
 pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
+    progress::choose(args.painting.progress);
     paint(&args.painting, &Plan::of(args)?, None)
 }
 
 /// The same by a plan, and from the state that was `saved` of the run if there is one.
 pub fn paint(args: &Painting, plan: &Plan, mut saved: Option<&mut Reader>) -> anyhow::Result<Ended> {
+    let mut verbose = Verbose::new(args.verbose);
     let encoding = args.encoding(&plan.settings);
     check_outputs(args, &encoding)?;
     let Pictures {
@@ -67,8 +71,13 @@ pub fn paint(args: &Painting, plan: &Plan, mut saved: Option<&mut Reader>) -> an
     if !args.quiet {
         announce(&files, &stylizer, &content, &styles, &schedule);
     }
+    verbose.announce(&stylizer, &schedule);
+    verbose.ended("to read pictures and to load ONNX Runtime and the graphs");
 
+    let made_by = (with_memory(&stylizer, schedule.budget), &*files);
+    let mut manifest = manifest(args, &stylizer, made_by, &encoding, None)?;
     let mut progress = Progress::new(&planned, args.quiet);
+    verbose.stand_above(progress.bar());
     let mut interrupt = Interrupt::listen(progress.bar(), resumable).context("cannot listen to Ctrl-C")?;
     let mut recorder = Recorder::new();
     let mut limit = plan.limit().map(UpTo);
@@ -91,33 +100,42 @@ pub fn paint(args: &Painting, plan: &Plan, mut saved: Option<&mut Reader>) -> an
         (None, None) => Start::AsSet,
     };
     let begin = Instant::now();
-    let mut observers: Vec<&mut dyn Observer> =
-        vec![&mut progress, &mut interrupt, &mut previews, &mut checkpoints];
+    let mut observers: Vec<&mut dyn Observer> = vec![
+        &mut progress,
+        &mut verbose,
+        &mut interrupt,
+        &mut previews,
+        &mut checkpoints,
+    ];
     observers.extend(limit.as_mut().map(|limit| limit as &mut dyn Observer));
     observers.extend(preview.map(|preview| preview as &mut dyn Observer));
     let painted = stylizer.stylize_from(start, content, styles, &mut Fanout(observers));
     let checkpointed = checkpoints.finish();
     progress.finish();
+    verbose.ended_at("to paint");
     let (painted, failure) = match painted {
         Ok(painted) => (painted, None),
         Err(Error::Unfinished { best, source }) => (*best, Some(source)),
         Err(error) => return Err(error.into()),
     };
 
-    let picture = painted.picture.encoded(&args.output, &encoding)?;
-    let saved = save(&picture, args, &encoding);
+    let mut picture = painted.picture.encoded(&args.output, &encoding)?;
+    let plain = files::sha256(&picture);
     let stop = painted.outcome.stop;
-    let ended_after = stop.is_from_outside().then_some(painted.outcome.evaluations);
-    let sha256 = files::sha256(&picture);
-    let made_by = (with_memory(&stylizer, schedule.budget), &*files);
-    let manifest = manifest(args, &stylizer, made_by, sha256, &encoding, ended_after)?;
+    manifest.ended_after = stop.is_from_outside().then_some(painted.outcome.evaluations);
+    if !args.no_record {
+        insert_record(&mut picture, &plan.record(&manifest), args.quiet);
+    }
+    manifest.output.sha256 = files::sha256(&picture);
+    let saved = save(&picture, args, &encoding);
     // All that can be written is, whatever else fails.
     let traced = args.trace.as_ref().map_or(Ok(()), |path| {
         write_trace(path, args.force, &manifest, &stylizer, &painted, &recorder)
     });
     let watched = watch.finish(&args.watching, args.force, &painted.picture);
     saved?;
-    plan.compare(&manifest, args.quiet);
+    verbose.ended("to write");
+    plan.compare(&manifest, &plain, args.quiet);
     let broken_off = || {
         let output = outputs::name(&args.output);
         format!("the run broke off; the best picture until then is in {output}")
@@ -152,14 +170,7 @@ fn checkpoint_plan(
         return Ok(None);
     };
     let settings = with_memory(stylizer, stylizer.budget());
-    let manifest = manifest(
-        args,
-        stylizer,
-        (settings, files),
-        String::new(),
-        encoding,
-        plan.limit(),
-    )?;
+    let manifest = manifest(args, stylizer, (settings, files), encoding, plan.limit())?;
     Ok(Some(CheckpointPlan {
         path: path.clone(),
         every: Duration::from_secs(args.checkpoint_every.unwrap_or(CHECKPOINT_EVERY)),
@@ -185,6 +196,15 @@ fn settle_checkpoint(args: &Painting, stop: StopReason, interrupted: bool) -> an
         ));
     }
     Ok(())
+}
+
+/// Lets the picture's file say how it was made; a format that has no room for so much goes without.
+fn insert_record(picture: &mut Vec<u8>, record: &Record, quiet: bool) {
+    if let Err(error) = record.insert(picture)
+        && !quiet
+    {
+        say(&format!("warning: {error}, and is left out"));
+    }
 }
 
 /// Saves the picture; where it cannot be saved, it goes to the system's folder for temporary files, not to waste.
@@ -352,6 +372,20 @@ fn describe((planned, way): &(Planned, Way)) -> String {
 
 fn report(args: &Painting, painted: &Stylized, seconds: f64, interrupted: bool) {
     let (outcome, (width, height)) = (&painted.outcome, painted.picture.size());
+    if progress::is_json() {
+        return progress::tell_json(&json!({
+            "event": "painted",
+            "output": outputs::name(&args.output),
+            "width": width,
+            "height": height,
+            "iterations": outcome.iterations,
+            "evaluations": outcome.evaluations,
+            "loss": outcome.loss,
+            "seconds": seconds,
+            "stop": outcome.stop.to_string(),
+            "interrupted": interrupted,
+        }));
+    }
     let state = if interrupted {
         "interrupted; the best picture so far is in"
     } else {
@@ -375,12 +409,11 @@ fn with_memory(stylizer: &Stylizer, memory: Option<Bytes>) -> Settings {
     }
 }
 
-/// What the run is made of, and the `sha256` of the picture that comes of it.
+/// What the run is made of; the picture that comes of it has no sha256 yet.
 fn manifest(
     args: &Painting,
     stylizer: &Stylizer,
     (settings, inputs): (Settings, &[FileRecord]),
-    sha256: String,
     encoding: &Encoding,
     ended_after: Option<u64>,
 ) -> anyhow::Result<Manifest<Settings>> {
@@ -390,7 +423,7 @@ fn manifest(
         library: std::path::absolute(stylizer.engine().runtime().path())?,
         graphs: stylizer.files(),
         inputs: inputs.to_vec(),
-        output: FileRecord::new("output", &args.output, sha256),
+        output: FileRecord::new("output", &args.output, String::new()),
         format: Some(encoding.format_at(&args.output)?),
         ended_after,
     })

@@ -5,7 +5,7 @@ use clap::{Arg, Args, Command};
 use super::Ended;
 use super::args::{Painting, refused};
 use super::plan::Plan;
-use super::stylize;
+use super::{progress, stylize};
 
 /// What ends the long help.
 const EXAMPLES: &str = "\
@@ -27,6 +27,7 @@ pub struct Texture {
 
 /// Paints, saves the picture and what else was asked for.
 pub fn run(args: &Texture) -> anyhow::Result<Ended> {
+    progress::choose(args.painting.progress);
     stylize::paint(&args.painting, &Plan::of_texture(&args.painting)?, None)
 }
 
@@ -54,7 +55,7 @@ pub fn own_help(command: Command) -> Command {
                 .help("Width x height in pixels, or one number for a square [default: 512]")
                 .long_help(
                     "The picture's width and height in pixels, such as 1024x768, or one number for a square [default: 512]\n\n\
-                     1 to 32768 each. Time and memory grow with the number of pixels.",
+                     1 to 65536 each. Time and memory grow with the number of pixels.",
                 )
         })
         .mut_arg("init", |arg| {

@@ -79,7 +79,7 @@ impl FeatureGraph {
             padding: Padding::Zero,
             guides,
         };
-        let seen = see(&mut session, metadata, view, tile, true)?;
+        let seen = see(&mut session, metadata, view, tile, true, &mut |_| {})?;
         let gram = |means: Means| (means.layer, means.gram.mapv(|value| value as f32));
         let grams = (0..regions).map(|region| seen.means(region).into_iter().map(gram).collect());
         let contents = metadata.content_layers.iter().zip(&seen.contents);

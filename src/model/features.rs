@@ -174,7 +174,7 @@ impl FeatureSession<'_> {
             padding: self.padding,
             guides,
         };
-        see(session, metadata, view, self.side, wanted)
+        see(session, metadata, view, self.side, wanted, &mut |_| {})
     }
 
     /// What the style loss makes of a style of these means.

@@ -6,7 +6,7 @@ use ort::value::{DynValue, Tensor, TensorRef};
 
 use super::metadata::layer_size;
 use super::tiles::{Tile, Tiling};
-use super::{GraphMetadata, ModelError, Padding};
+use super::{Advance, GraphMetadata, ModelError, Padding};
 
 /// The mean over the places of a layer, by the layer's name.
 #[derive(Clone, Debug)]
@@ -141,13 +141,14 @@ pub(super) struct View<'a> {
 }
 
 /// Runs `forward`, on the whole or in tiles whose windows have some `side` pixels; of tiles the activations are put
-/// together only if they are `wanted`.
+/// together only if they are `wanted`, and `advance` is told of each.
 pub(super) fn see(
     session: &mut Session,
     metadata: &GraphMetadata,
     view: View<'_>,
     side: u32,
     wanted: bool,
+    advance: Advance<'_>,
 ) -> Result<Seen, ModelError> {
     let (_, _, height, width) = view.image.dim();
     let size = (width as u32, height as u32);
@@ -157,12 +158,13 @@ pub(super) fn see(
         return see(&tiling.tiles[0]);
     }
     let (mut sums, mut contents) = (Vec::new(), Vec::new());
-    for tile in &tiling.tiles {
+    for (index, tile) in tiling.tiles.iter().enumerate() {
         let seen = see(tile)?;
         Sums::add(&mut sums, seen.sums);
         if wanted {
             put(&mut contents, seen.contents, metadata, size, (&tiling, tile))?;
         }
+        advance((index + 1) as f64 / tiling.tiles.len() as f64);
     }
     let failed = |cause| ModelError::run(&metadata.path, cause);
     let contents = contents.into_iter().map(|(name, array): (_, Array4<f32>)| {

@@ -9,7 +9,6 @@ use serde::Serialize;
 use super::metadata::{GraphMetadata, Kind, Operators, graph_digest};
 use super::operators::{KernelSet, Kernels};
 use super::{Enlarge, JUDGE, ModelError, Padding};
-use crate::picture::MAX_PIXELS;
 use crate::runtime::Engine;
 use crate::runtime::locate::{in_repository, program_folder};
 
@@ -233,16 +232,13 @@ impl Graphs {
     }
 }
 
-/// Checks that a picture is large enough for a graph, and no larger than pictures may be.
+/// Checks that a picture is large enough for a graph.
 pub(crate) fn check_size(
     graph: &GraphMetadata,
     (width, height): (u32, u32),
     what: &'static str,
     remedy: Enlarge,
 ) -> Result<(), ModelError> {
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(ModelError::TooLarge { what, width, height });
-    }
     if width.min(height) >= graph.min_size {
         return Ok(());
     }

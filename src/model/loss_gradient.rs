@@ -10,8 +10,8 @@ use super::forward::whole;
 use super::metadata::{Kind, Term, TermKind, layer_size};
 use super::session::Pictures;
 use super::{
-    Evaluation, GraphMetadata, Graphs, Guides, LossGradient, ModelError, ObjectiveError, Padding, Targets,
-    Weights, session,
+    Advance, Evaluation, GraphMetadata, Graphs, Guides, LossGradient, ModelError, ObjectiveError, Padding,
+    Targets, Weights, session,
 };
 use crate::runtime::{DeviceMemory, Engine, Placement};
 
@@ -306,7 +306,12 @@ impl LossGradient for OnnxLossGradient {
         &self.term_names
     }
 
-    fn evaluate(&mut self, image: &[f32], gradient: &mut [f32]) -> Result<Evaluation, ObjectiveError> {
+    fn evaluate(
+        &mut self,
+        image: &[f32],
+        gradient: &mut [f32],
+        _: Advance<'_>,
+    ) -> Result<Evaluation, ObjectiveError> {
         let terms = self
             .run(image, gradient)
             .map_err(|cause| ModelError::run(&self.metadata.path, cause))?;
@@ -379,8 +384,11 @@ mod tests {
         for seed in 3..5 {
             let image = noise(24, 32, seed).into_raw_vec_and_offset().0;
             let (mut expected, mut gradient) = (vec![0.0; image.len()], vec![0.0; image.len()]);
-            let loss = plain.evaluate(&image, &mut expected).unwrap();
-            assert_eq!(resident.evaluate(&image, &mut gradient).unwrap(), loss);
+            let loss = plain.evaluate(&image, &mut expected, &mut |_| {}).unwrap();
+            assert_eq!(
+                resident.evaluate(&image, &mut gradient, &mut |_| {}).unwrap(),
+                loss
+            );
             assert_eq!(gradient, expected);
             assert!(expected.iter().any(|&value| value != 0.0));
         }

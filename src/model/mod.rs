@@ -34,7 +34,6 @@ pub use tiled::TiledLossGradient;
 pub(crate) use tiles::reach;
 pub use weights::{LayerFactors, NoLayerFactors, Weights};
 
-use crate::picture::MAX_PIXELS;
 use ort::value::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +74,9 @@ pub struct Evaluation {
 /// A boxed error of an objective: a session's failure, or whatever a fake in a test returns.
 pub type ObjectiveError = Box<dyn StdError + Send + Sync + 'static>;
 
+/// Is told how much of an evaluation is done, from 0 to 1.
+pub type Advance<'a> = &'a mut dyn FnMut(f64);
+
 /// Computes a loss and its gradient with respect to the image.
 ///
 /// ONNX Runtime sits behind this trait, so that the optimiser can be tested on functions whose minimum is known.
@@ -87,9 +89,16 @@ pub trait LossGradient {
     /// `image` is a picture in the network's convention, flattened from `[1, 3, height, width]`: BGR, 0 to 255,
     /// the mean subtracted. `gradient` has the same length and order; its unit is loss per grey level.
     ///
+    /// Where the computation has parts, `advance` is told of each.
+    ///
     /// # Errors
     /// Whatever the computation failed with. A loss that is not a number is not an error here.
-    fn evaluate(&mut self, image: &[f32], gradient: &mut [f32]) -> Result<Evaluation, ObjectiveError>;
+    fn evaluate(
+        &mut self,
+        image: &[f32],
+        gradient: &mut [f32],
+        advance: Advance<'_>,
+    ) -> Result<Evaluation, ObjectiveError>;
 }
 
 /// What can go wrong with a graph, its weights or its session.
@@ -216,19 +225,6 @@ pub enum ModelError {
         min_size: u32,
         /// What makes it larger.
         remedy: Enlarge,
-    },
-    /// A picture would have more pixels than are read from a file.
-    #[error(
-        "the {what} would be {width}x{height} pixels, more than {} million",
-        MAX_PIXELS / 1_000_000
-    )]
-    TooLarge {
-        /// `painted picture`, `style image`, …
-        what: &'static str,
-        /// Its width in pixels.
-        width: u32,
-        /// Its height in pixels.
-        height: u32,
     },
     /// A weight is given for a layer that the graph's loss does not look at.
     #[error("there is no {kind} layer {layer} in the graph {graph}; there are: {layers}")]

@@ -13,10 +13,13 @@ use super::metadata::{Kind, Term, TermKind, layer_size};
 use super::session::Pictures;
 use super::tiles::{Tile, Tiling};
 use super::{
-    Evaluation, GraphMetadata, Graphs, LossGradient, ModelError, ObjectiveError, Padding, Targets, Weights,
-    session,
+    Advance, Evaluation, GraphMetadata, Graphs, LossGradient, ModelError, ObjectiveError, Padding, Targets,
+    Weights, session,
 };
 use crate::runtime::{Engine, Placement};
+
+/// The part of an evaluation's time that the first look at the tiles takes.
+const FORWARD: f64 = 1.0 / 3.0;
 
 /// The sessions of `forward`, `head` and `backward` with their targets and weights.
 pub struct TiledLossGradient<'a> {
@@ -170,7 +173,12 @@ impl TiledLossGradient<'_> {
         Ok(())
     }
 
-    fn run(&mut self, image: &[f32], gradient: &mut [f32]) -> Result<Vec<f64>, ModelError> {
+    fn run(
+        &mut self,
+        image: &[f32],
+        gradient: &mut [f32],
+        advance: Advance<'_>,
+    ) -> Result<Vec<f64>, ModelError> {
         let (width, height) = self.targets.size;
         let shape = (1, 3, height as usize, width as usize);
         let fits = "the image has the size of the targets";
@@ -183,7 +191,10 @@ impl TiledLossGradient<'_> {
             padding: self.padding,
             guides: self.targets.guides.as_ref().map(|guides| &guides.style[..]),
         };
-        let sums = see(session, metadata, view, self.side, false)?.sums;
+        let sums = see(session, metadata, view, self.side, false, &mut |part| {
+            advance(FORWARD * part)
+        })?
+        .sums;
         let (of_head, of_backward) = (self.head.0, self.backward.0);
         let failed = |metadata: &GraphMetadata, cause| ModelError::run(&metadata.path, cause);
         let injected = self.head(&sums).map_err(|cause| failed(of_head, cause))?;
@@ -194,9 +205,11 @@ impl TiledLossGradient<'_> {
             let terms = weights.shape.last().copied().unwrap_or(1);
             values.insert(weights.output.clone(), over_regions(found, terms));
         }
-        for tile in self.tiling.tiles.clone() {
-            self.backward(&tile, image, &injected, &mut gradient, &mut values)
+        let tiles = self.tiling.tiles.clone();
+        for (index, tile) in tiles.iter().enumerate() {
+            self.backward(tile, image, &injected, &mut gradient, &mut values)
                 .map_err(|cause| failed(of_backward, cause))?;
+            advance(FORWARD + (1.0 - FORWARD) * (index + 1) as f64 / tiles.len() as f64);
         }
         Ok(self
             .terms
@@ -226,8 +239,13 @@ impl LossGradient for TiledLossGradient<'_> {
         &self.term_names
     }
 
-    fn evaluate(&mut self, image: &[f32], gradient: &mut [f32]) -> Result<Evaluation, ObjectiveError> {
-        let terms = self.run(image, gradient)?;
+    fn evaluate(
+        &mut self,
+        image: &[f32],
+        gradient: &mut [f32],
+        advance: Advance<'_>,
+    ) -> Result<Evaluation, ObjectiveError> {
+        let terms = self.run(image, gradient, advance)?;
         Ok(Evaluation {
             loss: terms.iter().sum(),
             terms,
@@ -277,21 +295,23 @@ mod tests {
         let weights = Weights::uniform(&graphs.loss_gradient, 1e3, 1.0, 1e-3);
         let image = image.into_raw_vec_and_offset().0;
         let mut gradient = vec![0.0; image.len()];
+        let mut parts = Vec::new();
         let evaluation = match graphs
             .tiled_loss_gradient(&engine, &targets, &weights, tile)
             .unwrap()
         {
-            Some(mut tiled) => tiled.evaluate(&image, &mut gradient),
+            Some(mut tiled) => tiled.evaluate(&image, &mut gradient, &mut |part| parts.push(part)),
             None => graphs
                 .loss_gradient(&engine, &targets, weights)
                 .unwrap()
-                .evaluate(&image, &mut gradient),
+                .evaluate(&image, &mut gradient, &mut |_| {}),
         };
-        (
-            evaluation.unwrap().terms,
-            gradient,
-            graphs.tiles((299, 331), tile).0,
-        )
+        let tiles = graphs.tiles((299, 331), tile).0;
+        if tiles > 1 {
+            assert!(parts.is_sorted() && parts.len() == 2 * tiles, "{parts:?}");
+            assert!((parts[parts.len() - 1] - 1.0).abs() < 1e-12, "{parts:?}");
+        }
+        (evaluation.unwrap().terms, gradient, tiles)
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub enum Event<'a> {
     Placed(&'a Placement),
     /// The session of a scale is ready, its optimisation begins.
     Started(Started<'a>),
+    /// A run of the graph in parts has come so far.
+    Evaluating(Evaluating),
     /// The graph has run once.
     Evaluated(Evaluated<'a>),
     /// The optimiser has accepted a point; `image` is that point.
@@ -80,6 +82,17 @@ impl Started<'_> {
         let planned = self.schedule[self.scale];
         (planned.width, planned.height)
     }
+}
+
+/// A run of the graph under way. The counts are those of the whole run, over all scales.
+#[derive(Debug, Clone, Copy)]
+pub struct Evaluating {
+    /// Runs of the graph so far, this one included.
+    pub evaluation: u64,
+    /// Accepted points so far.
+    pub iteration: u64,
+    /// How much of it is done, from 0 to 1.
+    pub part: f64,
 }
 
 /// One run of the graph. The counts are those of the whole run, over all scales.
@@ -166,6 +179,11 @@ pub(crate) struct Relayed<'a> {
 impl Observer for Relayed<'_> {
     fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
         match event {
+            Event::Evaluating(evaluating) => self.observer.observe(&Event::Evaluating(Evaluating {
+                evaluation: self.evaluations + evaluating.evaluation,
+                iteration: self.iterations + evaluating.iteration,
+                ..*evaluating
+            })),
             Event::Evaluated(evaluated) => {
                 let Evaluation { loss, terms } = evaluated.result;
                 let result = Evaluation {

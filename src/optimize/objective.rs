@@ -16,7 +16,7 @@ use super::workers::Workers;
 use super::{OptimizeError, Outcome, StopReason};
 use crate::files::binary::{Reader, Writer, unfit};
 use crate::model::{Evaluation, LossGradient};
-use crate::observe::{Evaluated, Event, Iterated, Observer, Resumable};
+use crate::observe::{Evaluated, Evaluating, Event, Iterated, Observer, Resumable};
 
 /// Numbers that do not change, shared by all who need them.
 pub(super) type Vector = Rc<Vec<f32>>;
@@ -341,8 +341,18 @@ impl<'a> Objective<'a> {
 
 impl Progress<'_> {
     fn run(&mut self, image: &[f32], gradient: &mut [f32]) -> Result<Evaluation, StepError> {
-        let evaluation = self.evaluations + 1;
-        let result = self.function.evaluate(image, gradient).map_err(|source| {
+        let (evaluation, iteration) = (self.evaluations + 1, self.iterations);
+        let observer = &mut *self.observer;
+        let mut advance = |part| {
+            // A break is heeded when the evaluation is over.
+            let _ = observer.observe(&Event::Evaluating(Evaluating {
+                evaluation,
+                iteration,
+                part,
+            }));
+        };
+        let result = self.function.evaluate(image, gradient, &mut advance);
+        let result = result.map_err(|source| {
             StepError::Failed(OptimizeError::Objective {
                 evaluation,
                 source,

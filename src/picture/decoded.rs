@@ -1,7 +1,12 @@
 //! What all decoders give, and the sizes that they take.
 
+use super::MAX_SIDE;
 use super::fault::Fault;
-use super::{MAX_PIXELS, MAX_SIDE};
+use crate::memory::{Bytes, usual_budget};
+
+/// Bytes a pixel that reading a picture takes: three or four samples of 32 bits, and what the decoder has of them, of 8
+/// bits or 16.
+const READING: u64 = 20;
 
 /// A picture as its file shows it: upright, its colours as its profile means them.
 pub(super) struct Decoded {
@@ -19,15 +24,40 @@ pub(super) struct Decoded {
 
 /// Checks the size that a header tells, before memory is taken for the pixels.
 pub(super) fn check_size(width: u32, height: u32) -> Result<(), Fault> {
-    if !fits(width, height) {
+    if width.max(height) > MAX_SIDE {
         return Err(Fault::TooLarge(width, height));
     }
     if width.min(height) == 0 {
         return Err(Fault::damaged("it has no pixels"));
     }
-    Ok(())
+    check_room((width, height), usual_budget())
 }
 
-fn fits(width: u32, height: u32) -> bool {
-    width.max(height) <= MAX_SIDE && u64::from(width) * u64::from(height) <= MAX_PIXELS
+/// Checks that a picture can be read with so much memory; none: nobody knows how much there is.
+fn check_room(size: (u32, u32), room: Option<Bytes>) -> Result<(), Fault> {
+    let needed = Bytes(READING * u64::from(size.0) * u64::from(size.1));
+    match room.filter(|room| *room < needed) {
+        Some(room) => Err(Fault::NoRoom { size, needed, room }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_is_as_large_as_memory_allows() {
+        let gigabyte = Some(Bytes(1 << 30));
+        assert!(check_room((8000, 6000), gigabyte).is_ok());
+        let Err(fault) = check_room((8000, 7000), gigabyte) else {
+            panic!("it takes more");
+        };
+        let error = fault.of("photo.png".as_ref()).to_string();
+        assert!(
+            error.contains("photo.png: 8000x7000 pixels take 1.04G"),
+            "{error}"
+        );
+        assert!(check_room((60_000, 60_000), None).is_ok());
+    }
 }

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::{MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, OutputFormat};
+use super::{MAX_FILE_BYTES, MAX_SIDE, OutputFormat};
 use crate::files::{InputError, OutputError, shown};
+use crate::memory::Bytes;
 
 /// A picture that could not be read or written.
 ///
@@ -50,12 +51,10 @@ pub enum PictureError {
         /// What the decoder found.
         reason: String,
     },
-    /// The picture has more pixels than are read.
+    /// A side of the picture has more pixels than are read.
     #[error(
-        "{}: {width}x{height} pixels are too many (at most {MAX_SIDE} a side and {} million in all); \
-         scale the picture down first",
-        shown(path),
-        MAX_PIXELS / 1_000_000
+        "{}: {width}x{height} pixels are too many (at most {MAX_SIDE} a side); scale the picture down first",
+        shown(path)
     )]
     TooLarge {
         /// The file.
@@ -64,6 +63,21 @@ pub enum PictureError {
         width: u32,
         /// Rows, as the file's header says.
         height: u32,
+    },
+    /// The picture takes more memory to read than there is.
+    #[error(
+        "{}: {}x{} pixels take {} of memory to read, and no more than {} can be had; scale the picture down first",
+        shown(path), size.0, size.1, needed.rounded(), room.rounded()
+    )]
+    NoRoom {
+        /// The file.
+        path: PathBuf,
+        /// Columns and rows, as the file's header says.
+        size: (u32, u32),
+        /// What reading it takes.
+        needed: Bytes,
+        /// Four fifths of the memory that is left.
+        room: Bytes,
     },
     /// The file, or what decoding it takes, has more bytes than are read.
     #[error(

@@ -5,6 +5,7 @@ use std::{error::Error as StdError, path::Path};
 use image::ImageError;
 
 use super::PictureError;
+use crate::memory::Bytes;
 
 #[derive(Debug)]
 pub(super) enum Fault {
@@ -16,8 +17,14 @@ pub(super) enum Fault {
     Damaged(String),
     /// It uses what the decoder does not know.
     Unsupported(String),
-    /// It has more pixels than are read.
+    /// A side has more pixels than are read.
     TooLarge(u32, u32),
+    /// It takes more memory to read than is left.
+    NoRoom {
+        size: (u32, u32),
+        needed: Bytes,
+        room: Bytes,
+    },
     /// It takes more memory to decode than is given.
     TooManyBytes,
     /// The decoder panicked, with this message.
@@ -42,6 +49,12 @@ impl Fault {
             Self::Damaged(reason) => PictureError::Damaged { path, reason },
             Self::Unsupported(feature) => PictureError::Unsupported { path, feature },
             Self::TooLarge(width, height) => PictureError::TooLarge { path, width, height },
+            Self::NoRoom { size, needed, room } => PictureError::NoRoom {
+                path,
+                size,
+                needed,
+                room,
+            },
             Self::TooManyBytes => PictureError::TooManyBytes { path },
             Self::DecoderFailed(reason) => PictureError::DecoderFailed { path, reason },
         }

@@ -10,9 +10,7 @@ use super::{
 use crate::files::{Input, InputError, Source, shown};
 
 /// The longest side, in pixels, of a picture that is read.
-pub const MAX_SIDE: u32 = 32_768;
-/// The most pixels of a picture that is read: 134 million, 1.6 GB as a [`Picture`].
-pub const MAX_PIXELS: u64 = 1 << 27;
+pub const MAX_SIDE: u32 = 65_536;
 /// The most bytes of a file that is read, and the most memory that decoding it may take.
 pub const MAX_FILE_BYTES: u64 = 2 << 30;
 
@@ -33,8 +31,8 @@ pub struct Loaded {
 /// Grey, palette, 16-bit and CMYK pictures are accepted. EXIF orientation is applied, so the picture stands upright;
 /// a colour profile (ICC) is applied, so the values are sRGB; transparency is kept. Of an animation the first frame
 /// is read, of a file with several pages the first, of a damaged JPEG what is there, half of it at least. The file's
-/// limits ([`MAX_SIDE`], [`MAX_PIXELS`], [`MAX_FILE_BYTES`]) are checked against its header before memory is taken for
-/// the pixels.
+/// limits ([`MAX_SIDE`], [`MAX_FILE_BYTES`], four fifths of the memory that is left) are checked against its header before
+/// memory is taken for the pixels.
 ///
 /// # Errors
 /// When the file cannot be read, is no picture, is damaged, too large, or uses what the decoders do not know.

@@ -14,6 +14,7 @@ mod held;
 mod jpeg;
 mod jxl;
 mod load;
+pub(crate) mod metadata;
 mod profile;
 mod raster;
 mod resize;
@@ -22,9 +23,10 @@ mod tiff;
 
 use rayon::prelude::*;
 
+pub(crate) use decode::output_format;
 pub use error::PictureError;
 pub use format::{Bits, Encoding, OutputFormat};
-pub use load::{Loaded, MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, load, load_from, read};
+pub use load::{Loaded, MAX_FILE_BYTES, MAX_SIDE, load, load_from, read};
 pub(crate) use resize::resize_plane;
 pub use resize::{Fit, fit};
 pub use save::{check_output, check_output_as, check_output_size};

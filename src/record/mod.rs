@@ -1,6 +1,9 @@
-//! The record of a run, as one JSON object: all that it takes to repeat it, and what came of it. The head of a checkpoint.
+//! The record of a run, as one JSON object: all that it takes to repeat it, and what came of it. The head of a checkpoint. What
+//! a picture's file says of its making.
 
 mod checkpoint;
+mod embedded;
+mod error;
 mod repeat;
 
 use std::collections::BTreeMap;
@@ -16,7 +19,9 @@ use crate::observe::Recorder;
 use crate::picture::OutputFormat;
 
 pub use checkpoint::{Checkpoint, head};
-pub use repeat::{RecordError, Recorded};
+pub use embedded::{NamedFile, Record};
+pub use error::RecordError;
+pub use repeat::Recorded;
 
 /// A file that took part in a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,136 +6,29 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{FileRecord, Manifest};
+use super::embedded::name_of;
+use super::{FileRecord, Manifest, Record, RecordError};
 use crate::config::{Options, Settings};
-use crate::files::{self, Input, InputError, STANDARD, Source, shown};
+use crate::files::{self, Input, STANDARD, Source};
 use crate::init::Init;
-use crate::picture::{MAX_FILE_BYTES, OutputFormat};
+use crate::picture::{self, MAX_FILE_BYTES, OutputFormat};
 
 /// The most bytes of a trace: more than a million evaluations.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// A run, as its trace tells of it.
+/// A run, as its trace, its checkpoint or its picture tells of it.
 #[derive(Clone, Debug)]
 pub struct Recorded {
     path: PathBuf,
     manifest: Manifest<Options>,
+    /// Inputs that are given now, each with its path, and are looked for nowhere else.
+    given: Vec<(FileRecord, PathBuf)>,
     /// The start picture, once it has been looked for.
     start: OnceCell<Option<Input>>,
 }
 
-/// A run that cannot be repeated or resumed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RecordError {
-    /// The record cannot be read.
-    #[error("the {record} {cause}")]
-    Unreadable {
-        /// `trace` or `checkpoint`.
-        record: &'static str,
-        /// Why.
-        cause: InputError,
-    },
-    /// It is no trace, or one of another program's version.
-    #[error("{} is not a trace that can be repeated: {cause}", shown(path))]
-    NotATrace {
-        /// The file.
-        path: PathBuf,
-        /// What is missing or wrong.
-        cause: String,
-    },
-    /// An input is not where it was.
-    #[error(
-        "{}: its {role} picture {} is not there any more (nor is {})",
-        shown(record),
-        shown(path),
-        shown(absolute)
-    )]
-    Missing {
-        /// The trace or the checkpoint.
-        record: PathBuf,
-        /// `content`, `style`, `init` or `mask`.
-        role: String,
-        /// The path as it was given.
-        path: PathBuf,
-        /// The path from the root.
-        absolute: PathBuf,
-    },
-    /// An input came through standard input, where it is not now.
-    #[error(
-        "{}: its {role} picture came through standard input; give it there again ({cause})",
-        shown(record)
-    )]
-    NotGiven {
-        /// The trace or the checkpoint.
-        record: PathBuf,
-        /// `content`, `style` or `mask`.
-        role: String,
-        /// What is there now.
-        cause: InputError,
-    },
-    /// A file has other bytes than it had.
-    #[error(
-        "{}: its {role} file {} has changed (sha256 {found}, recorded {recorded}); bring back the recorded one",
-        shown(record),
-        shown(path)
-    )]
-    Changed {
-        /// The trace or the checkpoint.
-        record: PathBuf,
-        /// `content`, `style`, `init`, `forward`, `targets`, `loss_grad` or `weights`.
-        role: String,
-        /// The file.
-        path: PathBuf,
-        /// Its sha256.
-        found: String,
-        /// The sha256 that it had.
-        recorded: String,
-    },
-    /// The file to resume from is another.
-    #[error("{} is no checkpoint of a run", shown(path))]
-    NotACheckpoint {
-        /// The file.
-        path: PathBuf,
-    },
-    /// It is a checkpoint of a program that writes them in another way.
-    #[error(
-        "{}: a checkpoint in format {format}, which impasto {program} has written; this one reads format {own}",
-        shown(path)
-    )]
-    OtherFormat {
-        /// The file.
-        path: PathBuf,
-        /// The version of the program that wrote it.
-        program: String,
-        /// The number of its format.
-        format: u32,
-        /// The number of the format that is read.
-        own: u32,
-    },
-    /// It is a checkpoint, and not whole.
-    #[error(
-        "{}: the checkpoint is damaged ({cause}); it cannot be resumed from",
-        shown(path)
-    )]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        cause: String,
-    },
-    /// Its bytes would go on otherwise.
-    #[error("{}: {}; the bytes may differ", shown(path), differences.join(", "))]
-    OtherVersions {
-        /// The checkpoint.
-        path: PathBuf,
-        /// What is not as it was, in words.
-        differences: Vec<String>,
-    },
-}
-
 impl Recorded {
-    /// Reads a trace.
+    /// Reads a trace, or the record of a picture.
     ///
     /// # Errors
     /// It cannot be read, or is none.
@@ -143,8 +36,12 @@ impl Recorded {
         let record = "trace";
         let unreadable = |cause| RecordError::Unreadable { record, cause };
         let mut source = Source::open(path, MAX_BYTES).map_err(unreadable)?;
+        let head = source.head().map_err(unreadable)?;
+        if picture::output_format(head).is_some() {
+            return Recorded::of_picture(&source.read().map_err(unreadable)?);
+        }
         // What does not begin as a trace need not be read on.
-        let bytes = match source.head().map_err(unreadable)?.trim_ascii_start() {
+        let bytes = match head.trim_ascii_start() {
             [] | [b'{' | b'[', ..] => source.read().map_err(unreadable)?.into_bytes(),
             head => head.to_vec(),
         };
@@ -154,13 +51,76 @@ impl Recorded {
         })
     }
 
+    /// The run of which a picture has the record.
+    fn of_picture(picture: &Input) -> Result<Recorded, RecordError> {
+        let path = picture.path().to_owned();
+        let Some(record) = Record::find(&path, picture.bytes())? else {
+            return Err(RecordError::NoRecord { path });
+        };
+        match record.manifest(picture) {
+            Ok(manifest) => Ok(Recorded::new(&path, manifest)),
+            Err(cause) => Err(RecordError::NotARecord { path, cause }),
+        }
+    }
+
+    fn new(path: &Path, manifest: Manifest<Options>) -> Recorded {
+        Recorded {
+            path: path.into(),
+            manifest,
+            given: Vec::new(),
+            start: OnceCell::new(),
+        }
+    }
+
     /// The run of a manifest that the file at `path` has.
     pub(super) fn parse(path: &Path, manifest: &[u8]) -> Result<Recorded, String> {
-        Ok(Recorded {
-            path: path.into(),
-            manifest: parse(manifest)?,
-            start: OnceCell::new(),
-        })
+        Ok(Recorded::new(path, parse(manifest)?))
+    }
+
+    /// The same with a photo, or with styles in their order, that are to be found where they are given now; none: where they
+    /// were.
+    ///
+    /// # Errors
+    /// The run had another number of them.
+    pub fn with_pictures(
+        mut self,
+        content: Option<&Path>,
+        styles: &[PathBuf],
+    ) -> Result<Recorded, RecordError> {
+        self.give("content", content.into_iter())?;
+        self.give("style", styles.iter().map(PathBuf::as_path))?;
+        Ok(self)
+    }
+
+    fn give<'a>(
+        &mut self,
+        role: &'static str,
+        paths: impl ExactSizeIterator<Item = &'a Path>,
+    ) -> Result<(), RecordError> {
+        let inputs = self.manifest.inputs.iter().filter(|input| input.role == role);
+        let (recorded, given) = (inputs.clone().count(), paths.len());
+        if ![0, recorded].contains(&given) {
+            return Err(RecordError::OtherNumber {
+                record: self.path.clone(),
+                role,
+                recorded,
+                given,
+            });
+        }
+        self.given
+            .extend(inputs.cloned().zip(paths.map(Path::to_path_buf)));
+        Ok(())
+    }
+
+    /// What a picture that is painted again says of its making: a photo or a style that is given has the name that it had.
+    pub fn named_as_recorded(&self, mut record: Record) -> Record {
+        for (now, recorded) in record.inputs.iter_mut().zip(&self.manifest.inputs) {
+            let is_given = self.given.iter().any(|(given, _)| given == recorded);
+            if is_given && (&now.role, &now.sha256) == (&recorded.role, &recorded.sha256) {
+                now.name = name_of(&recorded.path);
+            }
+        }
+        record
     }
 
     /// The inputs of a role in their order, each read again with the bytes that it had: where it was given, which may be
@@ -183,6 +143,11 @@ impl Recorded {
         input.map(|input| self.find(input)).transpose()
     }
 
+    /// Whether it is known from its picture alone.
+    pub fn is_of_picture(&self) -> bool {
+        self.output().path == self.path
+    }
+
     /// Whether it painted a photo; a texture has none.
     pub fn has_photo(&self) -> bool {
         self.manifest.inputs.iter().any(|input| input.role == "content")
@@ -195,15 +160,23 @@ impl Recorded {
     }
 
     fn find(&self, input: &FileRecord) -> Result<Input, RecordError> {
+        let given = self.given.iter().find(|(given, _)| given == input);
+        let (places, now) = match given {
+            Some((_, path)) => (
+                vec![path.clone()],
+                FileRecord::new(&input.role, path, input.sha256.clone()),
+            ),
+            None => (self.places(&input.path, &input.absolute), input.clone()),
+        };
         let FileRecord {
             role,
             path,
             absolute,
             sha256,
-        } = input.clone();
+        } = now;
         let record = self.path.clone();
         let mut changed = None;
-        for place in self.places(&path, &absolute) {
+        for place in places {
             match files::read(&place, MAX_FILE_BYTES) {
                 Ok(now) if now.sha256() == sha256 => return Ok(now),
                 Ok(now) => {

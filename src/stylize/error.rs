@@ -43,11 +43,15 @@ pub enum Error {
     Record(#[from] RecordError),
     /// A picture that has no room in the memory that it may take.
     #[error(
-        "a picture of {}x{} pixels takes {} of memory at least, but may take {}", size.0, size.1, needed.rounded(), budget.rounded()
+        "{} of {}x{} pixels takes {} of memory at least, but may take {}",
+        if *is_for_targets { "what the photo and the style images give a picture" } else { "a picture" },
+        size.0, size.1, needed.rounded(), budget.rounded()
     )]
     Memory {
         /// The picture's width and height in pixels.
         size: (u32, u32),
+        /// Whether the targets take the most, which come of the photo and the style images.
+        is_for_targets: bool,
         /// What it takes in the smallest tiles, with the shortest history.
         needed: Bytes,
         /// What it may take.

@@ -62,7 +62,7 @@ impl Stylizer {
         let image = to_tensor(image).into_raw_vec_and_offset().0;
         let mut gradient = Array4::zeros((1, 3, height as usize, width as usize));
         let evaluation = loss
-            .evaluate(&image, gradient.as_slice_mut().unwrap_or_default())
+            .evaluate(&image, gradient.as_slice_mut().unwrap_or_default(), &mut |_| {})
             .map_err(|source| OptimizeError::Objective {
                 evaluation: 1,
                 source,

@@ -2,7 +2,7 @@
 
 use ndarray::Array4;
 
-use crate::model::{Evaluation, LossGradient, ObjectiveError};
+use crate::model::{Advance, Evaluation, LossGradient, ObjectiveError};
 
 /// A loss of an image that has the content's pixels where they are kept, as far as they are.
 pub(super) struct Kept<'a> {
@@ -30,13 +30,18 @@ impl LossGradient for Kept<'_> {
         self.loss.term_names()
     }
 
-    fn evaluate(&mut self, image: &[f32], gradient: &mut [f32]) -> Result<Evaluation, ObjectiveError> {
+    fn evaluate(
+        &mut self,
+        image: &[f32],
+        gradient: &mut [f32],
+        advance: Advance<'_>,
+    ) -> Result<Evaluation, ObjectiveError> {
         let keep = || self.keep.iter().cycle();
         self.image.clear();
         let pixels = image.iter().zip(&self.content).zip(keep());
         self.image
             .extend(pixels.map(|((image, content), keep)| image * (1.0 - keep) + content * keep));
-        let evaluation = self.loss.evaluate(&self.image, gradient)?;
+        let evaluation = self.loss.evaluate(&self.image, gradient, advance)?;
         gradient
             .iter_mut()
             .zip(keep())

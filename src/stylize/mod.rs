@@ -20,7 +20,7 @@ use crate::config::{Options, Settings};
 use crate::files::binary::Reader;
 use crate::grey::Grey;
 use crate::init::Init;
-use crate::memory::Bytes;
+use crate::memory::{Bytes, usual_budget};
 use crate::model::metadata::{CONTRACT_VERSION, Kind};
 use crate::model::{GraphMetadata, Graphs, LossGradient, Targets, Weights, default_folder};
 use crate::observe::{Event, Observer, Planned, Started};
@@ -125,7 +125,7 @@ impl Stylizer {
             provider: settings.provider.provider,
         })?;
         let engine = Engine::start(&runtime, &settings.provider, settings.threads)?;
-        let budget = settings.memory.or_else(schedule::usual_budget);
+        let budget = settings.memory.or_else(usual_budget);
         Ok(Stylizer {
             settings,
             engine,

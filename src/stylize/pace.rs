@@ -51,7 +51,7 @@ impl Stylizer {
         let mut seconds = Vec::new();
         for evaluation in 0..=RUNS as u64 {
             let begin = Instant::now();
-            loss.evaluate(&image, &mut gradient)
+            loss.evaluate(&image, &mut gradient, &mut |_| {})
                 .map_err(|source| OptimizeError::Objective {
                     evaluation,
                     source,

@@ -5,11 +5,12 @@ use serde::Serialize;
 use super::stages::{Size, area};
 use super::{Error, Stylizer};
 use crate::init::Init;
-use crate::memory::{Bytes, available};
+use crate::memory::Bytes;
 use crate::model::KernelSet;
 use crate::observe::Planned;
 use crate::optimize::Method;
-use crate::picture::{Picture, fit};
+use crate::picture::Picture;
+use crate::scales::Scale;
 
 /// The largest and the smallest side of the tiles' windows that a scale may be computed in, in pixels, and their step.
 const LARGEST: u32 = 2048;
@@ -41,6 +42,9 @@ const PORTABLE: u64 = 2130;
 /// the program's own kernels, and with ONNX Runtime's.
 const JUDGE_OWN: [u64; 2] = [800_000_000, 1180];
 const JUDGE_PORTABLE: [u64; 2] = [370_000_000, 2250];
+/// The same while it computes targets: style images of 1024, 1280 and 2048 pixels.
+const TARGETS_OWN: u64 = 700;
+const TARGETS_PORTABLE: u64 = 1000;
 /// Bytes a pixel of a picture in memory.
 const PICTURE: u64 = 12;
 /// Bytes a pixel of L-BFGS's points and gradients, of Adam's with its moments, and of smoothed changes.
@@ -51,11 +55,6 @@ const PRECONDITIONER: u64 = 72;
 const PAIR: u64 = 6;
 /// The part of what a run may take that is planned with: what is reckoned may be a little too low.
 const CERTAIN: f64 = 0.97;
-
-/// What a run may take where nobody says so: four fifths of what is left.
-pub(super) fn usual_budget() -> Option<Bytes> {
-    available().map(|Bytes(bytes)| Bytes(bytes / 5 * 4))
-}
 
 /// Bytes that a run takes, by what takes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -88,8 +87,11 @@ pub struct Way {
     /// Whether the variables are smoothed changes, where nothing is painted yet.
     #[serde(skip)]
     pub(super) preconditioned: bool,
-    /// What it takes, in bytes.
+    /// What painting takes, in bytes.
     pub memory: Memory,
+    /// What computing the targets before takes.
+    #[serde(skip)]
+    pub(super) preparing: Bytes,
 }
 
 /// What a run is to do, scale by scale.
@@ -123,12 +125,17 @@ impl Schedule {
 
     /// What the run takes at its peak.
     pub fn peak(&self) -> Bytes {
-        let scales = self.scales.iter().map(|(_, way)| way.memory.total());
+        let scales = self.scales.iter().map(|(_, way)| way.peak());
         scales.max().unwrap_or(Bytes(0))
     }
 }
 
 impl Way {
+    /// What the scale takes at its peak.
+    fn peak(&self) -> Bytes {
+        self.memory.total().max(self.preparing)
+    }
+
     /// The optimiser, with the history that has room.
     pub(super) fn method(&self, method: &Method) -> Method {
         match (method, self.history) {
@@ -138,14 +145,23 @@ impl Way {
     }
 }
 
+/// A scale, and the pictures that its targets are made of.
+struct Task {
+    planned: Planned,
+    /// The style images' sizes at the scale.
+    styles: Vec<Size>,
+    /// The pixels of all pictures as they were read.
+    read: u64,
+    /// The sizes of the coarser scales whose losses are in its own.
+    beside: Vec<Size>,
+}
+
 /// What a way is made of.
 #[derive(Clone, Copy)]
-struct Wish<'a> {
+struct Wish {
     side: u32,
     pairs: usize,
     preconditioned: bool,
-    /// The coarser scales whose losses are in its own.
-    beside: &'a [(Planned, Way)],
 }
 
 impl Stylizer {
@@ -160,31 +176,48 @@ impl Stylizer {
         let mut scales = Vec::new();
         let mut is_limited = false;
         for scale in of_settings {
-            let (width, height) = self.sizes(content, styles, scale.size).0;
-            let planned = Planned {
-                width,
-                height,
-                iterations: scale.iterations,
-            };
-            let beside = match self.settings.is_pyramid() {
-                true => &scales[..],
-                false => &[],
-            };
-            let unlimited = self.unlimited(scales.is_empty(), beside);
+            let task = self.task(content, styles, scale, self.beside(&scales));
+            let unlimited = self.unlimited(scales.is_empty());
             let way = self
-                .way(&planned, unlimited)
-                .ok_or_else(|| self.refusal(content, beside))?;
+                .way(&task, unlimited)
+                .ok_or_else(|| self.refusal(content, styles, &task.beside))?;
             if way.tiles > 1 {
                 self.graphs.check_tiles(&self.engine)?;
             }
-            is_limited |= way != self.way_of(&planned, unlimited);
-            scales.push((planned, way));
+            is_limited |= way != self.way_of(&task, unlimited);
+            scales.push((task.planned, way));
         }
         Ok(Schedule {
             budget: self.budget.filter(|_| is_limited),
             is_pyramid: self.settings.is_pyramid(),
             scales,
         })
+    }
+
+    /// The sizes of the coarser `scales` whose losses are in that of the next one.
+    fn beside(&self, scales: &[(Planned, Way)]) -> Vec<Size> {
+        let coarser = scales.iter().filter(|_| self.settings.is_pyramid());
+        coarser
+            .map(|(planned, _)| (planned.width, planned.height))
+            .collect()
+    }
+
+    fn task(&self, content: &Picture, styles: &[Picture], scale: Scale, beside: Vec<Size>) -> Task {
+        let ((width, height), at_scale) = self.sizes(content, styles, scale.size);
+        let read = styles
+            .iter()
+            .chain([content])
+            .map(|picture| area(picture.size()) as u64);
+        Task {
+            planned: Planned {
+                width,
+                height,
+                iterations: scale.iterations,
+            },
+            styles: at_scale,
+            read: read.sum(),
+            beside,
+        }
     }
 
     /// Some side of the windows in which pictures can be judged; 0: whole.
@@ -208,6 +241,7 @@ impl Stylizer {
             .find(fits)
             .ok_or_else(|| Error::Memory {
                 size: image.size(),
+                is_for_targets: false,
                 needed: with_reserve(needed(self.settings.tile.unwrap_or(SMALLEST))),
                 budget: self.budget.unwrap_or(Bytes(0)),
                 largest: None,
@@ -215,7 +249,7 @@ impl Stylizer {
     }
 
     /// What is asked for where memory is no matter.
-    fn unlimited<'a>(&self, is_first: bool, beside: &'a [(Planned, Way)]) -> Wish<'a> {
+    fn unlimited(&self, is_first: bool) -> Wish {
         let pairs = match self.settings.method {
             Method::Lbfgs { history } => history,
             Method::Adam(_) => 0,
@@ -224,7 +258,6 @@ impl Stylizer {
             side: self.settings.tile.unwrap_or(0),
             pairs,
             preconditioned: is_first && pairs > 0 && !matches!(self.settings.init, Init::File(_)),
-            beside,
         }
     }
 
@@ -234,9 +267,9 @@ impl Stylizer {
     }
 
     /// The best way to compute a scale in the memory that there is, if there is one.
-    fn way(&self, planned: &Planned, unlimited: Wish<'_>) -> Option<Way> {
-        let all = self.way_of(planned, unlimited);
-        let Some(budget) = self.room().filter(|room| all.memory.total().0 > *room) else {
+    fn way(&self, task: &Task, unlimited: Wish) -> Option<Way> {
+        let all = self.way_of(task, unlimited);
+        let Some(budget) = self.room().filter(|room| all.peak().0 > *room) else {
             return Some(all);
         };
         CONCESSIONS.into_iter().find_map(|(least, smallest)| {
@@ -245,12 +278,11 @@ impl Stylizer {
                     side,
                     pairs: 0,
                     preconditioned: unlimited.preconditioned && least == usize::MAX,
-                    beside: unlimited.beside,
                 };
-                let without = self.way_of(planned, wish).memory.total();
-                let pairs = pairs_in(budget.checked_sub(without.0)?, planned).min(unlimited.pairs);
-                let way = self.way_of(planned, Wish { pairs, ..wish });
-                (pairs >= least.min(unlimited.pairs)).then_some(way)
+                let without = self.way_of(task, wish).memory.total();
+                let pairs = pairs_in(budget.checked_sub(without.0)?, &task.planned).min(unlimited.pairs);
+                let way = self.way_of(task, Wish { pairs, ..wish });
+                (pairs >= least.min(unlimited.pairs) && way.peak().0 <= budget).then_some(way)
             };
             let ways = self.sides(smallest).into_iter().filter_map(of_side);
             ways.min_by_key(|way| way.tiles as u64 * area(way.tile) as u64)
@@ -269,13 +301,14 @@ impl Stylizer {
         }
     }
 
-    fn way_of(&self, planned: &Planned, wish: Wish<'_>) -> Way {
+    fn way_of(&self, task: &Task, wish: Wish) -> Way {
+        let planned = &task.planned;
         let size = (planned.width, planned.height);
         let pixels = area(size) as u64;
         let (tiles, tile) = self.graphs.tiles(size, wish.side);
-        let beside = wish.beside.iter().map(|(planned, _)| {
-            let size = (planned.width, planned.height);
-            self.network(self.graphs.tiles(size, wish.side).1)
+        let networks = task.beside.iter().chain([&size]).map(|&size| {
+            let (_, tile) = self.graphs.tiles(size, wish.side);
+            self.network(tile, [OWN, PORTABLE])
         });
         let points = match self.settings.method {
             Method::Lbfgs { .. } => LBFGS,
@@ -291,50 +324,60 @@ impl Stylizer {
             preconditioned: wish.preconditioned,
             memory: Memory {
                 program: if tiles == 1 { PROGRAM } else { PROGRAM + TILED },
-                network: self.network(tile) + beside.sum::<u64>(),
+                network: networks.sum(),
                 content: pixels * PICTURE + self.metadata().content_bytes(size),
                 optimizer: pixels * (points + preconditioner),
                 history: pixels * PAIR * remembered,
             },
+            preparing: self.preparing(task, wish.side),
         }
     }
 
-    /// What the network takes that looks at a tile.
-    fn network(&self, tile: Size) -> u64 {
+    /// What computing the targets takes in windows of some `side` pixels: the pictures as they were read, at the scale and as
+    /// the network's input, and the network that looks at one of them at a time.
+    fn preparing(&self, task: &Task, side: u32) -> Bytes {
+        let painted = (task.planned.width, task.planned.height);
+        let sizes = || task.styles.iter().copied().chain([painted]);
+        let pixels: u64 = sizes().map(|size| area(size) as u64).sum();
+        let of_tile = |size| self.network(self.graphs.tiles(size, side).1, [TARGETS_OWN, TARGETS_PORTABLE]);
+        let network = sizes().map(of_tile).max().unwrap_or(0);
+        let contents = self.metadata().content_bytes(painted);
+        Bytes(PROGRAM + (task.read + 2 * pixels) * PICTURE + network + contents)
+    }
+
+    /// What the network takes that looks at a tile, of so many bytes a pixel: with the program's own kernels, and with ONNX
+    /// Runtime's.
+    fn network(&self, tile: Size, [own, portable]: [u64; 2]) -> u64 {
         let a_pixel = match self.graphs.kernels(&self.engine) {
-            Some(KernelSet::OnnxRuntime) => PORTABLE,
-            Some(_) => OWN,
+            Some(KernelSet::OnnxRuntime) => portable,
+            Some(_) => own,
             None => return 0,
         };
         area(tile) as u64 * a_pixel
     }
 
-    /// That a picture has no room, and what would have.
-    fn refusal(&self, content: &Picture, beside: &[(Planned, Way)]) -> Error {
-        let size_at = |size| fit(content.size(), size, self.settings.fit);
-        let least = |(width, height)| {
-            let planned = Planned {
-                width,
-                height,
-                iterations: self.settings.iterations,
-            };
+    /// That a run has no room, and what would have.
+    fn refusal(&self, content: &Picture, styles: &[Picture], beside: &[Size]) -> Error {
+        let least = |size| {
+            let iterations = self.settings.iterations;
+            let task = self.task(content, styles, Scale { size, iterations }, beside.to_vec());
             let wish = Wish {
                 side: self.settings.tile.unwrap_or(SMALLEST),
-                pairs: self.unlimited(false, beside).pairs.min(1),
+                pairs: self.unlimited(false).pairs.min(1),
                 preconditioned: false,
-                beside,
             };
-            self.way_of(&planned, wish).memory.total().0
+            self.way_of(&task, wish)
         };
-        let fits = |size: &u32| self.room().is_none_or(|room| least(size_at(*size)) <= room);
+        let fits = |size: &u32| self.room().is_none_or(|room| least(*size).peak().0 <= room);
         let sizes: Vec<u32> = (1..=self.settings.side() / 16)
             .map(|sixteenth| 16 * sixteenth)
             .collect();
         let largest = sizes.partition_point(fits).checked_sub(1);
-        let finest = size_at(self.settings.side());
+        let way = least(self.settings.side());
         Error::Memory {
-            size: finest,
-            needed: with_reserve(least(finest)),
+            size: self.sizes(content, styles, self.settings.side()).0,
+            is_for_targets: way.preparing > way.memory.total(),
+            needed: with_reserve(way.peak().0),
             budget: self.budget.unwrap_or(Bytes(0)),
             largest: largest.map(|index| sizes[index]),
         }

@@ -19,7 +19,7 @@ fn stylize(workshop: &Workshop, content: &str, style: &str, output: &str) -> Com
     let mut command = impasto();
     command.current_dir(workshop.folder.path());
     command.args(["stylize", content, style, "-o", output]);
-    command.args(["--size", "40", "--iterations", "1"]);
+    command.args(["--size", "40", "--iterations", "1", "--no-record"]);
     command.arg("--graphs").arg(tiny_graphs());
     command.arg("--onnxruntime").arg(onnxruntime());
     command
@@ -75,7 +75,14 @@ fn pipes_are_read_once_whatever_they_bring() {
     writer(&workshop.path("trace.pipe"), told.to_string().into_bytes());
     let mut repeat = impasto();
     repeat.current_dir(workshop.folder.path());
-    repeat.args(["stylize", "--repeat", "trace.pipe", "-o", "again.png"]);
+    repeat.args([
+        "stylize",
+        "--repeat",
+        "trace.pipe",
+        "-o",
+        "again.png",
+        "--no-record",
+    ]);
     let output = ended(started(&mut repeat));
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(bytes("again.png"), bytes("plain.png"));

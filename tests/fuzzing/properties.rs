@@ -14,9 +14,10 @@ use impasto::record::Recorded;
 use impasto::scales::Scales;
 use tempfile::TempDir;
 
-/// A picture is read whole, with values that can be shown, or refused in one line that names the file.
+/// A picture is read whole, with values that can be shown, or refused in one line that names the file. It has a record, or none.
 pub fn picture(bytes: &[u8]) -> Option<Loaded> {
     let input = Input::new(bytes);
+    drop(Recorded::read(&input.path));
     let loaded = match picture::load(&input.path) {
         Ok(loaded) => loaded,
         Err(error) => {

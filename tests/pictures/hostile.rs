@@ -1,6 +1,7 @@
 //! What is no picture, or a dangerous one.
 
 use crate::*;
+use impasto::memory::{Bytes, usual_budget};
 
 #[test]
 fn a_missing_file_is_named() {
@@ -206,22 +207,13 @@ fn a_header_of_60000_by_60000_pixels_is_refused_with_the_size() {
         }
         directory.finish().unwrap();
     }
+    // A machine with so much memory finds that the file has no such pixels.
+    let can_be_had = usual_budget() > Some(Bytes(68 << 30));
     for (format, content) in [("png", png), ("jpeg", jpeg), ("bmp", bmp), ("tiff", tiff)] {
         let message = refusal(&content);
         assert!(
-            message.contains("60000x60000 pixels are too many"),
+            message.contains("60000x60000 pixels take 67.1G") || can_be_had,
             "{format}: {message}"
         );
     }
-}
-
-#[test]
-fn many_pixels_within_the_longest_side_are_refused_too() {
-    let mut png = Vec::new();
-    drop(
-        png::Encoder::new(&mut png, 32_768, 32_768)
-            .write_header()
-            .unwrap(),
-    );
-    assert!(refusal(&png).contains("32768x32768 pixels are too many"));
 }

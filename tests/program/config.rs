@@ -1,4 +1,4 @@
-//! `--config FILE.toml`, on tiny graphs.
+//! Settings from `--config FILE.toml`, the user's own file and the environment, on tiny graphs.
 
 use std::fs;
 
@@ -91,12 +91,12 @@ fn what_is_wrong_with_the_file_is_named_with_file_key_and_line() {
         ),
         (
             "\nsize = \"big\"\n",
-            &["impasto.toml:2", "size", "big", "1 to 32768"],
+            &["impasto.toml:2", "size", "big", "1 to 65536"],
         ),
         ("style-size = -3\n", &["impasto.toml:1", "style-size", "-3"]),
         (
             "seed = 1\nstyle-size = 0\n",
-            &["impasto.toml:2", "style-size is 0", "1 to 32768"],
+            &["impasto.toml:2", "style-size is 0", "1 to 65536"],
         ),
         (
             "history = 10\nlearning-rate = 1\n",
@@ -151,4 +151,129 @@ fn a_file_that_is_not_there_is_named() {
         workshop.stylize("refused.png").args(CONFIG),
         &["impasto.toml", "no such file"],
     );
+}
+
+/// A workshop with a settings file of the user's own below `own`.
+fn workshop_of_user(config: &str) -> Workshop {
+    let workshop = Workshop::new();
+    fs::create_dir_all(workshop.path("own/impasto")).unwrap();
+    fs::write(workshop.path("own/impasto/config.toml"), config).unwrap();
+    workshop
+}
+
+/// The settings of a run by a user who has `own`.
+fn settings_of_user(workshop: &Workshop, arguments: &[&str]) -> Value {
+    let mut command = workshop.stylize("out.png");
+    command.env("XDG_CONFIG_HOME", workshop.path("own"));
+    let record = ["--iterations", "1", "--force", "--trace", "out.json"];
+    succeed(command.args(record).args(arguments));
+    let trace: Value = serde_json::from_slice(&fs::read(workshop.path("out.json")).unwrap()).unwrap();
+    trace["settings"].clone()
+}
+
+#[test]
+fn the_user_s_own_file_lies_below_config_and_flags_and_can_be_left_out() {
+    let workshop = workshop_of_user("seed = 3\nhistory = 7\nfit = \"short\"\n");
+    fs::write(workshop.path("impasto.toml"), "history = 8\n").unwrap();
+    let chosen = |arguments: &[&str]| {
+        let settings = settings_of_user(&workshop, arguments);
+        ["seed", "history", "fit"].map(|name| settings[name].clone())
+    };
+    let [seed, history, fit] = [3, 7, 0].map(Value::from);
+    let short = Value::from("short");
+    assert_eq!(chosen(&[]), [seed.clone(), history, short.clone()]);
+    assert_eq!(
+        chosen(&["--config", "impasto.toml", "--seed", "4"]),
+        [4.into(), 8.into(), short]
+    );
+    assert_eq!(chosen(&["--no-config"]), [fit, 80.into(), "long".into()]);
+
+    // Without XDG_CONFIG_HOME it lies below the home folder.
+    fs::rename(workshop.path("own"), workshop.path(".config")).unwrap();
+    let mut command = workshop.stylize("home.png");
+    command
+        .env_remove("XDG_CONFIG_HOME")
+        .env("HOME", workshop.folder.path());
+    succeed(command.args(["--iterations", "1", "--trace", "home.json"]));
+    let trace: Value = serde_json::from_slice(&fs::read(workshop.path("home.json")).unwrap()).unwrap();
+    assert_eq!(trace["settings"]["seed"], seed);
+}
+
+#[test]
+fn what_is_wrong_with_the_user_s_own_file_is_named() {
+    let workshop = workshop_of_user("seed = 1\nstyle-size = 0\n");
+    let mut command = workshop.stylize("refused.png");
+    command.env("XDG_CONFIG_HOME", workshop.path("own"));
+    fail(&mut command, &["own/impasto/config.toml:2", "style-size is 0"]);
+}
+
+#[test]
+fn a_recorded_run_knows_no_settings_file_of_the_user_and_no_variables() {
+    let workshop = workshop_of_user("seed = 3\nsize = 36\nmax-seconds = 0\n");
+    let stopped = [
+        "--iterations",
+        "4",
+        "--max-seconds",
+        "0",
+        "--checkpoint",
+        "run.checkpoint",
+    ];
+    succeed(workshop.stylize("stopped.png").args(stopped));
+    succeed(
+        workshop
+            .stylize("out.png")
+            .args(["--iterations", "4", "--trace", "run.json"]),
+    );
+    let as_user = |arguments: &[&str]| {
+        let mut command = crate::support::impasto();
+        command
+            .current_dir(workshop.folder.path())
+            .env("XDG_CONFIG_HOME", workshop.path("own"))
+            .env("IMPASTO_PROVIDER", "nonsense")
+            .args(arguments);
+        command
+    };
+    succeed(&mut as_user(&[
+        "stylize",
+        "--repeat",
+        "run.json",
+        "-o",
+        "again.png",
+    ]));
+    succeed(&mut as_user(&[
+        "resume",
+        "run.checkpoint",
+        "--max-seconds",
+        "1000",
+    ]));
+    let read = |name: &str| fs::read(workshop.path(name)).unwrap();
+    assert!(read("again.png") == read("out.png") && read("stopped.png") == read("out.png"));
+}
+
+#[test]
+fn variables_of_the_environment_are_flags_and_win_over_files() {
+    let workshop = workshop_of_user("memory = \"8G\"\nprovider = \"cpu\"\n");
+    let paint = |name: &str, value: &str| {
+        let mut command = workshop.stylize("out.png");
+        command
+            .env("XDG_CONFIG_HOME", workshop.path("own"))
+            .env(name, value);
+        command.args(["--iterations", "1", "--force"]);
+        command
+    };
+    fail(&mut paint("IMPASTO_MEMORY", "1M"), &["memory"]);
+    succeed(paint("IMPASTO_MEMORY", "1M").args(["--memory", "8G"]));
+    fail(&mut paint("IMPASTO_PROVIDER", "cuda"), &["cuda"]);
+    fail(&mut paint("IMPASTO_THREADS", "many"), &["--threads", "many"]);
+    // A command that has no use for it passes it over.
+    let mut completions = crate::support::impasto();
+    succeed(
+        completions
+            .args(["completions", "bash"])
+            .env("IMPASTO_MEMORY", "1M"),
+    );
+    let help = stdout(&succeed(crate::support::impasto().args(["stylize", "--help"])));
+    for name in ["THREADS", "MEMORY", "PROVIDER", "DEVICE_ID", "GRAPHS"] {
+        assert!(help.contains(&format!("[env: IMPASTO_{name}")), "{name}");
+    }
 }

@@ -165,13 +165,18 @@ fn pictures_that_would_be_too_large_are_refused_before_any_work() {
     let workshop = Workshop::new();
     refuse(
         &workshop,
-        &["--size", "32768"],
-        &["painted picture", "32768x22938", "134 million", "--size"],
+        &["--size", "65536", "--memory", "4G"],
+        &[
+            "a picture of 65536x45875 pixels takes",
+            "4.00G",
+            "--size",
+            "--memory",
+        ],
     );
     refuse(
         &workshop,
-        &["--style-size", "32768"],
-        &["style image", "134 million", "--style-size"],
+        &["--style-size", "65536", "--memory", "4G"],
+        &["the style images", "40x28", "--style-size", "--memory"],
     );
     waves(1032, 1, 3).save(workshop.path("content.png")).unwrap();
     let mut command = workshop.stylize("wide.webp");
@@ -209,10 +214,10 @@ fn a_name_that_json_cannot_hold_is_refused_with_a_trace_only() {
 fn numbers_out_of_range() {
     let workshop = Workshop::new();
     for (arguments, parts) in [
-        (["--size", "0"], ["--size", "1 to 32768"]),
-        (["--size", "-3"], ["--size", "1 to 32768"]),
-        (["--size", "40000"], ["--size", "1 to 32768"]),
-        (["--size", "many"], ["--size", "1 to 32768"]),
+        (["--size", "0"], ["--size", "1 to 65536"]),
+        (["--size", "-3"], ["--size", "1 to 65536"]),
+        (["--size", "40000"], ["--size", "1 to 65536"]),
+        (["--size", "many"], ["--size", "1 to 65536"]),
         (["--size", "10"], ["10x7", "16"]),
         (["--style-size", "10"], ["style image", "--style-size"]),
         (["--iterations", "-1"], ["--iterations", "whole number"]),

@@ -80,3 +80,13 @@ fn every_flag_of_the_short_help_is_in_the_long_one() {
         assert!(long.contains(flag.trim_matches(['\'', ')', ','])), "{flag}");
     }
 }
+
+#[test]
+fn completions_name_the_commands_in_every_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = help(&["completions", shell]);
+        for word in ["stylize", "resume", "style-weight"] {
+            assert!(script.contains(word), "{word:?} is not in the script for {shell}");
+        }
+    }
+}

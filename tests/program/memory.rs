@@ -102,6 +102,38 @@ fn a_picture_without_room_is_computed_in_tiles_with_a_shorter_history() {
 }
 
 #[test]
+fn verbose_says_which_files_run_what_they_take_and_how_long() {
+    let workshop = large();
+    let flags = [
+        "--verbose",
+        "--size",
+        "96",
+        "--scales",
+        "48:1,96:1",
+        "--tile",
+        "64",
+    ];
+    let told = stderr(&succeed(workshop.stylize("out.png").args(flags)));
+    for part in [
+        "kernels ",
+        "loss_grad",
+        "weights: ",
+        "network ",
+        "history ",
+        "to prepare 48x",
+        "to paint 48x",
+        "to paint 96x",
+        "to write: ",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    fail(
+        workshop.stylize("other.png").args(["--verbose", "--quiet"]),
+        &["--quiet"],
+    );
+}
+
+#[test]
 fn memory_that_suffices_changes_nothing_and_is_not_recorded() {
     let workshop = Workshop::new();
     let paint = |name: &str, memory: &[&str]| {

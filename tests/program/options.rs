@@ -189,6 +189,7 @@ fn adam_lowers_the_loss_and_its_options_count() {
             "20",
             "--trace",
             record.as_str(),
+            "--no-record",
         ];
         succeed(workshop.stylize(&name).args(adam).args(*options));
         let trace = trace(&workshop, &record);
@@ -293,11 +294,14 @@ fn every_start_gives_a_picture_of_its_own() {
     let workshop = Workshop::new();
     let mut pictures = Vec::new();
     for init in STARTS {
-        succeed(
-            workshop
-                .stylize("out.png")
-                .args(["--init", init, "--iterations", "0", "--force"]),
-        );
+        succeed(workshop.stylize("out.png").args([
+            "--init",
+            init,
+            "--iterations",
+            "0",
+            "--force",
+            "--no-record",
+        ]));
         pictures.push(fs::read(workshop.path("out.png")).unwrap());
     }
     let count = pictures.len();

@@ -111,8 +111,8 @@ fn scales_have_the_ranges_of_sizes_and_iterations() {
     for (scales, part) in [
         ("20:9223372036854775807", "0 to 1000000"),
         ("20:1,40:1000001", "0 to 1000000"),
-        ("20:1,32769:1", "1 to 32768"),
-        ("0:1", "1 to 32768"),
+        ("20:1,32769:1", "1 to 65536"),
+        ("0:1", "1 to 65536"),
     ] {
         let mut flag = workshop.stylize("refused.png");
         fail(

@@ -325,17 +325,6 @@ fn what_follows_from_a_preset_or_a_start_follows_from_the_one_beside_it() {
 }
 
 #[test]
-fn pictures_beside_it_are_refused() {
-    let workshop = Workshop::new();
-    paint(&workshop, "out.png", &[]);
-    let code = fail(
-        repeat(&workshop, "again.png").args(["content.png", "style.png"]),
-        &["CONTENT", "--repeat"],
-    );
-    assert_eq!(code, 2);
-}
-
-#[test]
 fn what_is_no_trace_is_refused() {
     let workshop = Workshop::new();
     fail(

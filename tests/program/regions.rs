@@ -34,7 +34,7 @@ pub fn mask(workshop: &Workshop, name: &str, size: (u32, u32), level: impl Fn(u3
 
 /// `impasto stylize` of a few iterations.
 fn painted(workshop: &Workshop, output: &str, flags: &[&str]) -> String {
-    let run = ["--iterations", "3", "--force"];
+    let run = ["--iterations", "3", "--force", "--no-record"];
     stderr(&succeed(workshop.stylize(output).args(run).args(flags)))
 }
 

@@ -98,7 +98,7 @@ fn a_tile_out_of_range_or_without_its_graphs_is_refused() {
     let workshop = large();
     fail(
         workshop.stylize("out.png").args(["--tile", "40000"]),
-        &["--tile", "0 to 32768"],
+        &["--tile", "0 to 65536"],
     );
     let graphs = workshop.path("graphs");
     fs::create_dir(&graphs).unwrap();

@@ -53,7 +53,14 @@ pub fn onnxruntime() -> PathBuf {
 /// The program, with the tiny graphs' folder and nothing else from the environment that would change it.
 pub fn impasto() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_impasto"));
-    command.env_remove("ORT_DYLIB_PATH");
+    let variables =
+        ["THREADS", "MEMORY", "PROVIDER", "DEVICE_ID", "GRAPHS"].map(|name| format!("IMPASTO_{name}"));
+    variables.iter().for_each(|name| {
+        command.env_remove(name);
+    });
+    command
+        .env_remove("ORT_DYLIB_PATH")
+        .env("XDG_CONFIG_HOME", "/nowhere");
     command
 }
 

@@ -1,6 +1,9 @@
 //! `impasto stylize` with its flags for watching, from outside.
 
 use std::fs;
+use std::process::Output;
+
+use serde_json::Value;
 
 use super::support::{Workshop, fail, stderr, succeed};
 
@@ -132,4 +135,45 @@ fn quiet_and_a_preview_exclude_each_other() {
         workshop.stylize("out.png").args(["--quiet", "--preview"]),
         &["--preview", "--quiet"],
     );
+}
+
+#[test]
+fn progress_as_json_is_an_object_a_line_errors_included() {
+    let workshop = Workshop::new();
+    let events = |output: Output| -> Vec<Value> {
+        let lines = stderr(&output);
+        lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let flags = ["--progress", "json", "--scales", "24:2,40:3"];
+    let told = events(succeed(workshop.stylize("out.png").args(flags)));
+    let of_kind =
+        |kind: &str| -> Vec<&Value> { told.iter().filter(|event| event["event"] == kind).collect() };
+    assert_eq!(of_kind("started").len(), 2);
+    assert_eq!(of_kind("started")[1]["width"], 40);
+    let iterated = of_kind("iterated");
+    assert_eq!(iterated.len(), 5);
+    assert_eq!(
+        (&iterated[4]["iteration"], &iterated[4]["iterations"]),
+        (&5.into(), &5.into())
+    );
+    assert!(iterated[4]["loss"].as_f64().unwrap() < iterated[2]["loss"].as_f64().unwrap());
+    let painted = of_kind("painted");
+    assert_eq!(
+        (&painted[0]["output"], &painted[0]["interrupted"]),
+        (&"out.png".into(), &false.into())
+    );
+    assert!(!of_kind("message").is_empty());
+
+    let refused = workshop
+        .stylize("out.png")
+        .args(["--progress", "json"])
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let told = events(refused);
+    let text = told[told.len() - 1]["text"].as_str().unwrap();
+    assert!(text.starts_with("error: ") && text.contains("--force"), "{text}");
 }

@@ -46,7 +46,7 @@ pub struct Options {
 
     /// The painted picture's longer side in pixels [default: 512]
     ///
-    /// 1 to 32768; the shorter side with --fit short. A picture already that size is not resampled. Time and memory
+    /// 1 to 65536; the shorter side with --fit short. A picture already that size is not resampled. Time and memory
     /// grow with the number of pixels.
     #[cfg_attr(feature = "cli", arg(long, value_name = "PIXELS", help_heading = "Size"))]
     pub size: Option<Size>,
@@ -116,7 +116,7 @@ pub struct Options {
 
     /// The style picture's longer side in pixels: the larger it is seen, the larger the strokes
     ///
-    /// 1 to 32768. Default: no longer than the painted picture; a smaller style picture is enlarged only when this
+    /// 1 to 65536. Default: no longer than the painted picture; a smaller style picture is enlarged only when this
     /// or --style-scale asks for it.
     #[cfg_attr(feature = "cli", arg(long, value_name = "PIXELS", value_parser = flags::Whole::<u32>::new(), help_heading = "Objective", hide_short_help = true))]
     pub style_size: Option<u32>,
@@ -220,11 +220,11 @@ pub struct Options {
     pub max_seconds: Option<f64>,
 
     /// What runs the graphs: auto, cpu, cuda, tensorrt, openvino, … [default: auto]
-    #[cfg_attr(feature = "cli", arg(long, value_name = "NAME", long_help = flags::providers_help(), help_heading = "Engine", hide_short_help = true))]
+    #[cfg_attr(feature = "cli", arg(long, env = "IMPASTO_PROVIDER", value_name = "NAME", long_help = flags::providers_help(), help_heading = "Engine", hide_short_help = true))]
     pub provider: Option<ProviderChoice>,
 
     /// The number of the provider's device, 0 to 65535 [default: its first]
-    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::Whole::<u32>::new(), help_heading = "Engine", hide_short_help = true))]
+    #[cfg_attr(feature = "cli", arg(long, env = "IMPASTO_DEVICE_ID", value_name = "N", value_parser = flags::Whole::<u32>::new(), help_heading = "Engine", hide_short_help = true))]
     pub device_id: Option<u32>,
 
     /// An option of the provider; may be given several times
@@ -247,13 +247,13 @@ pub struct Options {
     /// Left by the machine, the process's control group and ulimit -v, whichever is least. K, M and G are powers of 1024. A
     /// picture that has no room is computed in tiles, and L-BFGS remembers fewer steps; one that has none even so is refused
     /// before the start. --dry-run tells.
-    #[cfg_attr(feature = "cli", arg(long, value_name = "SIZE", help_heading = "Engine", hide_short_help = true))]
+    #[cfg_attr(feature = "cli", arg(long, env = "IMPASTO_MEMORY", value_name = "SIZE", help_heading = "Engine", hide_short_help = true))]
     pub memory: Option<Bytes>,
 
     /// Compute in tiles with windows of some PIXELS a side, in less memory and more time [default: as --memory demands]
     ///
     /// The loss and its gradient are the same. Windows are rounded to multiples of 64; a tile is a window and a frame of 80
-    /// pixels or more around it. 0 to 32768; 0: never in tiles.
+    /// pixels or more around it. 0 to 65536; 0: never in tiles.
     #[cfg_attr(feature = "cli", arg(long, value_name = "PIXELS", value_parser = flags::Whole::<u32>::new(), help_heading = "Engine", hide_short_help = true))]
     pub tile: Option<u32>,
 
@@ -268,11 +268,11 @@ pub struct Options {
     ///
     /// More than there are processors would only wait for each other; so many then run as there are, and a warning says
     /// so. The bytes are the same for any number.
-    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::Whole::<usize>::new(), help_heading = "Engine", hide_short_help = true))]
+    #[cfg_attr(feature = "cli", arg(long, env = "IMPASTO_THREADS", value_name = "N", value_parser = flags::Whole::<usize>::new(), help_heading = "Engine", hide_short_help = true))]
     pub threads: Option<usize>,
 
     /// The folder with the graphs [default: onnx beside the program, ../share/impasto/onnx, the repository's onnx]
-    #[cfg_attr(feature = "cli", arg(long, value_name = "DIR", help_heading = "Engine", hide_short_help = true))]
+    #[cfg_attr(feature = "cli", arg(long, env = "IMPASTO_GRAPHS", value_name = "DIR", help_heading = "Engine", hide_short_help = true))]
     pub graphs: Option<PathBuf>,
 
     /// The ONNX Runtime library, 1.24 or later

@@ -258,7 +258,7 @@ mod tests {
         let mut loss_gradient = graphs.loss_gradient(&engine, &targets, weights).unwrap();
         let image = image.into_raw_vec_and_offset().0;
         loss_gradient
-            .evaluate(&image, &mut vec![0.0; image.len()])
+            .evaluate(&image, &mut vec![0.0; image.len()], &mut |_| {})
             .unwrap();
         // All style layers but the deepest, to which nothing comes from deeper ones.
         assert_eq!(ADDED_IN_PLACE.get(), 4);

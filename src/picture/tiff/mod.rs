@@ -13,8 +13,7 @@ use super::{decoded::Decoded, fault::Fault};
 use chunk::Chunk;
 use header::{Color, Header};
 use samples::{Canvas, Turn, check_range};
-use tags::Tags;
-pub(super) use tags::is_tiff;
+pub(super) use tags::{Tags, XMP, is_tiff};
 
 /// Reads the first picture of a TIFF file.
 pub(super) fn decode(file: &[u8]) -> Result<Decoded, Fault> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::picture::fault::Fault;
 
 /// A tag's number.
-pub(super) type Tag = u16;
+pub(in crate::picture) type Tag = u16;
 
 pub(super) const SUBFILE_TYPE: Tag = 254;
 pub(super) const WIDTH: Tag = 256;
@@ -34,6 +34,7 @@ pub(super) const JPEG_TABLES: Tag = 347;
 pub(super) const YCBCR_COEFFICIENTS: Tag = 529;
 pub(super) const YCBCR_SUBSAMPLING: Tag = 530;
 pub(super) const REFERENCE_BLACK_WHITE: Tag = 532;
+pub(in crate::picture) const XMP: Tag = 700;
 pub(super) const PROFILE: Tag = 34_675;
 pub(super) const DNG_VERSION: Tag = 50_706;
 
@@ -56,11 +57,11 @@ impl Order {
 }
 
 /// The first directory of a file.
-pub(super) struct Tags<'a> {
+pub(in crate::picture) struct Tags<'a> {
     /// The order of all numbers in the file.
-    pub order: Order,
+    pub(super) order: Order,
     /// Whether another directory follows: another page.
-    pub more: bool,
+    pub(super) more: bool,
     entries: BTreeMap<Tag, Entry<'a>>,
 }
 
@@ -89,7 +90,7 @@ pub(in crate::picture) fn is_tiff(file: &[u8]) -> bool {
 }
 
 impl<'a> Tags<'a> {
-    pub(super) fn read(file: &'a [u8]) -> Result<Self, Fault> {
+    pub(in crate::picture) fn read(file: &'a [u8]) -> Result<Self, Fault> {
         let cut = || Fault::damaged("the directory of its tags lies beyond the end of the file");
         let order = if file.starts_with(b"II") {
             Order::Little
@@ -125,7 +126,7 @@ impl<'a> Tags<'a> {
     }
 
     /// The bytes of a tag's value; nothing without the tag.
-    pub(super) fn bytes(&self, tag: Tag) -> Result<Option<&'a [u8]>, Fault> {
+    pub(in crate::picture) fn bytes(&self, tag: Tag) -> Result<Option<&'a [u8]>, Fault> {
         let Some(entry) = self.entries.get(&tag) else {
             return Ok(None);
         };
