@@ -91,7 +91,7 @@ fuzz: setup ## fuzz what reads pictures for ten minutes (FUZZ=settings, trace, g
 	@PYTHONPATH=runtime/python $(PYTHON) fuzz/corpus.py fuzz/corpus $(FUZZ)
 	RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $(FUZZ) -- -max_total_time=600 -timeout=10 -rss_limit_mb=2048
 
-looks: setup ## paint pairs by presets, weights and style losses and judge them, some four hours (LOOKS="--pair PHOTO PAINTING", see scripts/looks.py --help)
+looks: setup ## paint pairs by presets, weights and style losses and judge them, some three hours (LOOKS="--pair PHOTO PAINTING", see scripts/looks.py --help)
 	@$(PYTHON) scripts/setup.py --plots
 	$(CARGO) build --release
 	@PYTHONPATH=runtime/plots $(PYTHON) scripts/looks.py $(LOOKS)

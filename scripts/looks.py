@@ -76,7 +76,7 @@ def main() -> int:
             (folder / "peers").mkdir(parents=True, exist_ok=True)
             for name, flags in looks(options):
                 paint(content, style, folder / f"{name}.png", flags)
-            judged = judge(content, style, folder, options.size)
+            judged = judge(content, style, pictures(folder, options), options.size)
             table = "\n".join(
                 [COLUMNS.format("", "content", "style", "held out", "SSIM"), *map(Look.row, judged)]
             )
@@ -101,7 +101,7 @@ def parse() -> argparse.Namespace:
         help="a pair to paint, instead of those that set-up brings; may be given several times",
     )
     parser.add_argument("--size", default="384", help="the longer side in pixels (default: %(default)s)")
-    parser.add_argument("--iterations", default="250", help="at the finest scale (default: %(default)s)")
+    parser.add_argument("--iterations", help="as of `impasto stylize` (default: each preset's own)")
     parser.add_argument("--out", type=Path, default=ROOT / "out/looks", help="where to (default: out/looks)")
     parser.add_argument(
         "--only",
@@ -115,7 +115,9 @@ def parse() -> argparse.Namespace:
 
 def looks(options: argparse.Namespace) -> list[tuple[str, list[str]]]:
     """The name and the flags of each picture of a pair."""
-    common = ["--size", options.size, "--iterations", options.iterations]
+    common = ["--size", options.size]
+    if options.iterations:
+        common += ["--iterations", options.iterations]
     return [(name, [*common, *LOOKS[name]]) for name in options.only or LOOKS]
 
 
@@ -131,9 +133,13 @@ def paint(content: Path, style: Path, picture: Path, flags: list[str]) -> None:
     note.write_text(made)
 
 
-def judge(content: Path, style: Path, folder: Path, size: str) -> list[Look]:
-    pictures = [path for path in sorted(folder.glob("*.png")) if path.stem != "sheet"]
-    pictures += sorted(path for path in (folder / "peers").iterdir() if path.is_file())
+def pictures(folder: Path, options: argparse.Namespace) -> list[Path]:
+    """Those that were asked for, and the peers'; others that lie there may be of another size."""
+    painted = [folder / f"{name}.png" for name, _ in looks(options)]
+    return painted + sorted(path for path in (folder / "peers").iterdir() if path.is_file())
+
+
+def judge(content: Path, style: Path, pictures: list[Path], size: str) -> list[Look]:
     compare = [PROGRAM, "compare", *pictures, "--content", content, "--style", style]
     compare += [
         "--preset",
@@ -142,7 +148,7 @@ def judge(content: Path, style: Path, folder: Path, size: str) -> list[Look]:
         size,
         "--json",
         "--sheet",
-        folder / "sheet.png",
+        pictures[0].with_name("sheet.png"),
         "--force",
     ]
     output = subprocess.run(compare, check=True, stdout=subprocess.PIPE).stdout
@@ -158,7 +164,9 @@ def draw(judged: list[Look], title: str, out: Path) -> None:
 
     figure, axes = pyplot.subplots(figsize=(6, 4.5), layout="constrained")
     curve = sorted((look.content, look.style) for look in judged if look.is_on_curve)
-    axes.plot(*zip(*curve, strict=True), marker=".", label="impasto, by content weight")
+    if curve:
+        axes.plot(*zip(*curve, strict=True), marker=".", label="impasto, by content weight")
+        axes.legend()
     for look in judged:
         if not look.is_on_curve:
             axes.plot(look.content, look.style, "o")
@@ -166,7 +174,6 @@ def draw(judged: list[Look], title: str, out: Path) -> None:
         axes.annotate(name, (look.content, look.style), textcoords="offset points", xytext=(4, 4))
     axes.set(xlabel="content distance", ylabel="mean style distance", title=title)
     axes.grid(alpha=0.2)
-    axes.legend()
     figure.savefig(out, metadata={"Date": None})
     pyplot.close(figure)
 

@@ -20,13 +20,28 @@ use crate::range::{ITERATIONS, SIZE, TextOrNumber, describe};
 /// times the content weight there; from 192 it was a cat.
 const COARSEST: u32 = 192;
 
-/// The part of the finest scale's iterations that each other scale has.
+/// Which scale of a schedule has all the iterations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Emphasis {
+    /// The finest one; each other has a quarter of them.
+    Finest,
+    /// The coarsest one; each finer has half as many as the one before.
+    ///
+    /// A stroke is as large as the network's layers see, which is half as large a part of the picture at the next scale: with
+    /// many iterations there, its small strokes are painted over the large ones.
+    Coarsest,
+}
+
+/// The part of the finest scale's iterations that each other scale has, where the finest one has all.
 ///
 /// On the cat, the loss that 266 evaluations at 256 pixels led to after 250 iterations at 128 took 289 after 125 there, and
 /// some 340 after 60: in evaluations at 256, 328, 320 and 355 in all. At 512 pixels, 120 evaluations after 125 iterations at
 /// 256, the loss was as after 167 there: 4.74e5 and 4.76e5 (a town), 9.73e5 and 9.72e5 (the cat, whose 167 were those of an
 /// optimiser that got as far in them as now in 145).
 const PART: u64 = 4;
+
+/// The part of the iterations of the scale before that a finer one has, where the coarsest one has all.
+const FINER_PART: u64 = 2;
 
 /// The most scales that can be asked for.
 const MOST: u32 = 16;
@@ -53,11 +68,16 @@ pub enum Scales {
 }
 
 impl Scales {
-    /// The scales from coarse to fine, the last one of `size` pixels with all `iterations`, the others with a quarter
-    /// of them; a list is taken as it is.
+    /// The scales from coarse to fine, the last one of `size` pixels, with `iterations` at the one that has all; a list is
+    /// taken as it is.
     ///
     /// `sees` says whether the network takes the pictures when the painted one has a given size.
-    pub fn schedule(&self, size: u32, iterations: u64, sees: impl Fn(u32) -> bool) -> Vec<Scale> {
+    pub fn schedule(
+        &self,
+        size: u32,
+        (iterations, emphasis): (u64, Emphasis),
+        sees: impl Fn(u32) -> bool,
+    ) -> Vec<Scale> {
         let halves = successors(Some(size), |size| Some(size / 2));
         let mut sizes: Vec<u32> = match self {
             Scales::List(scales) => return scales.clone(),
@@ -69,12 +89,16 @@ impl Scales {
                 .collect(),
         };
         sizes.reverse();
-        let part = iterations.div_ceil(PART);
-        let scale = |of| Scale {
+        let finer = successors(Some(iterations), |before| Some(before.div_ceil(FINER_PART)));
+        let scale = |(of, finer)| Scale {
             size: of,
-            iterations: if of == size { iterations } else { part },
+            iterations: match emphasis {
+                Emphasis::Coarsest => finer,
+                Emphasis::Finest if of == size => iterations,
+                Emphasis::Finest => iterations.div_ceil(PART),
+            },
         };
-        sizes.into_iter().map(scale).collect()
+        sizes.into_iter().zip(finer).map(scale).collect()
     }
 
     /// The last scale of a list.
@@ -176,7 +200,7 @@ mod tests {
 
     fn sizes(text: &str, size: u32, sees: impl Fn(u32) -> bool) -> Vec<u32> {
         let scales: Scales = text.parse().unwrap();
-        let schedule = scales.schedule(size, 301, sees);
+        let schedule = scales.schedule(size, (301, Emphasis::Finest), sees);
         for scale in &schedule {
             let iterations = if scale.size == size { 301 } else { 76 };
             assert_eq!(scale.iterations, iterations, "{schedule:?}");
@@ -202,12 +226,23 @@ mod tests {
     #[test]
     fn auto_with_no_iterations_leaves_the_start_alone() {
         assert_eq!(
-            Scales::Auto.schedule(512, 0, |_| true),
+            Scales::Auto.schedule(512, (0, Emphasis::Finest), |_| true),
             [Scale {
                 size: 512,
                 iterations: 0
             }]
         );
+    }
+
+    #[test]
+    fn the_coarsest_scale_may_have_most_iterations() {
+        let iterations = |scales: Scales, size| -> Vec<u64> {
+            let schedule = scales.schedule(size, (25, Emphasis::Coarsest), |_| true);
+            schedule.iter().map(|scale| scale.iterations).collect()
+        };
+        assert_eq!(iterations(Scales::Auto, 1024), [25, 13, 7]);
+        assert_eq!(iterations(Scales::Auto, 256), [25]);
+        assert_eq!(iterations(Scales::Count(2), 64), [25, 13]);
     }
 
     #[test]
@@ -220,7 +255,7 @@ mod tests {
     fn a_list_is_taken_as_it_is() {
         let scales: Scales = "100:30,512:7".parse().unwrap();
         let wanted = [(100, 30), (512, 7)].map(|(size, iterations)| Scale { size, iterations });
-        assert_eq!(scales.schedule(64, 1, |_| false), wanted);
+        assert_eq!(scales.schedule(64, (1, Emphasis::Finest), |_| false), wanted);
     }
 
     #[test]

@@ -21,9 +21,11 @@ pub fn costs(jobs: &[Job]) -> Vec<f64> {
 }
 
 fn cost(photo: (u32, u32), settings: &Settings) -> f64 {
-    let scales = settings
-        .scales
-        .schedule(settings.side(), settings.iterations, |_| true);
+    let scales = settings.scales.schedule(
+        settings.side(),
+        (settings.iterations, settings.emphasis()),
+        |_| true,
+    );
     let work = scales.iter().map(|scale| {
         let (width, height) = fit(photo, scale.size, settings.fit);
         f64::from(width) * f64::from(height) * (scale.iterations + 1) as f64

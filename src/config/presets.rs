@@ -33,6 +33,11 @@ pub struct Preset {
     pub fit: Fit,
     /// Whether to paint from coarse to fine: [`Scales::Auto`](crate::scales::Scales::Auto), or one scale.
     pub coarse_to_fine: bool,
+    /// How many iterations the scale with most of them has.
+    pub iterations: u64,
+    /// Whether the loss of a finer scale has those of the coarser ones beside its own, of the picture reduced. The first
+    /// scale then has all the iterations, [`Emphasis::Coarsest`](crate::scales::Emphasis::Coarsest).
+    pub pyramid: bool,
 }
 
 /// The paper's layers, with the weights of its authors' code: 1000 / C² for a style layer of C channels, 1 for content.
@@ -50,6 +55,8 @@ const GATYS: Preset = Preset {
     padding: Padding::Zero,
     fit: Fit::Long,
     coarse_to_fine: true,
+    iterations: 500,
+    pyramid: false,
 };
 
 /// The presets that the program knows, the default one first.
@@ -60,6 +67,8 @@ pub const PRESETS: [Preset; 5] = [
         balance: Some(20.0),
         style_layer_weights: &[("relu5_1", 100.0)],
         padding: Padding::Replicate,
+        iterations: 200,
+        pyramid: true,
         ..GATYS
     },
     GATYS,

@@ -4,6 +4,7 @@ use super::{ConfigError, Pooling, Preset, Settings, Size};
 use crate::model::metadata::TermKind;
 use crate::model::{GraphMetadata, GraphOptions, ModelError, Weights};
 use crate::picture::fit;
+use crate::scales::Emphasis;
 
 impl Settings {
     /// The finest scale's size in pixels, of the side that the fit speaks of.
@@ -28,6 +29,19 @@ impl Settings {
         match self.pooling {
             Pooling::Max => graphs.to_owned(),
             Pooling::Avg => format!("{graphs}-avg"),
+        }
+    }
+
+    /// Whether the loss of a finer scale has those of the coarser ones beside its own.
+    pub fn is_pyramid(&self) -> bool {
+        Preset::named_or_own(&self.preset).pyramid
+    }
+
+    /// Which scale has all the iterations.
+    pub fn emphasis(&self) -> Emphasis {
+        match self.is_pyramid() {
+            true => Emphasis::Coarsest,
+            false => Emphasis::Finest,
         }
     }
 

@@ -7,6 +7,7 @@ mod network;
 mod pace;
 mod painting;
 mod proposal;
+mod pyramid;
 mod regions;
 mod schedule;
 mod stages;
@@ -36,6 +37,7 @@ use kept::Kept;
 pub use network::{Network, Networks};
 pub use pace::Pace;
 use painting::{Nature, Painting};
+use pyramid::Pyramid;
 pub use schedule::{Memory, Schedule, Way};
 use stages::Stage;
 
@@ -239,8 +241,8 @@ impl Stylizer {
             Start::AsSet => (None, None),
         };
         let done = restored.as_ref().map_or(0, |(painting, _)| painting.scales());
-        let stages = self.stages(&content, &styles, &schedule, done)?;
-        for note in stages.iter().flat_map(|stage| &stage.notes) {
+        let stages = self.stages(&content, &styles, &schedule)?;
+        for note in stages.iter().skip(done).flat_map(|stage| &stage.notes) {
             let _ = observer.observe(&Event::Noted(note));
         }
         let (mut painting, saved) = match restored {
@@ -249,7 +251,7 @@ impl Stylizer {
         };
         drop((content, styles));
         let finest = stages[stages.len() - 1].postprocess.clone();
-        let painted = self.paint(&mut painting, saved, stages, &schedule.planned(), observer);
+        let painted = self.paint(&mut painting, saved, &stages, &schedule.planned(), observer);
         match painted {
             Ok(()) => Ok(painting.finished(&finest)),
             Err(error) if painting.is_begun() => {
@@ -263,21 +265,21 @@ impl Stylizer {
         }
     }
 
-    /// Goes through the stages that are left, the first of them from within if there is a state `saved` there, and drops
-    /// each when it is done; after an error the painting is the best one until then.
+    /// Goes through the stages that are left, the first of them from within if there is a state `saved` there; after an
+    /// error the painting is the best one until then.
     fn paint(
         &self,
         painting: &mut Painting,
         mut saved: Option<&mut Reader>,
-        stages: Vec<Stage>,
+        stages: &[Stage],
         schedule: &[Planned],
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
         if saved.is_none() {
             painting.show_resumable(false, observer);
         }
-        for (scale, stage) in (painting.scales()..).zip(stages) {
-            let loss = self.loss(&stage, observer)?;
+        for (scale, stage) in stages.iter().enumerate().skip(painting.scales()) {
+            let loss = self.pyramid(&stages[..scale], stage, observer)?;
             let loss: Box<dyn LossGradient + '_> = match stage.postprocess.keep() {
                 Some(keep) => Box::new(Kept::new(loss, keep, to_tensor(stage.postprocess.content()))),
                 None => loss,
@@ -292,7 +294,7 @@ impl Stylizer {
                 term_names: loss.term_names(),
                 postprocess: &stage.postprocess,
             }));
-            let options = self.optimizer(&stage, painting.seconds());
+            let options = self.optimizer(stage, painting.seconds());
             painting.optimize(
                 &mut *loss,
                 stage.postprocess.content(),
@@ -356,7 +358,32 @@ impl Stylizer {
         balance.map(|balance| balance * targets.balance())
     }
 
-    /// The loss of a stage; the observer is told where it runs, if that needs telling.
+    /// The loss of a stage, with those of the coarser ones where the preset has them in it.
+    fn pyramid<'a>(
+        &'a self,
+        coarser: &'a [Stage],
+        stage: &'a Stage,
+        observer: &mut dyn Observer,
+    ) -> Result<Box<dyn LossGradient + 'a>, Error> {
+        let side = stage.way.side;
+        let own = self.loss(stage, side, observer)?;
+        if coarser.is_empty() || !self.settings.is_pyramid() {
+            return Ok(own);
+        }
+        let coarser = coarser
+            .iter()
+            .map(|stage| Ok((self.loss(stage, side, observer)?, stage.size())))
+            .collect::<Result<_, Error>>()?;
+        Ok(Box::new(Pyramid::new(
+            own,
+            stage.size(),
+            coarser,
+            self.settings.seamless,
+        )))
+    }
+
+    /// The loss of a stage by itself, whole or in tiles whose windows have some `side` pixels; the observer is told where it
+    /// runs, if that needs telling.
     ///
     /// The fewer pixels a scale has, the more the content weighs there: the style image's large shapes would otherwise
     /// take the place of the content's, and the finer scales could not bring it back. With the square of the ratio of
@@ -365,12 +392,13 @@ impl Stylizer {
     fn loss<'a>(
         &'a self,
         stage: &'a Stage,
+        side: u32,
         observer: &mut dyn Observer,
     ) -> Result<Box<dyn LossGradient + 'a>, Error> {
         let unit = self.content_unit(&stage.targets);
         let factor = unit.unwrap_or_else(|| stage.coarseness.powi(2));
         let weights = self.weights.relative().with_content_times(factor);
-        let (loss, placement) = self.loss_gradient(&stage.targets, weights, stage.way.side)?;
+        let (loss, placement) = self.loss_gradient(&stage.targets, weights, side)?;
         if let Some(placement) = &placement {
             let _ = observer.observe(&Event::Placed(placement));
         }

@@ -71,20 +71,26 @@ impl Stylizer {
 impl Pace {
     /// The seconds that a run takes, at least and at most, if it goes through all its iterations.
     pub fn seconds(&self, schedule: &Schedule) -> [f64; 2] {
-        let work: f64 = schedule.scales.iter().map(work).sum();
+        let scales = schedule.scales.iter().enumerate();
+        let work: f64 = scales.map(|(scale, own)| work(own, schedule.beside(scale))).sum();
         [self.least * work, self.most * work]
     }
 }
 
-/// The evaluations of a scale, counted in pixels of a whole picture.
-fn work((planned, way): &(Planned, Way)) -> f64 {
-    let pixels = area((planned.width, planned.height));
-    let seen = match way.tiles {
-        1 => area(way.tile),
-        tiles => TWICE * tiles as f64 * area(way.tile),
-    };
+/// The evaluations of a scale, counted in pixels of a whole picture, with those of the scales `beside` it in its loss.
+fn work(own: &(Planned, Way), beside: &[(Planned, Way)]) -> f64 {
+    let (planned, way) = own;
+    let seen: f64 = beside.iter().chain([own]).map(seen).sum();
     let pairs = way.history.unwrap_or(0).min(planned.iterations as usize) as f64;
     // That of the targets, and of the start.
     let evaluations = EVALUATIONS * planned.iterations as f64 + 2.0;
-    evaluations * (seen + PAIR * pairs * pixels)
+    evaluations * (seen + PAIR * pairs * area((planned.width, planned.height)))
+}
+
+/// The pixels that an evaluation at a scale looks at.
+fn seen((_, way): &(Planned, Way)) -> f64 {
+    match way.tiles {
+        1 => area(way.tile),
+        tiles => TWICE * tiles as f64 * area(way.tile),
+    }
 }

@@ -10,6 +10,7 @@ use crate::model::KernelSet;
 use crate::observe::Planned;
 use crate::optimize::Method;
 use crate::picture::Picture;
+use crate::scales::Scale;
 
 /// The largest and the smallest side of the tiles' windows that a scale may be computed in, in pixels, and their step.
 const LARGEST: u32 = 2048;
@@ -62,7 +63,8 @@ const CERTAIN: f64 = 0.97;
 pub struct Memory {
     /// The program, ONNX Runtime, the graphs and their weights.
     pub program: u64,
-    /// The network's activations and their gradients, of a tile or of the whole picture.
+    /// The network's activations and their gradients, of a tile or of the whole picture, and of the coarser scales whose
+    /// losses are in this one's.
     pub network: u64,
     /// The photo at the painted size, and its features.
     pub content: u64,
@@ -101,6 +103,8 @@ pub struct Schedule {
     pub scales: Vec<(Planned, Way)>,
     /// What the run may take, if it is computed in another way than with any amount of memory.
     pub budget: Option<Bytes>,
+    /// Whether the loss of a finer scale has those of the coarser ones beside its own.
+    pub is_pyramid: bool,
 }
 
 impl Memory {
@@ -114,6 +118,11 @@ impl Schedule {
     /// The sizes and iterations of the scales.
     pub fn planned(&self) -> Vec<Planned> {
         self.scales.iter().map(|(planned, _)| *planned).collect()
+    }
+
+    /// The coarser scales whose losses are in that of a scale.
+    pub(super) fn beside(&self, scale: usize) -> &[(Planned, Way)] {
+        &self.scales[..if self.is_pyramid { scale } else { 0 }]
     }
 
     /// What the run takes at its peak.
@@ -145,6 +154,8 @@ struct Task {
     styles: Vec<Size>,
     /// The pixels of all pictures as they were read.
     read: u64,
+    /// The sizes of the coarser scales whose losses are in its own.
+    beside: Vec<Size>,
 }
 
 /// What a way is made of.
@@ -167,11 +178,11 @@ impl Stylizer {
         let mut scales = Vec::new();
         let mut is_limited = false;
         for scale in of_settings {
-            let task = self.task(content, styles, scale.size, scale.iterations);
+            let task = self.task(content, styles, scale, self.beside(&scales));
             let unlimited = self.unlimited(scales.is_empty());
             let way = self
                 .way(&task, unlimited)
-                .ok_or_else(|| self.refusal(content, styles))?;
+                .ok_or_else(|| self.refusal(content, styles, &task.beside))?;
             if way.tiles > 1 {
                 self.network.graphs.check_tiles(&self.network.engine)?;
             }
@@ -180,12 +191,21 @@ impl Stylizer {
         }
         Ok(Schedule {
             budget: self.budget.filter(|_| is_limited),
+            is_pyramid: self.settings.is_pyramid(),
             scales,
         })
     }
 
-    fn task(&self, content: &Picture, styles: &[Picture], size: u32, iterations: u64) -> Task {
-        let ((width, height), at_scale) = self.sizes(content, styles, size);
+    /// The sizes of the coarser `scales` whose losses are in that of the next one.
+    fn beside(&self, scales: &[(Planned, Way)]) -> Vec<Size> {
+        let coarser = scales.iter().filter(|_| self.settings.is_pyramid());
+        coarser
+            .map(|(planned, _)| (planned.width, planned.height))
+            .collect()
+    }
+
+    fn task(&self, content: &Picture, styles: &[Picture], scale: Scale, beside: Vec<Size>) -> Task {
+        let ((width, height), at_scale) = self.sizes(content, styles, scale.size);
         let read = styles
             .iter()
             .chain([content])
@@ -194,10 +214,11 @@ impl Stylizer {
             planned: Planned {
                 width,
                 height,
-                iterations,
+                iterations: scale.iterations,
             },
             styles: at_scale,
             read: read.sum(),
+            beside,
         }
     }
 
@@ -294,6 +315,13 @@ impl Stylizer {
         let pixels = area(size) as u64;
         let seen = self.network.graphs.seen(size);
         let (tiles, tile) = self.network.graphs.tiles(seen, wish.side);
+        let networks = task.beside.iter().chain([&size]).map(|&size| {
+            let (_, tile) = self
+                .network
+                .graphs
+                .tiles(self.network.graphs.seen(size), wish.side);
+            self.network(tile, [OWN, PORTABLE])
+        });
         // With its margins a seamless picture is held once more, and its gradient.
         let surrounded = if seen == size {
             0
@@ -314,7 +342,7 @@ impl Stylizer {
             preconditioned: wish.preconditioned,
             memory: Memory {
                 program: if tiles == 1 { PROGRAM } else { PROGRAM + TILED },
-                network: self.network(tile, [OWN, PORTABLE]),
+                network: networks.sum(),
                 content: pixels * PICTURE + self.metadata().content_bytes(seen),
                 optimizer: pixels * (points + preconditioner) + surrounded,
                 history: pixels * PAIR * remembered,
@@ -352,9 +380,10 @@ impl Stylizer {
     }
 
     /// That a run has no room, and what would have.
-    fn refusal(&self, content: &Picture, styles: &[Picture]) -> Error {
+    fn refusal(&self, content: &Picture, styles: &[Picture], beside: &[Size]) -> Error {
         let least = |size| {
-            let task = self.task(content, styles, size, self.settings.iterations);
+            let iterations = self.settings.iterations;
+            let task = self.task(content, styles, Scale { size, iterations }, beside.to_vec());
             let wish = Wish {
                 side: self.settings.tile.unwrap_or(SMALLEST),
                 pairs: self.unlimited(false).pairs.min(1),

@@ -7,7 +7,7 @@ use ndarray::Array4;
 use super::schedule::{Schedule, Way};
 use super::{Error, Stylizer};
 use crate::color::{ColorMode, match_colors};
-use crate::config::{ConfigError, Settings};
+use crate::config::ConfigError;
 use crate::grey::is_grey;
 use crate::model::{Enlarge, FeatureSession, ModelError, Targets};
 use crate::picture::{Fit, Picture, fit};
@@ -38,18 +38,17 @@ impl Stage {
 }
 
 impl Stylizer {
-    /// The stages of a schedule from the one called `first` on. One session computes the targets of all of them.
+    /// The stages of a schedule. One session computes the targets of all of them.
     pub(super) fn stages(
         &self,
         content: &Picture,
         styles: &[Picture],
         schedule: &Schedule,
-        first: usize,
     ) -> Result<Vec<Stage>, Error> {
         let scales = self.scales(content, styles)?;
         let mut features = self.network.graphs.features(&self.network.engine)?;
         features.see_content(self.weights.has_content());
-        let scales = scales.iter().zip(&schedule.scales).skip(first);
+        let scales = scales.iter().zip(&schedule.scales);
         scales
             .map(|(scale, (_, way))| self.stage(&mut features, content, styles, (scale, *way)))
             .collect()
@@ -152,13 +151,12 @@ impl Stylizer {
     /// The scales of these pictures from coarse to fine; the network can see all of them.
     pub(super) fn scales(&self, content: &Picture, styles: &[Picture]) -> Result<Vec<Scale>, Error> {
         self.check_blend(styles)?;
-        let Settings {
-            scales, iterations, ..
-        } = &self.settings;
-        let finest = self.settings.side();
-        self.settings.check_proportions(content.size())?;
+        let settings = &self.settings;
+        let finest = settings.side();
+        settings.check_proportions(content.size())?;
         let sees = |size| self.check_sizes(content, styles, size).is_ok();
-        let scales = scales.schedule(finest, *iterations, sees);
+        let iterations = (settings.iterations, settings.emphasis());
+        let scales = settings.scales.schedule(finest, iterations, sees);
         for scale in scales.iter().rev() {
             self.check_sizes(content, styles, scale.size)?;
         }

@@ -122,10 +122,11 @@ fn comes_back<T: FromStr<Err: Debug> + Display>(text: &str) {
 /// The ranges of the flags; as JSON they read back.
 fn are_in_range(settings: &Settings) {
     const MOST_ITERATIONS: u64 = 1_000_000;
-    for scale in settings
-        .scales
-        .schedule(settings.side(), settings.iterations, |_| true)
-    {
+    for scale in settings.scales.schedule(
+        settings.side(),
+        (settings.iterations, settings.emphasis()),
+        |_| true,
+    ) {
         assert!(
             scale.size <= MAX_SIDE && scale.iterations <= MOST_ITERATIONS,
             "{scale}"

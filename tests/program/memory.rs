@@ -46,7 +46,7 @@ fn a_dry_run_says_what_a_run_would_take_and_paints_nothing() {
     );
     assert_eq!(
         (&forecast["evaluations"], &forecast["disk"]),
-        (&40.into(), &(3 * 320 * 211).into())
+        (&47.into(), &(3 * 320 * 211).into())
     );
     let parts = scales[1]["memory"].as_object().unwrap().values();
     let total: u64 = parts.map(|bytes| bytes.as_u64().unwrap()).sum();
@@ -62,6 +62,17 @@ fn a_dry_run_says_what_a_run_would_take_and_paints_nothing() {
     for part in ["40x26 whole", "of the 4.00G", "time: ", "disk: "] {
         assert!(text.contains(part), "{text}");
     }
+}
+
+#[test]
+fn the_losses_of_coarser_scales_beside_a_finer_one_are_reckoned_with() {
+    let workshop = large();
+    let networks = |preset: &str| {
+        let forecast = dry_run(&workshop, &["--size", "320", "--scales", "2", "--preset", preset]);
+        [0, 1].map(|scale| forecast["scales"][scale]["memory"]["network"].as_u64().unwrap())
+    };
+    let [coarse, fine] = networks("gatys");
+    assert_eq!(networks("impasto"), [coarse, fine + coarse]);
 }
 
 #[test]

@@ -83,6 +83,52 @@ fn the_defaults_content_weight_follows_the_balance_of_each_scale() {
     );
 }
 
+/// The loss of the photo itself, which is style alone, at the finest of some scales, with no iterations.
+fn loss_of_the_photo(workshop: &Workshop, flags: &[&str]) -> f64 {
+    let run = ["--trace", "out.json", "--force"];
+    succeed(workshop.stylize("out.png").args(run).args(flags));
+    let trace: Value = serde_json::from_slice(&fs::read(workshop.path("out.json")).unwrap()).unwrap();
+    let last = trace["evaluations"].as_array().unwrap().last().unwrap();
+    last["loss"].as_f64().unwrap()
+}
+
+#[test]
+fn a_finer_scales_loss_has_those_of_the_coarser_ones_with_the_default_preset_only() {
+    let workshop = Workshop::new();
+    let alone = |flags: &[&str], size: &str| {
+        // The style picture shrinks with the painted one.
+        let run = ["--scales", &format!("{size}:0"), "--style-size", size];
+        loss_of_the_photo(&workshop, &[&run[..], flags].concat())
+    };
+    let scales = ["--scales", "24:0,40:0", "--style-size", "40"];
+    let both = loss_of_the_photo(&workshop, &scales);
+    let (coarse, fine) = (alone(&[], "24"), alone(&[], "40"));
+    assert!(
+        (both / (coarse + fine) - 1.0).abs() < 0.05,
+        "{both}, not {coarse} + {fine}"
+    );
+    let gatys = ["--preset", "gatys"];
+    let both = loss_of_the_photo(&workshop, &[&scales[..], &gatys].concat());
+    let fine = alone(&gatys, "40");
+    assert!((both / fine - 1.0).abs() < 0.01, "{both}, not {fine}");
+}
+
+#[test]
+fn the_default_paints_most_at_the_first_scale_and_other_presets_at_the_last() {
+    let workshop = Workshop::new();
+    let iterations = |flags: &[&str]| {
+        let run = ["--size", "384", "--style-size", "384", "--dry-run", "--json"];
+        let output = succeed(workshop.stylize("out.png").args(run).args(flags));
+        let forecast: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let scales = forecast["scales"].as_array().unwrap().clone();
+        let of = |scale: &Value| scale["iterations"].as_u64().unwrap();
+        scales.iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(iterations(&[]), [200, 100]);
+    assert_eq!(iterations(&["--iterations", "31"]), [31, 16]);
+    assert_eq!(iterations(&["--preset", "gatys"]), [125, 500]);
+}
+
 #[test]
 fn the_content_weighs_more_at_a_coarse_scale_by_the_square_of_the_pixels() {
     let workshop = Workshop::new();

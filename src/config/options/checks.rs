@@ -7,7 +7,7 @@ use super::range::whole;
 use super::{ConfigError, Options, Preset, Size};
 use crate::init::Init;
 use crate::model::{LayerFactors, USUAL_STYLE_LOSS};
-use crate::picture::{Encoding, Fit};
+use crate::picture::Encoding;
 use crate::regions::{MaskSource, RegionOptions};
 use crate::runtime::Request;
 use crate::scales::Scales;
@@ -32,11 +32,13 @@ impl Options {
         }
     }
 
-    /// The size and the iterations of the finest scale; a list of scales says both by itself.
-    pub(super) fn finest(&self, scales: &Scales, fit: Fit) -> Result<(Size, u64), ConfigError> {
+    /// The size of the finest scale, and the iterations of the one that has most; of a list, which says both by itself, those of
+    /// the finest one.
+    pub(super) fn finest(&self, scales: &Scales, preset: &Preset) -> Result<(Size, u64), ConfigError> {
+        let fit = self.fit.unwrap_or(preset.fit);
         let (size, iterations) = scales
             .finest()
-            .map_or((512, 500), |scale| (scale.size, scale.iterations));
+            .map_or((512, preset.iterations), |scale| (scale.size, scale.iterations));
         let chosen = (
             self.size.unwrap_or(size.into()),
             self.iterations.unwrap_or(iterations),

@@ -58,11 +58,11 @@ pub struct Options {
 
     /// Paint from coarse to fine: auto, a number of scales, or SIZE:ITERATIONS,… [default: auto]
     ///
-    /// auto: from --size halves of it, down to no less than 192 pixels, each with a quarter of --iterations. A number, 1
-    /// to 16: so many. A list such as 256:200,512:100 says the sizes from coarse to fine, and the iterations of each. A coarse
-    /// evaluation costs a quarter of the next finer one, and lays out larger shapes; below some 192 pixels they take the
-    /// place of the photo's. The style picture shrinks with the painted one, and the content weighs more: 16 times as
-    /// much at half the size. Presets book and neural-style, and a start from a file, have one scale.
+    /// auto: from --size halves of it, down to no less than 192 pixels. A number, 1 to 16: so many. A list such as
+    /// 256:200,512:100 says the sizes from coarse to fine, and the iterations of each. A coarse evaluation costs a quarter of
+    /// the next finer one, and lays out larger shapes; below some 192 pixels they take the place of the photo's. The style
+    /// picture shrinks with the painted one. With other presets than impasto the content weighs more at a coarse scale: 16
+    /// times as much at half the size. Presets book and neural-style, and a start from a file, have one scale.
     #[cfg_attr(feature = "cli", arg(long, value_name = "SCALES", help_heading = "Size", hide_short_help = true))]
     pub scales: Option<Scales>,
 
@@ -197,9 +197,10 @@ pub struct Options {
     #[cfg_attr(feature = "cli", arg(long, value_name = "NAME", hide_possible_values = true, help_heading = "Optimiser", hide_short_help = true))]
     pub optimizer: Option<Optimizer>,
 
-    /// Iterations at the finest scale: 0 to 1000000 [default: 500]
+    /// Iterations at the first scale, half as many at each finer one: 0 to 1000000 [default: 200]
     ///
-    /// Each takes about one evaluation. Coarser scales have a quarter as many.
+    /// Each takes about one evaluation. With other presets than impasto they are those at the finest scale, 500 by default,
+    /// and coarser ones have a quarter as many.
     #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::Whole::<u64>::new(), help_heading = "Optimiser"))]
     pub iterations: Option<u64>,
 
@@ -370,7 +371,7 @@ impl Options {
         let preset = Preset::named_or_own(&name);
         let scales = self.scales(preset)?;
         let fit = self.fit.unwrap_or(preset.fit);
-        let (size, iterations) = self.finest(&scales, fit)?;
+        let (size, iterations) = self.finest(&scales, preset)?;
         let (threads, warnings) = self.threads()?;
         let style_loss = self.style_loss()?;
         // The weights of a preset are those of its loss.
