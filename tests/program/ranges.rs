@@ -111,7 +111,7 @@ fn scales_have_the_ranges_of_sizes_and_iterations() {
     for (scales, part) in [
         ("20:9223372036854775807", "0 to 1000000"),
         ("20:1,40:1000001", "0 to 1000000"),
-        ("20:1,32769:1", "1 to 65536"),
+        ("20:1,65537:1", "1 to 65536"),
         ("0:1", "1 to 65536"),
     ] {
         let mut flag = workshop.stylize("refused.png");

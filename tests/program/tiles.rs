@@ -97,7 +97,7 @@ fn a_picture_is_painted_in_tiles_to_the_same_loss() {
 fn a_tile_out_of_range_or_without_its_graphs_is_refused() {
     let workshop = large();
     fail(
-        workshop.stylize("out.png").args(["--tile", "40000"]),
+        workshop.stylize("out.png").args(["--tile", "70000"]),
         &["--tile", "0 to 65536"],
     );
     let graphs = workshop.path("graphs");
