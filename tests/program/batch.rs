@@ -49,9 +49,10 @@ fn command(workshop: &Workshop, arguments: &[&str]) -> Command {
 
 /// All photos in all styles.
 fn batch(workshop: &Workshop, arguments: &[&str]) -> Command {
-    let all = ["batch", "photos", "--styles", "paintings", "-o"];
+    let pattern = "out/{style}/{content}.png";
+    let all = ["batch", "photos", "--styles", "paintings", "-o", pattern];
     let mut command = command(workshop, &all);
-    command.arg("out/{style}/{content}.png").args(arguments);
+    command.args(arguments);
     command
 }
 

@@ -49,9 +49,9 @@ Examples:
 #[derive(Debug, Args)]
 #[command(args_override_self = true, allow_negative_numbers = true, after_long_help = EXAMPLES)]
 pub struct Batch {
-    /// The photos: files, folders, patterns such as 'photos/*.jpg'; - is a list on standard input
+    /// The photos: files, folders, patterns such as 'photos/*.jpg'; - for a list
     ///
-    /// A folder stands for all pictures in it, by name. The list has a name a line.
+    /// - takes names from standard input. A folder stands for all pictures in it, by name. The list has a name a line.
     #[arg(required_unless_present = "jobs_file", conflicts_with = "jobs_file")]
     content: Vec<PathBuf>,
 
@@ -80,16 +80,16 @@ pub struct Batch {
     #[arg(long, value_name = "FILE", help_heading = "Jobs")]
     jobs_file: Option<PathBuf>,
 
-    /// Paint one part of N alone, such as 2/3; I from 1 [default: as a scheduler says, or all]
+    /// Paint part I of N alone [default: as a scheduler says, or all]
     ///
-    /// Parts are balanced by pixels and evaluations, and each shard finds its own by itself, so all must see the same inputs
+    /// 1/3, 2/3 and 3/3 are all of three parts. Parts are balanced by pixels and evaluations, and each shard finds its own by itself, so all must see the same inputs
     /// and flags. Without it the environment tells: array jobs of Slurm, Grid Engine, LSF, AWS Batch, and Kubernetes' indexed
     /// jobs with JOB_COMPLETIONS set to their number. PBS does not tell the number of tasks: --shard is needed there.
     #[arg(long, value_name = "I/N", value_parser = parse::<Shard>, help_heading = "Jobs")]
     shard: Option<Shard>,
 
     /// Paint only what failed last time, by --log
-    #[arg(long, requires = "log", help_heading = "Jobs")]
+    #[arg(long, requires = "log", help_heading = "Jobs", hide_short_help = true)]
     retry_failed: bool,
 
     /// The names of the pictures, such as 'out/{content}-{style}.png'
