@@ -4,6 +4,8 @@ use super::MAX_SIDE;
 use super::fault::Fault;
 use crate::memory::{Bytes, usual_budget};
 
+/// The most pixels of pictures that are read without a look at how much memory there is.
+const USUAL_PIXELS: u64 = 1 << 27;
 /// Bytes a pixel that reading a picture takes: three or four samples of 32 bits, and what the decoder has of them, of 8
 /// bits or 16.
 const READING: u64 = 20;
@@ -30,7 +32,10 @@ pub(super) fn check_size(width: u32, height: u32) -> Result<(), Fault> {
     if width.min(height) == 0 {
         return Err(Fault::damaged("it has no pixels"));
     }
-    check_room((width, height), usual_budget())
+    match u64::from(width) * u64::from(height) <= USUAL_PIXELS {
+        true => Ok(()),
+        false => check_room((width, height), usual_budget()),
+    }
 }
 
 /// Checks that a picture can be read with so much memory; none: nobody knows how much there is.

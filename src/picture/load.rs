@@ -34,8 +34,8 @@ pub struct Loaded {
 /// Grey, palette, 16-bit and CMYK pictures are accepted. EXIF orientation is applied, so the picture stands upright;
 /// a colour profile (ICC) is applied, so the values are sRGB; transparency is kept. Of an animation the first frame
 /// is read, of a file with several pages the first, of a damaged JPEG what is there, half of it at least. The file's
-/// limits ([`MAX_SIDE`], [`MAX_FILE_BYTES`], four fifths of the memory that is left) are checked against its header before
-/// memory is taken for the pixels.
+/// limits ([`MAX_SIDE`], [`MAX_FILE_BYTES`], and beyond 134 million pixels four fifths of the memory that is left) are checked
+/// against its header before memory is taken for the pixels.
 ///
 /// # Errors
 /// When the file cannot be read, is no picture, is damaged, too large, or uses what the decoders do not know.

@@ -197,9 +197,9 @@ pub struct Options {
     #[cfg_attr(feature = "cli", arg(long, value_name = "NAME", hide_possible_values = true, help_heading = "Optimiser", hide_short_help = true))]
     pub optimizer: Option<Optimizer>,
 
-    /// Iterations at the first scale, half as many at each finer one: 0 to 1000000 [default: 200]
+    /// Iterations at the first scale: 0 to 1000000 [default: 200]
     ///
-    /// Each takes about one evaluation. With other presets than impasto they are those at the finest scale, 500 by default,
+    /// Each finer scale has half as many; each takes about one evaluation. With other presets than impasto they are those at the finest scale, 500 by default,
     /// and coarser ones have a quarter as many.
     #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::Whole::<u64>::new(), help_heading = "Optimiser"))]
     pub iterations: Option<u64>,
