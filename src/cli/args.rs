@@ -95,11 +95,12 @@ pub fn command() -> clap::Command {
 pub fn matches() -> Result<ArgMatches, clap::Error> {
     let without_variables = command()
         .mut_subcommands(|command| command.mut_args(without_variable))
-        .try_get_matches()?;
+        .try_get_matches();
     let repeats = |(_, matches): (&str, &ArgMatches)| matches!(matches.try_contains_id("repeat"), Ok(true));
-    match without_variables.subcommand().is_some_and(repeats) {
-        true => Ok(without_variables),
-        false => command().try_get_matches(),
+    match without_variables {
+        Ok(matches) if matches.subcommand().is_some_and(repeats) => Ok(matches),
+        // Its help names the variables.
+        _ => command().try_get_matches(),
     }
 }
 

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 /// Options that are whole numbers, and their ranges.
 const WHOLE: [(&str, u64, u64); 6] = [
-    ("size", 1, 32_768),
-    ("style-size", 1, 32_768),
+    ("size", 1, 65_536),
+    ("style-size", 1, 65_536),
     ("iterations", 0, 1_000_000),
     ("history", 1, 1000),
     ("threads", 1, 1024),

@@ -97,7 +97,16 @@ fn a_finer_scales_loss_has_those_of_the_coarser_ones_with_the_default_preset_onl
     let workshop = Workshop::new();
     let alone = |flags: &[&str], size: &str| {
         // The style picture shrinks with the painted one.
-        let run = ["--scales", &format!("{size}:0"), "--style-size", size];
+        let run = [
+            "--scales",
+            "1",
+            "--size",
+            size,
+            "--iterations",
+            "0",
+            "--style-size",
+            size,
+        ];
         loss_of_the_photo(&workshop, &[&run[..], flags].concat())
     };
     let scales = ["--scales", "24:0,40:0", "--style-size", "40"];
