@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
-"""`make gallery`: paint the twelve pictures of docs/gallery anew, each with its flags below it.
+"""`make gallery`: paint the pictures of docs/gallery anew, each with its flags or commands below it.
 
-The pictures are those that set-up brings: the cat, our own painting, and a stained tissue as a second style.
+The pictures are those that set-up brings: photos, our own painting, and a stained tissue as a second style.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
+import struct
 import subprocess
 import sys
+import tempfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +27,7 @@ COLUMNS = 3
 
 @dataclass(frozen=True)
 class Run:
-    """One picture: its file's stem, what it shows, and the flags that make it so."""
+    """One picture of the cat: its file's stem, what it shows, and the flags that make it so."""
 
     name: str
     caption: str
@@ -49,13 +53,58 @@ RUNS = [
 ]
 
 
+@dataclass(frozen=True)
+class Work:
+    """Pictures that commands make; the last command makes NAME.png. `width` is that of its copy here."""
+
+    name: str
+    caption: str
+    commands: tuple[str, ...]
+    width: int = 480
+
+
+SHORT = "--size 320 --iterations 80"
+
+WORKS = [
+    Work(
+        "map",
+        "Three regions, as the network sees them",
+        ("impasto regions coffee.png -o map.png --count 3",),
+    ),
+    Work(
+        "three-parts",
+        "The painting in one, the tissue in another, the third one left alone",
+        (
+            "impasto stylize coffee.png painting.png tissue.png -o three-parts.png "
+            f"--mask map.png#ff0000 --mask map.png#0080ff --keep map.png#ffd000 {SHORT}",
+        ),
+    ),
+    Work(
+        "face-kept",
+        "A face is kept: face.png is white in an ellipse",
+        (f"impasto stylize astronaut.png painting.png -o face-kept.png --keep face.png {SHORT}",),
+    ),
+    Work(
+        "banner",
+        "The painting goes on to a banner",
+        ("impasto texture painting.png -o banner.png --size 960x240 --style-size 480 --iterations 120",),
+        width=960,
+    ),
+]
+
+
 def main() -> int:
     argparse.ArgumentParser(description=__doc__).parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
     for run in RUNS:
         print(f"gallery: {run.name}", file=sys.stderr, flush=True)
-        if subprocess.run(command(run)).returncode != 0:
-            return 1
+        subprocess.run(command(run), check=True)
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(PICTURES, folder, dirs_exist_ok=True)
+        write_ellipse(Path(folder) / "face.png", (512, 512), (227, 104), (76, 94))
+        for work in WORKS:
+            print(f"gallery: {work.name}", file=sys.stderr, flush=True)
+            make(work, folder)
     (OUT / "README.md").write_text(page())
     return 0
 
@@ -66,8 +115,34 @@ def command(run: Run) -> list[str | Path]:
     return [PROGRAM, "stylize", *pictures, "-o", OUT / f"{run.name}.jpg", *flags]
 
 
+def make(work: Work, folder: str) -> None:
+    """Runs the commands in the folder, and puts a copy of what they make into the gallery."""
+    shrink = f"impasto stylize {work.name}.png painting.png -o {OUT}/{work.name}.jpg"
+    shrink += f" --size {work.width} --iterations 0 --jpeg-quality 85 --quiet --force"
+    for line in (*work.commands, shrink):
+        subprocess.run([PROGRAM, *line.split()[1:]], cwd=folder, check=True)
+
+
+def write_ellipse(path: Path, size: tuple[int, int], middle: tuple[int, int], radii: tuple[int, int]) -> None:
+    """A grey PNG, white in an ellipse."""
+
+    def row(y: int) -> bytes:
+        down = (y - middle[1]) / radii[1]
+        inside = (((x - middle[0]) / radii[0]) ** 2 + down**2 <= 1 for x in range(size[0]))
+        return bytes([0, *(255 if white else 0 for white in inside)])
+
+    rows = zlib.compress(b"".join(row(y) for y in range(size[1])))
+    header = struct.pack(">IIBBBBB", *size, 8, 0, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", rows), (b"IEND", b"")]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*parts) for parts in chunks))
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
 def page() -> str:
-    """The gallery's README: a table of pictures, flags below."""
+    """The gallery's README: tables of pictures, with flags or commands."""
     lines = [
         "# Gallery",
         "",
@@ -81,6 +156,11 @@ def page() -> str:
     for first in range(0, len(RUNS), COLUMNS):
         cells = [cell(run) for run in RUNS[first : first + COLUMNS]]
         lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "## Regions and textures", "", "Copies here are scaled down."]
+    for work in WORKS:
+        picture = f'<img src="{work.name}.jpg" alt="{work.caption}">'
+        lines += ["", f"{work.caption}:", "", picture, ""]
+        lines += [f"    {line}" for line in work.commands]
     return "\n".join(lines) + "\n"
 
 
