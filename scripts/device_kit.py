@@ -19,7 +19,7 @@ from pathlib import Path
 
 from dist import anonymous, copy
 from kit import fatbinary
-from provision.errors import SetupError
+from provision.errors import SetupError, exit_code
 
 ROOT = Path(__file__).resolve().parents[1]
 PROVIDER = "libonnxruntime_providers_cuda.so"
@@ -29,15 +29,7 @@ MOST_BYTES = 60_000_000
 
 def main() -> int:
     options = parse()
-    try:
-        pack(options)
-    except (SetupError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 1
-    return 0
+    return exit_code(lambda: pack(options))
 
 
 def parse() -> argparse.Namespace:

@@ -16,7 +16,7 @@ import tarfile
 from pathlib import Path
 
 from provision import crates, platforms
-from provision.errors import SetupError
+from provision.errors import SetupError, exit_code
 
 ROOT = Path(__file__).resolve().parents[1]
 # What lies in a runtime's folder and is none of its libraries.
@@ -25,19 +25,7 @@ NO_LIBRARY = {"licenses", "manifest.json"}
 
 def main() -> int:
     options = parse()
-    try:
-        if options.into:
-            lay_out(options.into, options)
-            print(f"installed below {options.into}")
-        else:
-            pack(options)
-    except SetupError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 1
-    return 0
+    return exit_code(lambda: install(options) if options.into else pack(options))
 
 
 def parse() -> argparse.Namespace:
@@ -47,6 +35,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--graphs", type=Path, default=ROOT / "onnx", help="the folder with the graphs")
     parser.add_argument("--into", type=Path, help="lay the tree here instead of packing it")
     return parser.parse_args()
+
+
+def install(options: argparse.Namespace) -> None:
+    lay_out(options.into, options)
+    print(f"installed below {options.into}")
 
 
 def pack(options: argparse.Namespace) -> None:

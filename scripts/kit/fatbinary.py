@@ -14,6 +14,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from provision.errors import SetupError
+
 CONTAINER = struct.Struct("<IHHQ")
 """Its mark, version, the bytes of this header and those of all entries after it."""
 MARK = 0xBA55ED50
@@ -50,7 +52,7 @@ def reduce(library: bytes, architecture: int, decompress=None) -> bytes:
         else:
             reduced[entry.payload] = bytes(entry.payload.stop - entry.payload.start)
     if kept == 0:
-        raise ValueError(f"there are no kernels for the architecture {architecture}")
+        raise SetupError(f"there are no kernels for the architecture {architecture}")
     return bytes(reduced)
 
 
@@ -85,7 +87,7 @@ def entries_of(library: bytes, at: int, end: int) -> Iterator[Entry]:
 def section_named(library: bytes, wanted: bytes) -> slice:
     """The bytes of a section of a 64-bit ELF file."""
     if library[:5] != b"\x7fELF\x02":
-        raise ValueError("it is no 64-bit ELF file")
+        raise SetupError("it is no 64-bit ELF file")
     header = ELF_HEADER.unpack_from(library)
     table, size, count, of_names = header[6], *header[11:14]
     sections = [SECTION.unpack_from(library, table + size * number) for number in range(count)]
@@ -94,4 +96,4 @@ def section_named(library: bytes, wanted: bytes) -> slice:
         begin = names + name
         if library[begin : library.index(b"\0", begin)] == wanted:
             return slice(offset, offset + length)
-    raise ValueError(f"it has no section {wanted.decode()}")
+    raise SetupError(f"it has no section {wanted.decode()}")

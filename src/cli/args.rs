@@ -75,6 +75,9 @@ pub fn command() -> clap::Command {
         .mut_subcommand("stylize", |command| {
             command.mut_arg("seamless", |arg| refused(arg, "stylize"))
         })
+        .mut_subcommand("batch", |command| {
+            command.mut_arg("seamless", |arg| refused(arg, "batch"))
+        })
         .mut_subcommand("texture", |command| {
             texture::own_help(with_options(command, texture::is_of_use))
         })

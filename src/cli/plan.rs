@@ -349,9 +349,14 @@ impl Plan {
         }
     }
 
+    /// Whether it is a recorded run from its beginning.
+    pub fn is_repeated(&self) -> bool {
+        matches!(self.origin, Origin::Recorded(_, Again::Repeat { .. }))
+    }
+
     /// Says whether a repeated run has given the same bytes, where it should have. `plain` is the sha256 of the picture's file
     /// without a record.
-    pub fn compare(&self, manifest: &Manifest<Settings>, plain: &str, quiet: bool) {
+    pub fn compare(&self, manifest: &Manifest<Settings>, plain: Option<&str>, quiet: bool) {
         let Origin::Recorded(run, Again::Repeat { varied }) = &self.origin else {
             return;
         };
@@ -361,7 +366,7 @@ impl Plan {
         let recorded = &run.output().sha256;
         say(if *recorded == manifest.output.sha256 {
             "the same bytes as recorded"
-        } else if recorded == plain {
+        } else if plain == Some(recorded) {
             "the same bytes as recorded, but for what the picture says of its making"
         } else {
             "warning: the bytes are not those recorded"
@@ -384,7 +389,7 @@ fn resolve(
 
 /// What takes the place of the photo of a texture.
 fn blank((width, height): (u32, u32)) -> anyhow::Result<Picture> {
-    let needed = Bytes(12 * u64::from(width) * u64::from(height));
+    let needed = Bytes(picture::BYTES_A_PIXEL * u64::from(width) * u64::from(height));
     if let Some(budget) = usual_budget().filter(|budget| *budget < needed) {
         return Err(Error::Memory {
             size: (width, height),

@@ -123,7 +123,7 @@ pub fn paint(args: &Painting, plan: &Plan, mut saved: Option<&mut Reader>) -> an
     };
 
     let mut picture = painted.picture.encoded(&args.output, &encoding)?;
-    let plain = files::sha256(&picture);
+    let plain = plan.is_repeated().then(|| files::sha256(&picture));
     let stop = painted.outcome.stop;
     manifest.ended_after = stop.is_from_outside().then_some(painted.outcome.evaluations);
     if !args.no_record {
@@ -138,7 +138,7 @@ pub fn paint(args: &Painting, plan: &Plan, mut saved: Option<&mut Reader>) -> an
     let watched = watch.finish(&args.watching, args.force, &painted.picture);
     saved?;
     verbose.ended("to write");
-    plan.compare(&manifest, &plain, args.quiet);
+    plan.compare(&manifest, plain.as_deref(), args.quiet);
     let broken_off = || {
         let output = outputs::name(&args.output);
         format!("the run broke off; the best picture until then is in {output}")

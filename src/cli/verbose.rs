@@ -34,6 +34,9 @@ impl Verbose {
 
     /// Says which files and kernels run, and what each scale takes.
     pub fn announce(&self, stylizer: &Stylizer, schedule: &Schedule) {
+        if !self.is_on {
+            return;
+        }
         let runtime = stylizer.engine().runtime();
         self.say(&format!("ONNX Runtime is {}", shown(runtime.path())));
         if let Some(kernels) = stylizer.versions().get("kernels") {

@@ -99,7 +99,10 @@ impl Reuse {
         side: u32,
         see: impl FnOnce() -> Result<Vec<Means>, E>,
     ) -> Result<Vec<Means>, E> {
-        let Some(digest) = digest(style, side).filter(|_| self.is_on) else {
+        if !self.is_on {
+            return see();
+        }
+        let Some(digest) = digest(style, side) else {
             return see();
         };
         let known = lock(&self.means)

@@ -34,6 +34,9 @@ pub use save::{check_output, check_output_as, check_output_size};
 pub use seamless::Seamless;
 pub(crate) use seamless::surrounded;
 
+/// Bytes a pixel of a [`Picture`] without transparency.
+pub const BYTES_A_PIXEL: u64 = 12;
+
 /// A picture in sRGB: red, green and blue interleaved, row by row from the top left, each from 0 to 255.
 ///
 /// It may have transparency: alpha, one value a pixel, 0 for transparent to 255 for opaque. Colours are not

@@ -50,8 +50,7 @@ impl Stylizer {
             .map(|style| self.style_at_own_size(style))
             .collect::<Result<Vec<Picture>, Error>>()?;
         self.check_regions(content.size(), given, image.size())?;
-        let mut features = self.network.graphs.features(&self.network.engine)?;
-        features.see_content(self.weights.has_content());
+        let mut features = self.feature_session()?;
         let side = self.side_to_judge(image, &styles)?;
         features.see_in_tiles(side);
         let layout = self.masks.layout(image.size());

@@ -241,8 +241,10 @@ impl Stylizer {
             Start::AsSet => (None, None),
         };
         let done = restored.as_ref().map_or(0, |(painting, _)| painting.scales());
-        let stages = self.stages(&content, &styles, &schedule)?;
-        for note in stages.iter().skip(done).flat_map(|stage| &stage.notes) {
+        // Those that are done are of no use any more, unless they are in the losses of the others.
+        let first = if self.settings.is_pyramid() { 0 } else { done };
+        let stages = self.stages(&content, &styles, &schedule, first)?;
+        for note in stages.iter().skip(done - first).flat_map(|stage| &stage.notes) {
             let _ = observer.observe(&Event::Noted(note));
         }
         let (mut painting, saved) = match restored {
@@ -251,7 +253,13 @@ impl Stylizer {
         };
         drop((content, styles));
         let finest = stages[stages.len() - 1].postprocess.clone();
-        let painted = self.paint(&mut painting, saved, &stages, &schedule.planned(), observer);
+        let painted = self.paint(
+            &mut painting,
+            saved,
+            (&stages, first),
+            &schedule.planned(),
+            observer,
+        );
         match painted {
             Ok(()) => Ok(painting.finished(&finest)),
             Err(error) if painting.is_begun() => {
@@ -265,21 +273,22 @@ impl Stylizer {
         }
     }
 
-    /// Goes through the stages that are left, the first of them from within if there is a state `saved` there; after an
-    /// error the painting is the best one until then.
+    /// Goes through the stages that are left, of those from the one called `first` on, and through the first of them from
+    /// within if there is a state `saved` there; after an error the painting is the best one until then.
     fn paint(
         &self,
         painting: &mut Painting,
         mut saved: Option<&mut Reader>,
-        stages: &[Stage],
+        (stages, first): (&[Stage], usize),
         schedule: &[Planned],
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
         if saved.is_none() {
             painting.show_resumable(false, observer);
         }
-        for (scale, stage) in stages.iter().enumerate().skip(painting.scales()) {
-            let loss = self.pyramid(&stages[..scale], stage, observer)?;
+        for scale in painting.scales()..schedule.len() {
+            let (coarser, stage) = (&stages[..scale - first], &stages[scale - first]);
+            let loss = self.pyramid(coarser, stage, observer)?;
             let loss: Box<dyn LossGradient + '_> = match stage.postprocess.keep() {
                 Some(keep) => Box::new(Kept::new(loss, keep, to_tensor(stage.postprocess.content()))),
                 None => loss,

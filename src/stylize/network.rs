@@ -77,10 +77,10 @@ impl Networks {
 
 /// All that a network hangs on.
 fn key(options: &Options, settings: &Settings) -> String {
-    let graph = (settings.graph_name(), &settings.style_loss, settings.padding);
+    let graphs = (settings.graph_name(), settings.graph_options());
     let runtime = (&options.graphs, &options.onnxruntime, &options.runtime);
     format!(
-        "{graph:?} {runtime:?} {:?} {} {}",
-        settings.provider, settings.kernels, settings.threads
+        "{graphs:?} {runtime:?} {:?} {}",
+        settings.provider, settings.threads
     )
 }

@@ -43,7 +43,7 @@ impl Stylizer {
         let styles = styles.iter().zip(of_styles);
         let styles: Vec<Picture> = styles.map(|(style, size)| style.resize(size.0, size.1)).collect();
         let layout = self.masks.layout(size);
-        let mut features = self.network.graphs.features(&self.network.engine)?;
+        let mut features = self.feature_session()?;
         let (targets, _) = self.targets(&mut features, &content, &styles, layout.as_ref())?;
         let (mut loss, _) = self.loss_gradient(&targets, self.weights.clone(), 0)?;
         let image = to_tensor(&content).into_raw_vec_and_offset().0;

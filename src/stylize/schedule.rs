@@ -9,7 +9,7 @@ use crate::memory::Bytes;
 use crate::model::KernelSet;
 use crate::observe::Planned;
 use crate::optimize::Method;
-use crate::picture::Picture;
+use crate::picture::{BYTES_A_PIXEL, Picture};
 use crate::scales::Scale;
 
 /// The largest and the smallest side of the tiles' windows that a scale may be computed in, in pixels, and their step.
@@ -47,8 +47,6 @@ const TARGETS_OWN: u64 = 700;
 const TARGETS_PORTABLE: u64 = 1000;
 /// What sessions take at most that wait for further runs.
 const WAITING: u64 = 600_000_000;
-/// Bytes a pixel of a picture in memory.
-const PICTURE: u64 = 12;
 /// Bytes a pixel of L-BFGS's points and gradients, of Adam's with its moments, and of smoothed changes.
 const LBFGS: u64 = 60;
 const ADAM: u64 = 84;
@@ -326,7 +324,7 @@ impl Stylizer {
         let surrounded = if seen == size {
             0
         } else {
-            2 * PICTURE * area(seen) as u64
+            2 * BYTES_A_PIXEL * area(seen) as u64
         };
         let points = match self.settings.method {
             Method::Lbfgs { .. } => LBFGS,
@@ -343,7 +341,7 @@ impl Stylizer {
             memory: Memory {
                 program: if tiles == 1 { PROGRAM } else { PROGRAM + TILED },
                 network: networks.sum(),
-                content: pixels * PICTURE + self.metadata().content_bytes(seen),
+                content: pixels * BYTES_A_PIXEL + self.metadata().content_bytes(seen),
                 optimizer: pixels * (points + preconditioner) + surrounded,
                 history: pixels * PAIR * remembered,
             },
@@ -365,7 +363,7 @@ impl Stylizer {
         };
         let network = sizes().map(of_tile).max().unwrap_or(0);
         let contents = self.metadata().content_bytes(painted);
-        Bytes(PROGRAM + (task.read + 2 * pixels) * PICTURE + network + contents)
+        Bytes(PROGRAM + (task.read + 2 * pixels) * BYTES_A_PIXEL + network + contents)
     }
 
     /// What the network takes that looks at a tile, of so many bytes a pixel: with the program's own kernels, and with ONNX

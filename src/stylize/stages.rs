@@ -38,17 +38,24 @@ impl Stage {
 }
 
 impl Stylizer {
-    /// The stages of a schedule. One session computes the targets of all of them.
+    /// What computes targets.
+    pub(super) fn feature_session(&self) -> Result<FeatureSession<'_>, ModelError> {
+        let mut features = self.network.graphs.features(&self.network.engine)?;
+        features.see_content(self.weights.has_content());
+        Ok(features)
+    }
+
+    /// The stages of a schedule from the one called `first` on. One session computes the targets of all of them.
     pub(super) fn stages(
         &self,
         content: &Picture,
         styles: &[Picture],
         schedule: &Schedule,
+        first: usize,
     ) -> Result<Vec<Stage>, Error> {
         let scales = self.scales(content, styles)?;
-        let mut features = self.network.graphs.features(&self.network.engine)?;
-        features.see_content(self.weights.has_content());
-        let scales = scales.iter().zip(&schedule.scales);
+        let mut features = self.feature_session()?;
+        let scales = scales.iter().zip(&schedule.scales).skip(first);
         scales
             .map(|(scale, (_, way))| self.stage(&mut features, content, styles, (scale, *way)))
             .collect()

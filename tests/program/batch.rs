@@ -412,3 +412,41 @@ fn the_help_has_the_exit_codes() {
     let help = stdout(&succeed(impasto().args(["batch", "--help"])));
     assert!(help.contains("3 when some could not be painted"), "{help}");
 }
+
+#[test]
+fn a_photo_is_not_seamless_and_own_settings_lie_below_a_file_of_jobs() {
+    let workshop = workshop();
+    fail(batch(&workshop, &[]).arg("--seamless"), &["--seamless", "no use"]);
+    fs::create_dir_all(workshop.path("own/impasto")).unwrap();
+    fs::write(
+        workshop.path("own/impasto/config.toml"),
+        "seamless = \"both\"\nseed = 7\n",
+    )
+    .unwrap();
+    fs::write(
+        workshop.path("jobs.jsonl"),
+        "{\"content\": \"photos/a.png\", \"style\": \"paintings/x.png\", \"output\": \"job.png\"}\n",
+    )
+    .unwrap();
+    let own = workshop.path("own");
+    for arguments in [
+        &["batch", "--jobs-file", "jobs.jsonl"][..],
+        &[
+            "batch",
+            "photos/a.png",
+            "--styles",
+            "paintings/x.png",
+            "-o",
+            "grid.png",
+        ],
+        &["stylize", "photos/a.png", "paintings/x.png", "-o", "alone.png"],
+    ] {
+        let mut command = command(&workshop, arguments);
+        succeed(command.env("XDG_CONFIG_HOME", &own).args(["--init", "random"]));
+    }
+    let read = |name: &str| fs::read(workshop.path(name)).unwrap();
+    let alone = read("alone.png");
+    assert!(read("job.png") == alone && read("grid.png") == alone);
+    let record = Record::read(&workshop.path("job.png")).unwrap().unwrap();
+    assert_eq!(record.settings["seed"], 7);
+}

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use crate::support::{Workshop, fail, impasto, onnxruntime, stderr, stdout, succeed, tiny_graphs, waves};
-use crate::texture::{bytes, texture};
+use crate::texture::{bytes, repeated_and_resumed, texture};
 use serde_json::{Value, json};
 
 /// `impasto evaluate IMAGE --style style.png --json` on the tiny graphs, in the workshop.
@@ -78,34 +78,9 @@ fn the_edges_meet_along_the_axes_that_are_asked_for() {
 
 #[test]
 fn a_seamless_texture_is_repeated_and_resumed_to_the_same_bytes() {
-    let workshop = Workshop::new();
-    let flags = ["--seamless=x", "--scales", "2", "--size", "64x40"];
-    let painted = bytes(
-        &workshop,
-        &[&flags[..], &["--trace", "run.json", "--threads", "1"]].concat(),
-    );
-    let trace: Value = serde_json::from_slice(&fs::read(workshop.path("run.json")).unwrap()).unwrap();
+    let trace = repeated_and_resumed(&["--seamless=x", "--scales", "2", "--size", "64x40"]);
     assert_eq!(trace["settings"]["seamless"], "x");
     assert_eq!(trace["evaluations"][0]["size"], json!([32, 20]));
-    let mut repeat = impasto();
-    repeat.current_dir(workshop.folder.path());
-    let repeat = repeat.args([
-        "texture",
-        "--repeat",
-        "run.json",
-        "-o",
-        "again.png",
-        "--no-record",
-    ]);
-    let said = stderr(&succeed(repeat.args(["--threads", "2"])));
-    assert_eq!(fs::read(workshop.path("again.png")).unwrap(), painted, "{said}");
-
-    let stopped = ["--max-seconds", "0", "--checkpoint", "run.checkpoint"];
-    bytes(&workshop, &[&flags[..], &stopped].concat());
-    let mut resume = impasto();
-    resume.current_dir(workshop.folder.path());
-    succeed(resume.args(["resume", "run.checkpoint", "--max-seconds", "1000"]));
-    assert_eq!(fs::read(workshop.path("out.png")).unwrap(), painted);
 }
 
 #[test]

@@ -147,30 +147,33 @@ fn a_part_of_a_style_is_enough_for_a_texture() {
     );
 }
 
-#[test]
-fn a_texture_is_repeated_and_resumed_to_the_same_bytes() {
+/// Paints a texture, repeats it on more threads, stops it and resumes it: the same bytes. Its trace.
+pub fn repeated_and_resumed(flags: &[&str]) -> Value {
     let workshop = Workshop::new();
-    let flags = ["--seed", "5", "--scales", "2", "--size", "64x48"];
-    let painted = bytes(&workshop, &[&flags[..], &["--trace", "run.json"]].concat());
+    let run = ["--trace", "run.json", "--threads", "1"];
+    let painted = bytes(&workshop, &[flags, &run].concat());
+    let trace = serde_json::from_slice(&fs::read(workshop.path("run.json")).unwrap()).unwrap();
     let mut repeat = impasto();
-    repeat.current_dir(workshop.folder.path());
-    let message = stderr(&succeed(repeat.args([
-        "texture",
-        "--repeat",
-        "run.json",
-        "-o",
-        "again.png",
-        "--no-record",
-    ])));
+    repeat
+        .current_dir(workshop.folder.path())
+        .args(["texture", "--repeat", "run.json", "-o", "again.png"])
+        .args(["--no-record", "--threads", "2"]);
+    let message = stderr(&succeed(&mut repeat));
     assert!(message.contains("the same bytes as recorded"), "{message}");
     assert_eq!(fs::read(workshop.path("again.png")).unwrap(), painted);
 
     let stopped = ["--max-seconds", "0", "--checkpoint", "run.checkpoint"];
-    bytes(&workshop, &[&flags[..], &stopped].concat());
+    bytes(&workshop, &[flags, &stopped].concat());
     let mut resume = impasto();
     resume.current_dir(workshop.folder.path());
     succeed(resume.args(["resume", "run.checkpoint", "--max-seconds", "1000"]));
     assert_eq!(fs::read(workshop.path("out.png")).unwrap(), painted);
+    trace
+}
+
+#[test]
+fn a_texture_is_repeated_and_resumed_to_the_same_bytes() {
+    repeated_and_resumed(&["--seed", "5", "--scales", "2", "--size", "64x48"]);
 }
 
 #[test]

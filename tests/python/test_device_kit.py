@@ -10,6 +10,7 @@ import pytest
 
 import device_kit
 from kit import fatbinary, start
+from provision.errors import SetupError
 
 
 def entry(architecture, cubin):
@@ -65,9 +66,9 @@ def test_entries_with_kernels_of_other_models_alone_go_too():
 
 
 def test_an_architecture_without_kernels_and_other_files_are_refused():
-    with pytest.raises(ValueError, match="architecture 75"):
+    with pytest.raises(SetupError, match="architecture 75"):
         fatbinary.reduce(LIBRARY, 75)
-    with pytest.raises(ValueError, match="ELF"):
+    with pytest.raises(SetupError, match="ELF"):
         fatbinary.reduce(b"#!/bin/sh", 90)
 
 

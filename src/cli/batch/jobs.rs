@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 
 use impasto::batch::{BatchError, Defaults, Grid, Job, Shard, check_names, costs, pictures, read_jobs};
-use impasto::config::{ConfigFile, Options};
+use impasto::config::Options;
 use impasto::files::{STANDARD, sweep_before};
 use impasto::picture::Encoding;
 
@@ -18,18 +18,26 @@ use crate::cli::outputs::check_inputs_stay;
 use crate::cli::sources::{self, mask_files};
 use crate::cli::{say, sources::Config};
 
-/// All jobs in their order; their options can be used.
+/// All jobs in their order; their options can be used, and are those of photos.
 pub fn all(args: &Batch) -> anyhow::Result<Vec<Job>> {
-    let Some(file) = &args.jobs_file else {
-        return grid(args);
+    let jobs = match &args.jobs_file {
+        Some(file) => read_jobs(file, &defaults(args)?)?,
+        None => grid(args)?,
     };
-    let below = args.config.file.as_deref().map(ConfigFile::read).transpose()?;
-    let defaults = Defaults {
+    let of_photo = |job: Job| Job {
+        options: job.options.with_photo(),
+        ..job
+    };
+    Ok(jobs.into_iter().map(of_photo).collect())
+}
+
+/// What the jobs of a file need not say.
+fn defaults(args: &Batch) -> anyhow::Result<Defaults> {
+    Ok(Defaults {
         pattern: args.output.clone(),
-        below: below.map(|file| file.options().clone()).unwrap_or_default(),
+        below: args.config.options()?,
         above: args.options.clone(),
-    };
-    Ok(read_jobs(file, &defaults)?)
+    })
 }
 
 fn grid(args: &Batch) -> anyhow::Result<Vec<Job>> {
