@@ -63,7 +63,7 @@ fn main() {
     let exec = Exec {
         parallel: &threads,
         workspace: &workspace,
-        flushes: false,
+        flushes_tiny_gradients: false,
     };
     for _ in 0..runs {
         network.forward(exec);

@@ -64,6 +64,7 @@ class Work:
 
 
 SHORT = "--size 320 --iterations 80"
+LARGE = "--size 1024 --scales 256:120,512:40,1024:20"
 
 WORKS = [
     Work(
@@ -80,6 +81,15 @@ WORKS = [
         ),
     ),
     Work(
+        "sky",
+        "A sky like the painting, the earth like the tissue",
+        (
+            "impasto regions rocket.jpg -o sky-map.png --count 2",
+            "impasto stylize rocket.jpg painting.png tissue.png -o sky.png "
+            f"--mask sky-map.png#ff0000 --mask rest {SHORT}",
+        ),
+    ),
+    Work(
         "face-kept",
         "A face is kept: face.png is white in an ellipse",
         (f"impasto stylize astronaut.png painting.png -o face-kept.png --keep face.png {SHORT}",),
@@ -89,6 +99,24 @@ WORKS = [
         "The painting goes on to a banner",
         ("impasto texture painting.png -o banner.png --size 960x240 --style-size 480 --iterations 120",),
         width=960,
+    ),
+    Work(
+        "texture",
+        "Its texture at 1024 pixels, three by three side by side: there are seams",
+        (
+            f"impasto texture painting.png -o plain.png {LARGE}",
+            "impasto evaluate plain.png --style painting.png --seam --sheet texture.png",
+        ),
+        width=640,
+    ),
+    Work(
+        "seamless",
+        "The same without them",
+        (
+            f"impasto texture painting.png -o tile.png --seamless {LARGE}",
+            "impasto evaluate tile.png --style painting.png --seam --sheet seamless.png",
+        ),
+        width=640,
     ),
 ]
 

@@ -1,7 +1,8 @@
 //! Colours: keeping those of the content, and moving those of the style picture towards them.
 //!
 //! Both ways are those of Gatys, Bethge, Hertzmann and Shechtman, "Preserving Color in Neural Artistic Style
-//! Transfer" (2016): luminance-only transfer, here as a last step, and colour histogram matching, a first one.
+//! Transfer" (2016): luminance-only transfer, here as a last step, and the linear form of colour
+//! histogram matching, by means and covariances, a first one.
 
 use serde::{Deserialize, Serialize};
 

@@ -92,7 +92,7 @@ impl Conv3x3 {
             stored: Stored {
                 y: Output::new(y),
                 size,
-                flushes: false,
+                flushes_tiny_gradients: false,
             },
             mask: mask.map(Output::new),
             bias: &self.bias,
@@ -146,7 +146,7 @@ impl Conv3x3 {
         let epilogue = Stored {
             y: Output::new(dx),
             size,
-            flushes: exec.flushes,
+            flushes_tiny_gradients: exec.flushes_tiny_gradients,
         };
         let orientation = Orientation::Transposed;
         match dy {
@@ -197,7 +197,7 @@ impl Conv3x3 {
         let epilogue = Stored {
             y: Output::new(&mut buffer[..len]),
             size: framed,
-            flushes: exec.flushes,
+            flushes_tiny_gradients: exec.flushes_tiny_gradients,
         };
         let orientation = Orientation::Transposed;
         match dy {

@@ -21,8 +21,8 @@ pub(crate) trait Epilogue: Copy + Sync {
 pub(crate) struct Stored<'a> {
     pub y: Output<'a, f32>,
     pub size: Size,
-    /// [`Exec::flushes`](super::Exec::flushes)
-    pub flushes: bool,
+    /// [`Exec::flushes_tiny_gradients`](super::Exec::flushes_tiny_gradients)
+    pub flushes_tiny_gradients: bool,
 }
 
 /// Adds a bias, applies a ReLU, stores the result and, if asked, where its gradient goes on.
@@ -93,7 +93,7 @@ impl Stored<'_> {
 impl Epilogue for Stored<'_> {
     #[inline(always)]
     unsafe fn write<S: Simd>(self, simd: S, channel: usize, run: Run, mut y: [[S::V; TILE]; TILE]) {
-        if self.flushes {
+        if self.flushes_tiny_gradients {
             flush(simd, &mut y);
         }
         // SAFETY: the caller's promise.
@@ -101,7 +101,7 @@ impl Epilogue for Stored<'_> {
     }
 }
 
-/// Puts 0 in place of values that are next to nothing; what is not a number stays.
+/// Flushes magnitudes below 1e-30 to 0; what is not a number stays.
 #[inline(always)]
 fn flush<S: Simd>(simd: S, y: &mut [[S::V; TILE]; TILE]) {
     let (least, zero) = (simd.splat(1e-30), simd.splat(0.0));

@@ -46,7 +46,7 @@ pub(crate) struct Whole<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Replicated<'a>(pub Whole<'a>);
 
-/// A input in a frame one pixel wide: what is at (0, 0) comes to (1, 1).
+/// An input in a frame one pixel wide: what is at (0, 0) comes to (1, 1).
 #[derive(Clone, Copy)]
 pub(crate) struct Framed<I>(pub I);
 

@@ -23,7 +23,7 @@ const GROUP: usize = 16;
 /// Rows of the register block.
 const HEIGHT: usize = 4;
 /// Rows of the products that are finished at a time, and its columns.
-const TILE: usize = 32;
+const SQUARE: usize = 32;
 
 /// For the features `F` of the places and their weights `w`, `products = sum(w F transpose(F))`,
 /// `f32[channels, channels]`, and `sums = sum(w F)`, `f32[channels]`, where they are wanted; `f`:
@@ -140,7 +140,7 @@ fn sum_products(
     // SAFETY: the tasks are done; a line of the buffer is aligned for f64.
     let sums =
         unsafe { std::slice::from_raw_parts(sums.as_ptr().cast::<f64>(), plan.ranges * channels * channels) };
-    exec.par_chunks(products, TILE * channels, |tile, rows| {
+    exec.par_chunks(products, SQUARE * channels, |tile, rows| {
         plan.collect(sums, tile, rows)
     });
 }
@@ -185,17 +185,17 @@ impl ProductPlan {
             .map(move |first| first..(first + PIXELS).min(end))
     }
 
-    /// Adds the ranges' sums to [`TILE`] rows of the matrix, square by square.
+    /// Adds the ranges' sums to [`SQUARE`] rows of the matrix, square by square.
     ///
     /// Only the upper triangle of the sums is there; squares below it are mirrored.
     fn collect(&self, sums: &[f64], tile: usize, rows: &mut [f32]) {
-        let (channels, first) = (self.channels, tile * TILE);
-        for other in (0..channels).step_by(TILE) {
+        let (channels, first) = (self.channels, tile * SQUARE);
+        for other in (0..channels).step_by(SQUARE) {
             let (top, left) = (first.min(other), first.max(other));
-            for i in 0..TILE.min(channels - top) {
+            for i in 0..SQUARE.min(channels - top) {
                 let totals = self.totals(sums, top + i, left);
                 let begin = if first == other { i } else { 0 };
-                for j in begin..TILE.min(channels - left) {
+                for j in begin..SQUARE.min(channels - left) {
                     if first <= other {
                         rows[i * channels + other + j] = totals[j];
                     }
@@ -208,9 +208,9 @@ impl ProductPlan {
     }
 
     /// The ranges' sums over all pixels, in row `row` from column `col` on.
-    fn totals(&self, sums: &[f64], row: usize, col: usize) -> [f32; TILE] {
-        let len = TILE.min(self.channels - col);
-        let mut totals = [0.0; TILE];
+    fn totals(&self, sums: &[f64], row: usize, col: usize) -> [f32; SQUARE] {
+        let len = SQUARE.min(self.channels - col);
+        let mut totals = [0.0; SQUARE];
         for range in 0..self.ranges {
             let place = (range * self.channels + row) * self.channels + col;
             for (total, sum) in totals.iter_mut().zip(&sums[place..place + len]) {

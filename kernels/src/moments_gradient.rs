@@ -39,7 +39,7 @@ pub enum Addend<'a> {
     Tensor(&'a [f32]),
     /// To what the output holds.
     Output,
-    /// The same, of other regions: 0 where `F` is 0.
+    /// To the gradient of other regions in the output, which is 0 where `F` is 0 already.
     Regions,
 }
 

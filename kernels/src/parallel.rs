@@ -59,10 +59,10 @@ pub struct Exec<'a> {
     pub parallel: &'a dyn Parallel,
     /// Scratch memory, shared by all kernels that run one after another.
     pub workspace: &'a Workspace,
-    /// Whether a convolution's gradient next to nothing, below 1e-30, is stored as 0. In the halo of a tile it fades layer
-    /// by layer into subnormal numbers, with which the next layer is several times slower. Of a whole picture nothing
-    /// fades, and looking at every value takes an eighth of an evaluation.
-    pub flushes: bool,
+    /// Whether a convolution flushes gradients below 1e-30 to 0. In the halo of a tile they decay layer by layer to subnormal
+    /// numbers, with which the next layer is several times slower. In a whole picture nothing decays, and looking at every
+    /// value takes an eighth of an evaluation.
+    pub flushes_tiny_gradients: bool,
 }
 
 impl Exec<'_> {

@@ -15,16 +15,16 @@ pub fn relu_gradient(y: &[f32], dy: &mut [f32], isa: Isa, exec: Exec<'_>) {
     assert_eq!(y.len(), dy.len(), "lengths do not fit");
     exec.par_chunks(dy, PIECE, |i, dy| {
         let y = &y[i * PIECE..][..dy.len()];
-        isa.run(Gate { y, dy });
+        isa.run(ReluMask { y, dy });
     });
 }
 
-struct Gate<'a> {
+struct ReluMask<'a> {
     y: &'a [f32],
     dy: &'a mut [f32],
 }
 
-impl SimdOp for Gate<'_> {
+impl SimdOp for ReluMask<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         mask(self.dy, self.y);

@@ -30,8 +30,8 @@ impl<I: InputReader, O: Epilogue> WinogradPass<'_, I, O> {
         let shared = Output::new(shared.as_deref_mut().unwrap_or_default());
         let for_each = |blocks: Range<usize>, work: &dyn Fn(&Block<'_, Self>)| {
             let mut scratch = exec.workspace.take(plan.scratch());
-            // The transforms also read what lies behind a run; numbers below the normal ones, of which old bits may
-            // be some, would make them several times slower.
+            // The transforms also read what lies behind a run; stale bits may be subnormal numbers, which would make them
+            // several times slower.
             scratch[..plan.read_behind_runs()].fill(0.0);
             for index in blocks {
                 let (strip, tiles) = plan.block(index);
@@ -85,7 +85,7 @@ struct TransformOutput<'a, B>(&'a B, Range<usize>);
 impl<I: InputReader, O: Epilogue> SimdOp for TransformInput<'_, Block<'_, WinogradPass<'_, I, O>>> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        // SAFETY: this is a op, and the scratch memory is as long as the plan says.
+        // SAFETY: this runs inside a [`SimdOp`], and the scratch memory is as long as the plan says.
         unsafe { self.0.transform_input(simd, self.1) }
     }
 }

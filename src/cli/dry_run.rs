@@ -9,7 +9,7 @@ use serde::Serialize;
 use impasto::memory::Bytes;
 use impasto::observe::Planned;
 use impasto::picture::{Bits, Encoding, Picture};
-use impasto::stylize::{Memory, Pace, Schedule, Stylizer, Way};
+use impasto::stylize::{Memory, Pace, ScalePlan, Schedule, Stylizer};
 
 use super::Ended;
 use super::args::Painting;
@@ -38,7 +38,7 @@ pub struct Scale {
     #[serde(flatten)]
     planned: Planned,
     #[serde(flatten)]
-    way: Way,
+    way: ScalePlan,
 }
 
 #[derive(Serialize)]
@@ -113,7 +113,7 @@ impl Forecast {
 
 impl Scale {
     /// One of the schedule's.
-    pub fn new(&(planned, way): &(Planned, Way)) -> Scale {
+    pub fn new(&(planned, way): &(Planned, ScalePlan)) -> Scale {
         Scale { planned, way }
     }
 
@@ -122,6 +122,7 @@ impl Scale {
         let Scale { planned, way } = self;
         let tiles = in_tiles(way).unwrap_or_else(|| "whole".to_owned());
         let history = way.history.map(|pairs| format!(", a history of {pairs}"));
+        let card = (way.card > 0).then(|| format!("; {} of the card's", rounded(way.card)));
         let Memory {
             program,
             network,
@@ -130,7 +131,7 @@ impl Scale {
             history: pairs,
         } = way.memory;
         format!(
-            "{}x{} {tiles}, {} iterations{}; {}: program {}, network {}, photo {}, optimizer {}, history {}\n",
+            "{}x{} {tiles}, {} iterations{}; {}: program {}, network {}, photo {}, optimizer {}, history {}{}\n",
             planned.width,
             planned.height,
             planned.iterations,
@@ -140,13 +141,14 @@ impl Scale {
             rounded(network),
             rounded(content),
             rounded(optimizer),
-            rounded(pairs)
+            rounded(pairs),
+            card.unwrap_or_default()
         )
     }
 }
 
 /// The tiles that a scale is computed in, if it is not whole.
-pub fn in_tiles(way: &Way) -> Option<String> {
+pub fn in_tiles(way: &ScalePlan) -> Option<String> {
     let (width, height) = way.tile;
     (way.tiles > 1).then(|| format!("in {} tiles of {width}x{height}", way.tiles))
 }

@@ -1,6 +1,7 @@
 //! The program's side: flags to options, progress on the terminal, exit codes.
 
 mod about;
+mod allocator;
 mod args;
 mod batch;
 mod compare;
@@ -10,7 +11,6 @@ mod evaluate;
 mod hint;
 mod interrupt;
 mod manual;
-mod memory;
 mod outputs;
 mod plan;
 mod presets;

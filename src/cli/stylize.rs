@@ -19,7 +19,7 @@ use impasto::observe::{
 use impasto::optimize::StopReason;
 use impasto::picture::{self, Encoding, Picture};
 use impasto::record::{self, FileRecord, Manifest, Record, Trace};
-use impasto::stylize::{Schedule, Start, Stylized, Stylizer, Way};
+use impasto::stylize::{ScalePlan, Schedule, Start, Stylized, Stylizer};
 
 use super::args::{Painting, Stylize};
 use super::dry_run;
@@ -364,7 +364,7 @@ fn announce(
 }
 
 /// A scale, and how it is computed where that is not as usual.
-fn describe((planned, way): &(Planned, Way)) -> String {
+fn describe((planned, way): &(Planned, ScalePlan)) -> String {
     let size = format!("{}x{}", planned.width, planned.height);
     [size]
         .into_iter()

@@ -13,7 +13,7 @@ use super::{STANDARD, hexadecimal, sha256, shown};
 
 /// The number of standard input.
 pub(super) const STANDARD_INPUT: i32 = 0;
-/// So many bytes are a head.
+/// The length of the head that tells a format, in bytes.
 const HEAD: u64 = 512;
 
 /// An input that cannot be read.

@@ -88,8 +88,8 @@ impl Targets {
         self.guides.as_ref()?.of(term)
     }
 
-    /// The content weight, for a style weight of 1 and Gram matrices, at which nothing at all would be as far from the
-    /// content as from the style: the sum over the style layers of the mean square of the Gram matrix over C², for C
+    /// The content weight, for a style weight of 1 and Gram matrices, at which the content and the style loss of
+    /// features that are all zero are equal: the sum over the style layers of the mean square of the Gram matrix over C², for C
     /// channels, by the mean over the content layers of the mean square of the features.
     ///
     /// It is 1 where one of them is 0.

@@ -1,4 +1,4 @@
-//! Running `forward`: what a layer is in sums over its places.
+//! Running `forward`: the statistics of each layer, sums over its places.
 
 use ndarray::{Array, Array1, Array2, Array3, Array4, ArrayView4, Axis, Dimension, Ix4, s};
 use ort::session::{Session, SessionInputValue, SessionOutputs};

@@ -78,7 +78,7 @@ struct Bound {
     /// The image on the host.
     image: Tensor<f32>,
     resident: Option<Resident>,
-    /// Whether the host's memory is not what the device copies from fast, though it has such.
+    /// Whether the image lies in pageable memory of the host because pinned memory was refused.
     is_pageable: bool,
 }
 

@@ -1,4 +1,5 @@
-//! The graph metadata, and the one trait through which the rest of the program evaluates it.
+//! The ONNX graphs, and the one trait through which the rest of the program evaluates them. No loss is defined in Rust: the
+//! exporter has them, in `scripts/exporter/losses`.
 //!
 //! [`Graphs`] finds a preset's graphs and checks them; [`FeatureSession::targets`] runs `forward` on the style and content
 //! images, and `targets` on what the style is; [`Graphs::loss_gradient`] binds those targets to the loss graph once, after which

@@ -1,4 +1,4 @@
-//! What a run leaves for the next on the same graphs: sessions by what they see, and what style images come to.
+//! What a run leaves for the next on the same graphs: idle sessions by their input, and the statistics of style images.
 
 use std::fmt;
 use std::mem::ManuallyDrop;

@@ -1,6 +1,6 @@
 //! The loss of a seamless picture.
 //!
-//! It is the middle of a larger picture whose margins are its own opposite ends, as wide as the deepest layer sees. Only the
+//! It is padded circularly, by margins as wide as the receptive field of the deepest layer: its own opposite ends. Only the
 //! places of the middle count, by their guides, and none of them sees the larger picture's edge: whatever the network does at
 //! edges, there it wraps, as the total variation does. What changes in the margins is the pixels that they show, so their
 //! gradient is added to those.

@@ -1,7 +1,8 @@
-//! How a picture is cut into tiles that compute exactly what the whole picture does.
+//! How a picture is cut into tiles that compute exactly what the whole picture does. (The 4x4 tiles of the Winograd convolution
+//! are another thing, in the crate `impasto-kernels`.)
 //!
-//! A tile is a window, whose places are its own, and a halo around it as wide as the deepest layer sees; at the picture's
-//! edge there is none. Windows partition the places of every layer: they begin where every pool does. All tiles of a
+//! A tile is a window, whose places are its own, and a halo around it as wide as the receptive field of the deepest layer
+//! reaches; at the picture's edge there is none. Windows partition the places of every layer: they begin where every pool does. All tiles of a
 //! picture have one shape, so that one session runs them, and begin at multiples of [`GRID`], so that the convolutions'
 //! blocks lie as in the whole picture. B. Galerne, L. Raad, J. Lezama, J.-M. Morel, "Scaling painting style transfer" (2024)
 //! compute in two passes so; there the gradient's halo is wider, since what a window injects is not added up.
@@ -148,7 +149,7 @@ pub(super) fn halo<'a>(layers: impl IntoIterator<Item = &'a String>) -> u32 {
     reaches.max().unwrap_or(0).next_multiple_of(STRIDE)
 }
 
-/// How far beyond its own pixels a place of a layer sees, in pixels: each convolution adds a place.
+/// How far the receptive field of a place of a layer reaches beyond its own pixels, in pixels: each convolution adds a place.
 pub(crate) fn reach(layer: &str) -> u32 {
     let numbers = layer.strip_prefix("relu").and_then(|name| name.split_once('_'));
     let number = |text: &str| text.parse::<u32>().ok();

@@ -21,7 +21,7 @@ const FAILED: StepError = StepError::Stuck("the line search finds no lower loss"
 #[derive(Clone)]
 pub(super) struct Trial {
     pub(super) point: Point,
-    /// Those of its gradient.
+    /// The products of its gradient with the history.
     pub(super) products: Products,
 }
 
@@ -87,7 +87,9 @@ impl Line<'_, '_> {
         }
         self.trials.set(self.trials.get() + 1);
         let workers = self.objective.workers();
-        let at = self.history.go(self.direction, t, &self.from.point, workers);
+        let at = self
+            .history
+            .point_along(self.direction, t, &self.from.point, workers);
         let point = self.objective.evaluate(at)?;
         let products = self.history.products(&point.gradient, workers);
         Ok(Trial { point, products })

@@ -235,7 +235,7 @@ impl<'a> Objective<'a> {
             image: &image,
         });
         let told = progress.tell(&event);
-        // First, for it is a run's own end, whoever else wants one.
+        // Convergence takes precedence over a stop from outside.
         if progress.is_flat(loss) {
             return Some(StopReason::Converged);
         }

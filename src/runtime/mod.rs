@@ -7,6 +7,7 @@
 mod arena;
 mod binary;
 mod cache;
+mod card;
 mod engine;
 mod library;
 pub mod locate;

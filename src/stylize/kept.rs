@@ -4,7 +4,7 @@ use ndarray::Array4;
 
 use crate::model::{Advance, Evaluation, LossGradient, ObjectiveError};
 
-/// A loss of an image that has the content's pixels where they are kept, as far as they are.
+/// The loss of the image blended with the content by the mask of what is kept.
 pub(super) struct Kept<'a> {
     loss: Box<dyn LossGradient + 'a>,
     /// For each pixel, 0 to 1.

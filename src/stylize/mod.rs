@@ -2,6 +2,7 @@
 
 mod error;
 mod evaluation;
+mod footprint;
 mod kept;
 mod network;
 mod pace;
@@ -33,12 +34,13 @@ use crate::runtime::{Engine, Placement};
 use crate::tensor::to_tensor;
 pub use error::Error;
 pub use evaluation::Judged;
+pub use footprint::Memory;
 use kept::Kept;
 pub use network::{Network, Networks};
 pub use pace::Pace;
 use painting::{Nature, Painting};
 use pyramid::Pyramid;
-pub use schedule::{Memory, Schedule, Way};
+pub use schedule::{ScalePlan, Schedule};
 use stages::Stage;
 
 /// Paints pictures: ONNX Runtime loaded, graphs checked, settings resolved.
@@ -74,6 +76,8 @@ pub struct Stylizer {
     masks: Masks,
     /// What a run may take; none where the system does not say what is left.
     budget: Option<Bytes>,
+    /// What the graphs may take of a card's memory; none on the processor, and where nothing is known of it.
+    card_budget: Option<Bytes>,
     whole_iterations: bool,
 }
 
@@ -124,13 +128,14 @@ impl Stylizer {
     pub fn on(network: Network, options: &Options, masks: Masks) -> Result<Stylizer, Error> {
         let settings = options.resolve()?;
         let weights = settings.weights(&network.graphs.loss_gradient)?;
-        let budget = settings.memory.or(network.budget);
+        let card_budget = settings.memory.or(network.card_budget);
         Ok(Stylizer {
+            budget: settings.memory.or(network.budget),
+            card_budget: card_budget.filter(|_| !network.engine.is_cpu()),
             settings,
             network,
             weights,
             masks,
-            budget,
             whole_iterations: false,
         })
     }
@@ -229,7 +234,7 @@ impl Stylizer {
     ) -> Result<Stylized, Error> {
         let begin = Instant::now();
         let schedule = self.schedule(&content, &styles)?;
-        if !self.others_may_wait(&schedule) {
+        if !self.keeps_idle_sessions(&schedule) {
             self.network.graphs.forget_sessions();
         }
         let (given, restored) = match start {

@@ -13,6 +13,8 @@ pub struct Network {
     pub(super) graphs: Graphs,
     /// What was left for a run when it was loaded; none where the system does not say.
     pub(super) budget: Option<Bytes>,
+    /// What the graphs may take of a card's memory; none where they run on no card, or nothing is known of it.
+    pub(super) card_budget: Option<Bytes>,
 }
 
 /// Networks by the settings that they hang on, each loaded once and made for many runs.
@@ -42,6 +44,7 @@ impl Network {
         })?;
         let engine = Engine::start(&runtime, &settings.provider, settings.threads)?;
         Ok(Network {
+            card_budget: engine.card_budget(),
             engine,
             graphs,
             budget: usual_budget(),

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::schedule::Way;
+use super::schedule::ScalePlan;
 use super::stages::area;
 use super::{Error, Schedule, Stylizer};
 use crate::observe::Planned;
@@ -78,7 +78,7 @@ impl Pace {
 }
 
 /// The evaluations of a scale, counted in pixels of a whole picture, with those of the scales `beside` it in its loss.
-fn work(own: &(Planned, Way), beside: &[(Planned, Way)]) -> f64 {
+fn work(own: &(Planned, ScalePlan), beside: &[(Planned, ScalePlan)]) -> f64 {
     let (planned, way) = own;
     let seen: f64 = beside.iter().chain([own]).map(seen).sum();
     let pairs = way.history.unwrap_or(0).min(planned.iterations as usize) as f64;
@@ -88,7 +88,7 @@ fn work(own: &(Planned, Way), beside: &[(Planned, Way)]) -> f64 {
 }
 
 /// The pixels that an evaluation at a scale looks at.
-fn seen((_, way): &(Planned, Way)) -> f64 {
+fn seen((_, way): &(Planned, ScalePlan)) -> f64 {
     match way.tiles {
         1 => area(way.tile),
         tiles => TWICE * tiles as f64 * area(way.tile),

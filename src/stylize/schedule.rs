@@ -1,7 +1,11 @@
-//! What a run takes of memory, and how each of its scales is computed so that it takes no more than it may.
+//! The memory plan of a run: in which tiles each scale is computed, and how many pairs its history has.
 
 use serde::Serialize;
 
+use super::footprint::{
+    ADAM, CARD, JUDGE_OWN, JUDGE_PORTABLE, LBFGS, Memory, OWN, PAIR, PORTABLE, PRECONDITIONER, PROGRAM,
+    TARGETS_OWN, TARGETS_PORTABLE, TILED, WAITING, fits_in, planned_with, with_reserve,
+};
 use super::stages::{Size, area};
 use super::{Error, Stylizer};
 use crate::init::Init;
@@ -17,8 +21,7 @@ const LARGEST: u32 = 2048;
 const SMALLEST: u32 = 64;
 const STEP: usize = 64;
 
-/// What is given up where memory is short, one after the other: at least so many pairs are remembered, in windows of at
-/// least such a side. With 40 pairs the loss is 2 % higher than with 80, with 10 pairs 9 % (see [`Method::Lbfgs`]); a halo
+/// Fallbacks where memory is short, tried in this order: the least pairs of the history, and the least side of the windows. With 40 pairs the loss is 2 % higher than with 80, with 10 pairs 9 % (see [`Method::Lbfgs`]); a halo
 /// makes windows of 1024 pixels 1.3 times as much work as a whole picture, those of 256 pixels 2.6 times.
 const CONCESSIONS: [(usize, u32); 5] = [
     (usize::MAX, 1024),
@@ -28,53 +31,9 @@ const CONCESSIONS: [(usize, u32); 5] = [
     (1, SMALLEST),
 ];
 
-// What a run takes, measured as the peak of its resident memory with the graphs of preset gatys, AVX-512, two threads; what is
-// reckoned from it was within 3 % of the peak of runs at 512, 768, 1024, 1536, 2048 and 4096 pixels, whole and in tiles.
-
-/// Bytes of the program, ONNX Runtime, the graphs and their weights, and of what tiles need beside them.
-const PROGRAM: u64 = 306_000_000;
-const TILED: u64 = 34_000_000;
-/// Bytes a pixel of a tile or a whole picture that the network takes: its activations, their gradients, and what ONNX
-/// Runtime's arena cannot use between them. With the program's own kernels, and with ONNX Runtime's.
-const OWN: u64 = 940;
-const PORTABLE: u64 = 2130;
-/// What judging takes, whose graph looks at twice as many layers: so many bytes, and a pixel of the largest picture's tile. With
-/// the program's own kernels, and with ONNX Runtime's.
-const JUDGE_OWN: [u64; 2] = [800_000_000, 1180];
-const JUDGE_PORTABLE: [u64; 2] = [370_000_000, 2250];
-/// The same while it computes targets: style images of 1024, 1280 and 2048 pixels.
-const TARGETS_OWN: u64 = 700;
-const TARGETS_PORTABLE: u64 = 1000;
-/// What sessions take at most that wait for further runs.
-const WAITING: u64 = 600_000_000;
-/// Bytes a pixel of L-BFGS's points and gradients, of Adam's with its moments, and of smoothed changes.
-const LBFGS: u64 = 60;
-const ADAM: u64 = 84;
-const PRECONDITIONER: u64 = 72;
-/// Bytes a pixel of a pair of the history.
-const PAIR: u64 = 6;
-/// The part of what a run may take that is planned with: what is reckoned may be a little too low.
-const CERTAIN: f64 = 0.97;
-
-/// Bytes that a run takes, by what takes them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Memory {
-    /// The program, ONNX Runtime, the graphs and their weights.
-    pub program: u64,
-    /// The network's activations and their gradients, of a tile or of the whole picture, and of the coarser scales whose
-    /// losses are in this one's.
-    pub network: u64,
-    /// The photo at the painted size, and its features.
-    pub content: u64,
-    /// The optimiser's points and gradients.
-    pub optimizer: u64,
-    /// The pairs that L-BFGS remembers.
-    pub history: u64,
-}
-
 /// How a scale is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Way {
+pub struct ScalePlan {
     /// Some side of the tiles' windows in pixels; 0: whole.
     #[serde(skip)]
     pub(super) side: u32,
@@ -92,24 +51,20 @@ pub struct Way {
     /// What computing the targets before takes.
     #[serde(skip)]
     pub(super) preparing: Bytes,
+    /// What the graphs take of a card's memory, in bytes; 0 on the processor, and where nothing is known of the card.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub card: u64,
 }
 
 /// What a run is to do, scale by scale.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     /// The scales from coarse to fine, each with how it is computed.
-    pub scales: Vec<(Planned, Way)>,
-    /// What the run may take, if it is computed in another way than with any amount of memory.
+    pub scales: Vec<(Planned, ScalePlan)>,
+    /// What the run may take, where that has changed the plan.
     pub budget: Option<Bytes>,
     /// Whether the loss of a finer scale has those of the coarser ones beside its own.
     pub is_pyramid: bool,
-}
-
-impl Memory {
-    /// All together.
-    pub fn total(&self) -> Bytes {
-        Bytes(self.program + self.network + self.content + self.optimizer + self.history)
-    }
 }
 
 impl Schedule {
@@ -119,7 +74,7 @@ impl Schedule {
     }
 
     /// The coarser scales whose losses are in that of a scale.
-    pub(super) fn beside(&self, scale: usize) -> &[(Planned, Way)] {
+    pub(super) fn beside(&self, scale: usize) -> &[(Planned, ScalePlan)] {
         &self.scales[..if self.is_pyramid { scale } else { 0 }]
     }
 
@@ -130,7 +85,7 @@ impl Schedule {
     }
 }
 
-impl Way {
+impl ScalePlan {
     /// What the scale takes at its peak.
     fn peak(&self) -> Bytes {
         self.memory.total().max(self.preparing)
@@ -156,9 +111,20 @@ struct Task {
     beside: Vec<Size>,
 }
 
+impl Task {
+    fn painted(&self) -> Size {
+        (self.planned.width, self.planned.height)
+    }
+
+    /// The sizes of all that targets are computed of.
+    fn pictures(&self) -> impl Iterator<Item = Size> {
+        self.styles.iter().copied().chain([self.painted()])
+    }
+}
+
 /// What a way is made of.
 #[derive(Clone, Copy)]
-struct Wish {
+struct PlanRequest {
     side: u32,
     pairs: usize,
     preconditioned: bool,
@@ -179,12 +145,12 @@ impl Stylizer {
             let task = self.task(content, styles, scale, self.beside(&scales));
             let unlimited = self.unlimited(scales.is_empty());
             let way = self
-                .way(&task, unlimited)
+                .plan_scale(&task, unlimited)
                 .ok_or_else(|| self.refusal(content, styles, &task.beside))?;
             if way.tiles > 1 {
                 self.network.graphs.check_tiles(&self.network.engine)?;
             }
-            is_limited |= way != self.way_of(&task, unlimited);
+            is_limited |= way != self.plan_of(&task, unlimited);
             scales.push((task.planned, way));
         }
         Ok(Schedule {
@@ -195,7 +161,7 @@ impl Stylizer {
     }
 
     /// The sizes of the coarser `scales` whose losses are in that of the next one.
-    fn beside(&self, scales: &[(Planned, Way)]) -> Vec<Size> {
+    fn beside(&self, scales: &[(Planned, ScalePlan)]) -> Vec<Size> {
         let coarser = scales.iter().filter(|_| self.settings.is_pyramid());
         coarser
             .map(|(planned, _)| (planned.width, planned.height))
@@ -231,11 +197,15 @@ impl Stylizer {
             None => [PROGRAM, 0],
         };
         let sizes = || styles.iter().chain([image]).map(Picture::size);
-        let needed = |side: u32| {
+        let tile = |side: u32| {
             let tiles = sizes().map(|size| area(self.network.graphs.tiles(size, side).1) as u64);
-            program + a_pixel * tiles.max().unwrap_or(0)
+            tiles.max().unwrap_or(0)
         };
-        let fits = |side: &u32| self.room().is_none_or(|room| needed(*side) <= room);
+        let needed = |side: u32| program + a_pixel * tile(side);
+        let fits = |side: &u32| {
+            let on_card = CARD + JUDGE_PORTABLE[1] * tile(*side);
+            fits_in(needed(*side), self.budget) && fits_in(on_card, self.card_budget)
+        };
         self.sides(SMALLEST)
             .into_iter()
             .find(fits)
@@ -249,46 +219,47 @@ impl Stylizer {
     }
 
     /// Whether sessions that wait for further runs have room beside this one.
-    pub(super) fn others_may_wait(&self, schedule: &Schedule) -> bool {
+    pub(super) fn keeps_idle_sessions(&self, schedule: &Schedule) -> bool {
         let needed = schedule.peak().0 + WAITING;
-        self.room().is_none_or(|room| needed <= room)
+        fits_in(needed, self.budget)
     }
 
     /// What is asked for where memory is no matter.
-    fn unlimited(&self, is_first: bool) -> Wish {
+    fn unlimited(&self, is_first: bool) -> PlanRequest {
         let pairs = match self.settings.method {
             Method::Lbfgs { history } => history,
             Method::Adam(_) => 0,
         };
-        Wish {
+        PlanRequest {
             side: self.settings.tile.unwrap_or(0),
             pairs,
             preconditioned: is_first && pairs > 0 && !matches!(self.settings.init, Init::File(_)),
         }
     }
 
-    /// The bytes that are planned with; none where nothing limits them.
-    fn room(&self) -> Option<u64> {
-        self.budget.map(|Bytes(bytes)| (CERTAIN * bytes as f64) as u64)
+    /// Whether a scale has room so, in the machine's memory and in a card's.
+    fn has_room(&self, way: &ScalePlan) -> bool {
+        fits_in(way.peak().0, self.budget) && fits_in(way.card, self.card_budget)
     }
 
     /// The best way to compute a scale in the memory that there is, if there is one.
-    fn way(&self, task: &Task, unlimited: Wish) -> Option<Way> {
-        let all = self.way_of(task, unlimited);
-        let Some(budget) = self.room().filter(|room| all.peak().0 > *room) else {
+    fn plan_scale(&self, task: &Task, unlimited: PlanRequest) -> Option<ScalePlan> {
+        let all = self.plan_of(task, unlimited);
+        if self.has_room(&all) {
             return Some(all);
-        };
+        }
+        let room = self.budget.map_or(u64::MAX, planned_with);
         CONCESSIONS.into_iter().find_map(|(least, smallest)| {
             let of_side = |side| {
-                let wish = Wish {
+                let wish = PlanRequest {
                     side,
                     pairs: 0,
                     preconditioned: unlimited.preconditioned && least == usize::MAX,
                 };
-                let without = self.way_of(task, wish).memory.total();
-                let pairs = pairs_in(budget.checked_sub(without.0)?, &task.planned).min(unlimited.pairs);
-                let way = self.way_of(task, Wish { pairs, ..wish });
-                (pairs >= least.min(unlimited.pairs) && way.peak().0 <= budget).then_some(way)
+                let without = self.plan_of(task, wish).memory.total();
+                let pairs = pairs_in(room.checked_sub(without.0)?, &task.planned).min(unlimited.pairs);
+                let way = self.plan_of(task, PlanRequest { pairs, ..wish });
+                (pairs >= least.min(unlimited.pairs) && self.has_room(&way)).then_some(way)
             };
             let ways = self.sides(smallest).into_iter().filter_map(of_side);
             ways.min_by_key(|way| way.tiles as u64 * area(way.tile) as u64)
@@ -307,9 +278,9 @@ impl Stylizer {
         }
     }
 
-    fn way_of(&self, task: &Task, wish: Wish) -> Way {
+    fn plan_of(&self, task: &Task, wish: PlanRequest) -> ScalePlan {
         let planned = &task.planned;
-        let size = (planned.width, planned.height);
+        let size = task.painted();
         let pixels = area(size) as u64;
         let seen = self.network.graphs.seen(size);
         let (tiles, tile) = self.network.graphs.tiles(seen, wish.side);
@@ -318,8 +289,10 @@ impl Stylizer {
                 .network
                 .graphs
                 .tiles(self.network.graphs.seen(size), wish.side);
-            self.network(tile, [OWN, PORTABLE])
+            area(tile) as u64
         });
+        let seen_at_once: u64 = networks.sum();
+        let prepared = self.prepared_at_once(task, wish.side);
         // With its margins a seamless picture is held once more, and its gradient.
         let surrounded = if seen == size {
             0
@@ -332,7 +305,7 @@ impl Stylizer {
         };
         let preconditioner = if wish.preconditioned { PRECONDITIONER } else { 0 };
         let remembered = (wish.pairs as u64).min(planned.iterations);
-        Way {
+        ScalePlan {
             side: wish.side,
             tiles,
             tile,
@@ -340,41 +313,42 @@ impl Stylizer {
             preconditioned: wish.preconditioned,
             memory: Memory {
                 program: if tiles == 1 { PROGRAM } else { PROGRAM + TILED },
-                network: networks.sum(),
+                network: self.network(seen_at_once, [OWN, PORTABLE]),
                 content: pixels * BYTES_A_PIXEL + self.metadata().content_bytes(seen),
                 optimizer: pixels * (points + preconditioner) + surrounded,
                 history: pixels * PAIR * remembered,
             },
-            preparing: self.preparing(task, wish.side),
+            preparing: self.preparing(task, prepared),
+            card: self.card_budget.map_or(0, |_| {
+                CARD + (PORTABLE * seen_at_once).max(TARGETS_PORTABLE * prepared)
+            }),
         }
     }
 
-    /// What computing the targets takes in windows of some `side` pixels: the pictures as they were read, at the scale and as
-    /// the network's input, and the network that looks at one of them at a time.
-    fn preparing(&self, task: &Task, side: u32) -> Bytes {
-        let painted = (task.planned.width, task.planned.height);
-        let sizes = || task.styles.iter().copied().chain([painted]);
-        let pixels: u64 = sizes().map(|size| area(size) as u64).sum();
-        let of_tile = |size| {
-            self.network(
-                self.network.graphs.tiles(size, side).1,
-                [TARGETS_OWN, TARGETS_PORTABLE],
-            )
-        };
-        let network = sizes().map(of_tile).max().unwrap_or(0);
-        let contents = self.metadata().content_bytes(painted);
+    /// What computing the targets takes: the pictures as they were read, at the scale and as the network's input, and the
+    /// network that looks at so many pixels of one of them at a time.
+    fn preparing(&self, task: &Task, at_once: u64) -> Bytes {
+        let pixels: u64 = task.pictures().map(|size| area(size) as u64).sum();
+        let network = self.network(at_once, [TARGETS_OWN, TARGETS_PORTABLE]);
+        let contents = self.metadata().content_bytes(task.painted());
         Bytes(PROGRAM + (task.read + 2 * pixels) * BYTES_A_PIXEL + network + contents)
     }
 
-    /// What the network takes that looks at a tile, of so many bytes a pixel: with the program's own kernels, and with ONNX
-    /// Runtime's.
-    fn network(&self, tile: Size, [own, portable]: [u64; 2]) -> u64 {
+    /// The pixels of the largest tile that targets are computed of in windows of some `side` pixels.
+    fn prepared_at_once(&self, task: &Task, side: u32) -> u64 {
+        let of_tile = |size| area(self.network.graphs.tiles(size, side).1) as u64;
+        task.pictures().map(of_tile).max().unwrap_or(0)
+    }
+
+    /// What the network takes that looks at so many pixels at once, of so many bytes each: with the program's own kernels, and
+    /// with ONNX Runtime's.
+    fn network(&self, at_once: u64, [own, portable]: [u64; 2]) -> u64 {
         let a_pixel = match self.network.graphs.kernels(&self.network.engine) {
             Some(KernelSet::OnnxRuntime) => portable,
             Some(_) => own,
             None => return 0,
         };
-        area(tile) as u64 * a_pixel
+        at_once * a_pixel
     }
 
     /// That a run has no room, and what would have.
@@ -382,32 +356,36 @@ impl Stylizer {
         let least = |size| {
             let iterations = self.settings.iterations;
             let task = self.task(content, styles, Scale { size, iterations }, beside.to_vec());
-            let wish = Wish {
+            let wish = PlanRequest {
                 side: self.settings.tile.unwrap_or(SMALLEST),
                 pairs: self.unlimited(false).pairs.min(1),
                 preconditioned: false,
             };
-            self.way_of(&task, wish)
+            self.plan_of(&task, wish)
         };
-        let fits = |size: &u32| self.room().is_none_or(|room| least(*size).peak().0 <= room);
+        let fits = |size: &u32| self.has_room(&least(*size));
         let sizes: Vec<u32> = (1..=self.settings.side() / 16)
             .map(|sixteenth| 16 * sixteenth)
             .collect();
         let largest = sizes.partition_point(fits).checked_sub(1);
         let way = least(self.settings.side());
+        let (needed, budget) = match fits_in(way.peak().0, self.budget) {
+            true => (way.card, self.card_budget),
+            false => (way.peak().0, self.budget),
+        };
         Error::Memory {
             size: self.sizes(content, styles, self.settings.side()).0,
             is_for_targets: way.preparing > way.memory.total(),
-            needed: with_reserve(way.peak().0),
-            budget: self.budget.unwrap_or(Bytes(0)),
+            needed: with_reserve(needed),
+            budget: budget.unwrap_or(Bytes(0)),
             largest: largest.map(|index| sizes[index]),
         }
     }
 }
 
-/// What a run must be allowed that takes so many bytes.
-fn with_reserve(bytes: u64) -> Bytes {
-    Bytes((bytes as f64 / CERTAIN) as u64 + 1)
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 /// How many pairs have room in that many bytes.
@@ -417,5 +395,38 @@ fn pairs_in(bytes: u64, planned: &Planned) -> usize {
         true => pairs as usize,
         // No more are ever remembered.
         false => usize::MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Options;
+
+    #[test]
+    fn a_card_that_is_too_small_leads_to_tiles_in_the_machines_own_memory() {
+        let graphs = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
+        let options = Options {
+            graphs: Some(graphs.into()),
+            preset: Some("gatys".to_owned()),
+            size: Some(1024.into()),
+            memory: Some(Bytes(8 << 30)),
+            ..Options::default()
+        };
+        let mut stylizer = Stylizer::new(&options).unwrap();
+        let picture = Picture::filled(1024, 768, [100.0; 3]);
+        let mut way = |card| {
+            stylizer.card_budget = card;
+            let schedule = stylizer.schedule(&picture, std::slice::from_ref(&picture))?;
+            Ok::<_, Error>(schedule.scales.last().unwrap().1)
+        };
+        let whole = way(None).unwrap();
+        let tiled = way(Some(Bytes(2 << 30))).unwrap();
+        assert_eq!((whole.tiles, whole.card), (1, 0));
+        assert!(tiled.tiles > 1 && tiled.card < 2 << 30, "{tiled:?}");
+        assert_eq!(tiled.history, whole.history);
+        assert!(
+            matches!(way(Some(Bytes(1 << 29))), Err(Error::Memory { budget: Bytes(budget), .. }) if budget == 1 << 29)
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use ndarray::Array4;
 
-use super::schedule::{Schedule, Way};
+use super::schedule::{ScalePlan, Schedule};
 use super::{Error, Stylizer};
 use crate::color::{ColorMode, match_colors};
 use crate::config::ConfigError;
@@ -20,7 +20,7 @@ use crate::tensor::to_tensor;
 pub(super) struct Stage {
     pub(super) targets: Targets,
     pub(super) iterations: u64,
-    pub(super) way: Way,
+    pub(super) way: ScalePlan,
     /// How many times as many pixels the finest scale has.
     pub(super) coarseness: f64,
     /// Has the content image at the painted size.
@@ -66,7 +66,7 @@ impl Stylizer {
         features: &mut FeatureSession<'_>,
         content: &Picture,
         styles: &[Picture],
-        (scale, way): (&Scale, Way),
+        (scale, way): (&Scale, ScalePlan),
     ) -> Result<Stage, Error> {
         let (painted, sizes) = self.sizes(content, styles, scale.size);
         let (finest, _) = self.sizes(content, styles, self.settings.side());

@@ -51,7 +51,7 @@ pub(super) struct Out {
     pub vector_stride: usize,
 }
 
-/// What a product likes to be cut into.
+/// Blocking: the register block and the cache block of a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Blocks {
     /// Rows that are multiplied at a time.
@@ -115,10 +115,10 @@ pub(super) enum AnyGemm<'a> {
 
 /// Calls a method of the implementation.
 macro_rules! delegate {
-    ($gemm:expr, $gemm_name:ident => $call:expr) => {
+    ($gemm:expr, $name:ident => $call:expr) => {
         match $gemm {
-            AnyGemm::Vector($gemm_name) => $call,
-            AnyGemm::Amx($gemm_name) => $call,
+            AnyGemm::Vector($name) => $call,
+            AnyGemm::Amx($name) => $call,
         }
     };
 }

@@ -269,7 +269,7 @@ fn bytes_do_not_depend_on_threads_or_on_what_is_left_in_the_workspace(isa: Isa) 
             let exec = Exec {
                 parallel: &Threads(threads),
                 workspace: &workspace,
-                flushes: false,
+                flushes_tiny_gradients: false,
             };
             let (y, open) = case.forward_masked(exec);
             let (pooled, mask) = case.forward_pooled(Pool::Max, exec);
@@ -297,7 +297,7 @@ fn values_next_to_nothing_are_stored_as_zero_and_nan_as_nan(isa: Isa) {
     let mut dx = vec![f32::INFINITY; size.area()];
     with(1, |exec| {
         let exec = Exec {
-            flushes: true,
+            flushes_tiny_gradients: true,
             ..exec
         };
         conv.backward(Gradient::Whole(&dy), size, &mut dx, exec)

@@ -50,7 +50,7 @@ fn with<T>(threads: usize, run: impl FnOnce(Exec<'_>) -> T) -> T {
     run(Exec {
         parallel: &Threads(threads),
         workspace: &Workspace::new(),
-        flushes: false,
+        flushes_tiny_gradients: false,
     })
 }
 

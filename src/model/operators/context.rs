@@ -31,7 +31,7 @@ impl Call<'_> {
         Exec {
             parallel: self,
             workspace: &self.kernels.workspace,
-            flushes: self.info.tiles,
+            flushes_tiny_gradients: self.info.tiles,
         }
     }
 

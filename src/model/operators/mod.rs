@@ -1,4 +1,4 @@
-//! The program's own operators for the processor: ONNX Runtime runs the graph, [`kernels`](crate::kernels) compute.
+//! The program's own operators for the processor: ONNX Runtime runs the graph, the crate [`impasto_kernels`] computes.
 //!
 //! `onnx/README.md` says what each operator computes; `scripts/exporter/operators.py` has their signatures. Every
 //! session of a preset shares one [`Kernels`]: the weights of a layer are transformed once, for both directions.

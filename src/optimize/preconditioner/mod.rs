@@ -1,4 +1,4 @@
-//! The first scale's variables: a picture as its start and a smoothed change, `x = start + g S z`.
+//! A preconditioner in frequency space, for the first scale: the variables are `z` in `x = start + g S z`.
 //!
 //! `S` lets low spatial frequencies pass and holds high ones back, as natural pictures have them. From a start that
 //! nothing was painted on, what is missing most are large areas of other colours; in the pixels' own variables each step
@@ -59,7 +59,8 @@ impl Preconditioner {
         image
     }
 
-    /// From the gradient in terms of the image to that in terms of `z`: `g S gradient`.
+    /// The chain rule, from the gradient with respect to the image to that with respect to `z`: `g S gradient`, since `S` is its
+    /// own transpose.
     pub(super) fn pull_back(&self, gradient: &mut [f32]) {
         self.filter.borrow_mut().apply(gradient);
         let gain = self.gain.get().unwrap_or_else(|| self.choose_gain(gradient));

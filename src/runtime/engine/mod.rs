@@ -15,10 +15,11 @@ use serde::Serialize;
 
 use super::provider::{OptionPairs, PROVIDERS, Provider, ProviderChoice};
 use super::request::Request;
-use super::{Placement, Remedy, Runtime, binary, cache, library, placement, preload};
+use super::{Placement, Remedy, Runtime, binary, cache, card, library, placement, preload};
 use crate::files::shown;
+use crate::memory::Bytes;
 pub use error::EngineError;
-use session_options::{device_id, replays};
+use session_options::{device_id, memory_limit, replays};
 pub(super) use trial::attempt;
 use trial::reason;
 
@@ -250,6 +251,20 @@ impl Engine {
             id: device_id(provider, &self.request),
             replay: replays(provider, &self.request),
         })
+    }
+
+    /// What the graphs may take of a card's memory: what the provider is limited to, or four fifths of what the card has. None
+    /// on the processor, and where nothing is known of it.
+    pub(crate) fn card_budget(&self) -> Option<Bytes> {
+        let Target::Known(provider) = self.target else {
+            return None;
+        };
+        let all = || {
+            let (driver, _) = provider.driver?;
+            let Bytes(bytes) = card::memory(Path::new(driver), device_id(provider, &self.request))?;
+            Some(Bytes(bytes / 5 * 4))
+        };
+        memory_limit(provider, &self.request).or_else(all)
     }
 
     /// Where the nodes of a session of this engine are; nothing to tell where they are all on the processor.

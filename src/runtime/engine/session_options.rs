@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Engine, EngineError, Purpose};
 use crate::files::hexadecimal;
+use crate::memory::Bytes;
 use crate::runtime::cache;
 use crate::runtime::provider::{OWN_FOLDER, OptionPairs, Precision, Preset, Provider, SHARED_FOLDER};
 use crate::runtime::request::Request;
@@ -136,6 +137,12 @@ pub(super) fn device_id(provider: &Provider, request: &Request) -> i32 {
     let named = options.find(|(option, _)| Some(option.as_str()) == key);
     let named = named.and_then(|(_, value)| value.parse().ok());
     named.unwrap_or(request.device.unwrap_or(0) as i32)
+}
+
+/// What the caller limits the provider to of its device's memory.
+pub(super) fn memory_limit(provider: &Provider, request: &Request) -> Option<Bytes> {
+    let limit = get(&request.options, provider.memory_limit?)?;
+    limit.parse().ok().map(Bytes)
 }
 
 fn get<'a>(values: &'a OptionPairs, key: &str) -> Option<&'a str> {
@@ -270,6 +277,19 @@ mod tests {
         assert_eq!(device_id(cuda, &by_flag), 2);
         assert_eq!(device_id(cuda, &of("cuda", &[("device_id", "1")])), 1);
         assert_eq!(device_id(cuda, &of("cuda", &[])), 0);
+    }
+
+    #[test]
+    fn a_limit_of_the_providers_memory_is_known() {
+        let limit = |provider: &str, options: &[(&str, &str)]| {
+            memory_limit(Provider::named(provider).unwrap(), &of(provider, options))
+        };
+        assert_eq!(
+            limit("cuda", &[("gpu_mem_limit", "4294967296")]),
+            Some(Bytes(4 << 30))
+        );
+        assert_eq!(limit("cuda", &[("use_tf32", "1")]), None);
+        assert_eq!(limit("openvino", &[("device_type", "CPU")]), None);
     }
 
     #[test]

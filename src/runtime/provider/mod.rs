@@ -67,6 +67,8 @@ pub struct Provider {
     pub first_run_notice: Option<&'static str>,
     /// ONNX Runtime's names of its memory: the device's, and the host's that it copies from fast.
     pub memory: Option<(&'static str, &'static str)>,
+    /// The option that limits what it takes of that memory, in bytes.
+    pub memory_limit: Option<&'static str>,
     /// The option that has the launches of a run recorded and replayed.
     pub replay: Option<&'static str>,
     available: fn() -> ort::Result<bool>,
@@ -125,6 +127,7 @@ impl Provider {
             cache: &[],
             first_run_notice: None,
             memory: None,
+            memory_limit: None,
             replay: None,
             available: E::is_available,
             build,
@@ -268,6 +271,7 @@ mod tests {
                 .chain(keys(provider.cache))
                 .chain(precisions)
                 .chain(device)
+                .chain(provider.memory_limit)
                 .chain(provider.replay);
             for key in set {
                 assert!(

@@ -57,6 +57,7 @@ pub static PROVIDERS: &[Provider] = &[
             (Precision::Tf32, &[("use_tf32", "1")]),
         ],
         memory: CUDA_MEMORY,
+        memory_limit: Some("gpu_mem_limit"),
         replay: Some("enable_cuda_graph"),
         ..Provider::of::<ep::CUDA>()
     },
@@ -155,6 +156,7 @@ pub static PROVIDERS: &[Provider] = &[
         library: Some("onnxruntime_providers_migraphx"),
         device: Some(device_id),
         options: &["device_id", "exhaustive_tune", "fp16_enable", "mem_limit"],
+        memory_limit: Some("mem_limit"),
         ..Provider::new::<ep::MIGraphX>(migraphx)
     },
     Provider {
@@ -282,6 +284,7 @@ pub static PROVIDERS: &[Provider] = &[
             "optypelist_for_implmode",
             "precision_mode",
         ],
+        memory_limit: Some("npu_mem_limit"),
         precisions: &[(Precision::F32, &[("precision_mode", "force_fp32")])],
         ..Provider::of::<ep::CANN>()
     },
