@@ -78,6 +78,15 @@ impl From<Bytes> for String {
 /// What this process may take at most, all that it has already included: what the machine, the process's control group
 /// and `ulimit -v` leave, whichever is least. None where the system does not say.
 pub(crate) fn available() -> Option<Bytes> {
+    available_and_own().map(|(available, _)| available)
+}
+
+/// What this process may take beside what it has.
+pub(crate) fn left() -> Option<Bytes> {
+    available_and_own().map(|(Bytes(available), own)| Bytes(available.saturating_sub(own)))
+}
+
+fn available_and_own() -> Option<(Bytes, u64)> {
     use sysinfo::{MemoryRefreshKind, ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System};
 
     let memory = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
@@ -91,7 +100,8 @@ pub(crate) fn available() -> Option<Bytes> {
         group.min(system.available_memory())
     });
     let most = left + process.memory();
-    Some(Bytes(address_space().map_or(most, |limit| limit.min(most))))
+    let most = address_space().map_or(most, |limit| limit.min(most));
+    Some((Bytes(most), process.memory()))
 }
 
 /// The limit of `ulimit -v`, less what is mapped without being memory: programs, libraries, the stacks of threads.

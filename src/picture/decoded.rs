@@ -2,10 +2,10 @@
 
 use super::MAX_SIDE;
 use super::fault::Fault;
-use crate::memory::{Bytes, usual_budget};
+use crate::memory::{self, Bytes};
 
 /// The most pixels of pictures that are read without a look at how much memory there is.
-const USUAL_PIXELS: u64 = 1 << 27;
+const USUAL_PIXELS: u64 = 1 << 23;
 /// Bytes a pixel that reading a picture takes: three or four samples of 32 bits, and what the decoder has of them, of 8
 /// bits or 16.
 const READING: u64 = 20;
@@ -34,7 +34,7 @@ pub(super) fn check_size(width: u32, height: u32) -> Result<(), Fault> {
     }
     match u64::from(width) * u64::from(height) <= USUAL_PIXELS {
         true => Ok(()),
-        false => check_room((width, height), usual_budget()),
+        false => check_room((width, height), memory::left()),
     }
 }
 

@@ -18,7 +18,10 @@ pub(super) const PORTABLE: u64 = 2130;
 /// the program's own kernels, and with ONNX Runtime's.
 pub(super) const JUDGE_OWN: [u64; 2] = [800_000_000, 1180];
 pub(super) const JUDGE_PORTABLE: [u64; 2] = [370_000_000, 2250];
-/// The same while it computes targets: style images of 1024, 1280 and 2048 pixels.
+/// Bytes a pixel of the picture that is judged, beside its tiles: it and the photo, as read, resized and as the network's input,
+/// the photo's features, the gradient. Of a picture of 1920x1080 pixels.
+pub(super) const JUDGED: u64 = 190;
+/// The network's bytes a pixel while it computes targets: style images of 1024, 1280 and 2048 pixels.
 pub(super) const TARGETS_OWN: u64 = 700;
 pub(super) const TARGETS_PORTABLE: u64 = 1000;
 /// Bytes of a card that CUDA, cuDNN's workspace and the weights take. Reckoned, and measured on no card; as is that a pixel

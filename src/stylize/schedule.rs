@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::footprint::{
-    ADAM, CARD, JUDGE_OWN, JUDGE_PORTABLE, LBFGS, Memory, OWN, PAIR, PORTABLE, PRECONDITIONER, PROGRAM,
-    TARGETS_OWN, TARGETS_PORTABLE, TILED, WAITING, fits_in, planned_with, with_reserve,
+    ADAM, CARD, JUDGE_OWN, JUDGE_PORTABLE, JUDGED, LBFGS, Memory, OWN, PAIR, PORTABLE, PRECONDITIONER,
+    PROGRAM, TARGETS_OWN, TARGETS_PORTABLE, TILED, WAITING, fits_in, planned_with, with_reserve,
 };
 use super::stages::{Size, area};
 use super::{Error, Stylizer};
@@ -201,7 +201,8 @@ impl Stylizer {
             let tiles = sizes().map(|size| area(self.network.graphs.tiles(size, side).1) as u64);
             tiles.max().unwrap_or(0)
         };
-        let needed = |side: u32| program + a_pixel * tile(side);
+        let pictures = JUDGED * area(image.size()) as u64;
+        let needed = |side: u32| program + a_pixel * tile(side) + pictures;
         let fits = |side: &u32| {
             let on_card = CARD + JUDGE_PORTABLE[1] * tile(*side);
             fits_in(needed(*side), self.budget) && fits_in(on_card, self.card_budget)
