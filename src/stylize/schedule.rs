@@ -51,6 +51,8 @@ const WAITING: u64 = 600_000_000;
 const LBFGS: u64 = 60;
 const ADAM: u64 = 84;
 const PRECONDITIONER: u64 = 72;
+/// Bytes a pixel of the last frame of a film, moved, its mask, and the session that compares an image with it: reckoned.
+const LAST_FRAME: u64 = 64;
 /// Bytes a pixel of a pair of the history.
 const PAIR: u64 = 6;
 /// The part of what a run may take that is planned with: what is reckoned may be a little too low.
@@ -64,7 +66,7 @@ pub struct Memory {
     /// The network's activations and their gradients, of a tile or of the whole picture, and of the coarser scales whose
     /// losses are in this one's.
     pub network: u64,
-    /// The photo at the painted size, and its features.
+    /// The photo at the painted size, and its features; the last frame of a film.
     pub content: u64,
     /// The optimiser's points and gradients.
     pub optimizer: u64,
@@ -173,6 +175,9 @@ impl Stylizer {
         let of_settings = self.scales(content, styles)?;
         let finest = self.sizes(content, styles, self.settings.side()).0;
         self.check_regions(content.size(), styles, finest)?;
+        self.last
+            .as_ref()
+            .map_or(Ok(()), |last| last.check(content.size()))?;
         let mut scales = Vec::new();
         let mut is_limited = false;
         for scale in of_settings {
@@ -263,7 +268,9 @@ impl Stylizer {
         Wish {
             side: self.settings.tile.unwrap_or(0),
             pairs,
-            preconditioned: is_first && pairs > 0 && !matches!(self.settings.init, Init::File(_)),
+            preconditioned: is_first
+                && pairs > 0
+                && !matches!(self.settings.init, Init::File(_) | Init::Previous),
         }
     }
 
@@ -330,6 +337,7 @@ impl Stylizer {
             Method::Lbfgs { .. } => LBFGS,
             Method::Adam(_) => ADAM,
         };
+        let last_frame = self.settings.frame.weight().map_or(0, |_| LAST_FRAME);
         let preconditioner = if wish.preconditioned { PRECONDITIONER } else { 0 };
         let remembered = (wish.pairs as u64).min(planned.iterations);
         Way {
@@ -341,7 +349,7 @@ impl Stylizer {
             memory: Memory {
                 program: if tiles == 1 { PROGRAM } else { PROGRAM + TILED },
                 network: networks.sum(),
-                content: pixels * BYTES_A_PIXEL + self.metadata().content_bytes(seen),
+                content: pixels * (BYTES_A_PIXEL + last_frame) + self.metadata().content_bytes(seen),
                 optimizer: pixels * (points + preconditioner) + surrounded,
                 history: pixels * PAIR * remembered,
             },
