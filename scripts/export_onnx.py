@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from exporter import contract, models, sources, storage
+from exporter import contract, models, sources, storage, temporal
 from exporter.graph import GraphError
 from exporter.losses import LOSSES
 from exporter.presets import PRESETS, Preset, PresetError, custom
@@ -37,6 +37,7 @@ def export(options: argparse.Namespace) -> None:
             model = models.build(graph, preset, weights)
             metadata = contract.metadata(graph, preset, weights, weights_file.identity)
             files[graph.file_name(preset)] = storage.finish(model, metadata, weights_file)
+    files[contract.TEMPORAL_FILE] = storage.finish(temporal.build(), contract.temporal_metadata())
     storage.write(options.out, files)
     report(options.out, files, storage.stale_graphs(options.out, packed.values(), files))
 

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Where the optimiser starts. As text (a flag's value, a settings file): `content`, `random`, `gray`, `style-stats`,
-/// `blend:0.3`, or a file's name.
+/// `blend:0.3`, `previous`, or a file's name.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Init {
@@ -32,6 +32,9 @@ pub enum Init {
     StyleStats,
     /// Content and [`Init::Random`] mixed: from 0, which is the content, to 1, which is noise.
     Blend(f32),
+    /// The last frame of a film, moved into this one, which the [`Stylizer`](crate::stylize::Stylizer) has; without one the
+    /// content.
+    Previous,
     /// A picture from a file, resized to the content's size: to go on from an earlier result, for instance.
     File(PathBuf),
 }
@@ -53,6 +56,7 @@ impl FromStr for Init {
             "random" => Ok(Self::Random),
             "gray" | "grey" => Ok(Self::Gray),
             "style-stats" => Ok(Self::StyleStats),
+            "previous" => Ok(Self::Previous),
             // A bare word is a slip of the pen rather than a file: pictures have extensions, or lie in a folder.
             file if file.contains(['.', '/', '\\']) => Ok(Self::File(file.into())),
             _ => Err(format!(
@@ -69,6 +73,7 @@ impl fmt::Display for Init {
             Self::Random => f.write_str("random"),
             Self::Gray => f.write_str("gray"),
             Self::StyleStats => f.write_str("style-stats"),
+            Self::Previous => f.write_str("previous"),
             Self::Blend(share) => write!(f, "blend:{share}"),
             Self::File(path) => path.display().fmt(f),
         }
@@ -100,7 +105,7 @@ impl Init {
     pub fn tensor(&self, content: &Picture, style: &Picture, seed: u64) -> Result<Array4<f32>, PictureError> {
         let (width, height) = content.size();
         Ok(match self {
-            Self::Content => to_tensor(content),
+            Self::Content | Self::Previous => to_tensor(content),
             Self::Random => noise(width, height, seed),
             Self::Gray => Array4::zeros((1, 3, height as usize, width as usize)),
             Self::StyleStats => to_tensor(&colored_noise(style, width, height, seed)),
@@ -185,6 +190,7 @@ mod tests {
         assert_eq!("gray".parse(), Ok(Init::Gray));
         assert_eq!("style-stats".parse(), Ok(Init::StyleStats));
         assert_eq!("blend:0.3".parse(), Ok(Init::Blend(0.3)));
+        assert_eq!("previous".parse(), Ok(Init::Previous));
         assert_eq!("start.png".parse(), Ok(Init::File("start.png".into())));
         assert_eq!("folder/start".parse(), Ok(Init::File("folder/start".into())));
     }
@@ -213,6 +219,7 @@ mod tests {
             Init::Gray,
             Init::StyleStats,
             Init::Blend(0.3),
+            Init::Previous,
         ];
         for init in words.into_iter().chain([Init::File("a/b.png".into())]) {
             assert_eq!(init.to_string().parse(), Ok(init.clone()));

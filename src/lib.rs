@@ -13,14 +13,15 @@
 //! 5. [`scales`]: smaller sizes are painted first; [`init`]: the picture that the optimisation starts
 //!    from.
 //! 6. [`regions`]: masks become what of each layer counts for which style.
-//! 7. [`runtime`]: ONNX Runtime is found and loaded.
-//! 8. [`model`]: the graphs are checked; features of both pictures become targets, and the loss a function.
-//! 9. [`optimize`]: L-BFGS minimises the loss over the pixels; [`observe`] tells of it.
-//! 10. [`postprocess`]: the best point becomes the picture.
-//! 11. [`stylize`]: all of it in one function.
-//! 12. [`record`]: what a run was made of, so that it can be repeated, or resumed where it was left.
-//! 13. [`evaluate`]: how near a picture comes to what was asked, in figures.
-//! 14. [`batch`]: which pictures there are to paint when there are many, and which of several machines paints which.
+//! 7. [`frames`]: the last frame of a film is moved into this one.
+//! 8. [`runtime`]: ONNX Runtime is found and loaded.
+//! 9. [`model`]: the graphs are checked; features of both pictures become targets, and the loss a function.
+//! 10. [`optimize`]: L-BFGS minimises the loss over the pixels; [`observe`] tells of it.
+//! 11. [`postprocess`]: the best point becomes the picture.
+//! 12. [`stylize`]: all of it in one function.
+//! 13. [`record`]: what a run was made of, so that it can be repeated, or resumed where it was left.
+//! 14. [`evaluate`]: how near a picture comes to what was asked, in figures.
+//! 15. [`batch`]: which pictures there are to paint when there are many, and which of several machines paints which.
 #![warn(missing_docs)]
 
 pub mod batch;
@@ -28,6 +29,7 @@ pub mod color;
 pub mod config;
 pub mod evaluate;
 pub mod files;
+pub mod frames;
 mod grey;
 mod guard;
 pub mod init;

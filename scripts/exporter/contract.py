@@ -26,6 +26,8 @@ STYLE_WEIGHT, CONTENT_WEIGHT, TV_WEIGHT = "style_weight", "content_weight", "tv_
 LOSS, GRADIENT = "loss", "gradient"
 STYLE_LOSSES, CONTENT_LOSSES, TV_LOSS = "style_losses", "content_losses", "tv_loss"
 
+TEMPORAL, TEMPORAL_LOSS = "temporal", "temporal_loss"
+
 REGIONS = "regions"
 """The number of regions, a symbol."""
 IMAGE_SHAPE = (1, 3, "height", "width")
@@ -45,6 +47,15 @@ PORTABLE, CPU = "portable", "cpu"
 """Flavours of a graph: of ONNX's operators, for every provider; of the program's own, for the processor."""
 
 Shape = tuple[int | str, ...]
+
+TEMPORAL_FILE = f"{TEMPORAL}.onnx"
+"""A graph without a network: it is the same for all presets."""
+TEMPORAL_INPUTS: dict[str, Shape] = {
+    IMAGE: IMAGE_SHAPE,
+    "moved": IMAGE_SHAPE,
+    "mask": (1, 1, *IMAGE_SHAPE[2:]),
+    "temporal_weight": (),
+}
 
 
 @dataclass(frozen=True)
@@ -153,6 +164,15 @@ def metadata(graph: Graph, preset: Preset, weights: Vgg19Weights, file: tuple[st
         "impasto.external_data_sha256": file[1],
     }
     return operators | of_loss | said
+
+
+def temporal_metadata() -> dict[str, str]:
+    return {
+        "impasto.contract": VERSION,
+        "impasto.exporter": __version__,
+        "impasto.graph": TEMPORAL,
+        "impasto.input": INPUT_CONVENTION,
+    }
 
 
 def loss_metadata(loss: StyleLoss, preset: Preset, weights: Vgg19Weights) -> dict[str, str]:

@@ -51,12 +51,12 @@ def pack(weights: Vgg19Weights, last: str) -> WeightsFile:
     return WeightsFile(contract.weights_file(last), bytes(data), places)
 
 
-def finish(model: onnx.ModelProto, metadata: Mapping[str, str], weights: WeightsFile) -> bytes:
-    """Check `model`, which still has its tensors inside, move the weights out, and serialise it."""
+def finish(model: onnx.ModelProto, metadata: Mapping[str, str], weights: WeightsFile | None = None) -> bytes:
+    """Check `model`, which still has its tensors inside, move its weights out, and serialise it."""
     onnx.helper.set_model_props(model, dict(metadata))
     check(model)
     for tensor in model.graph.initializer:
-        if tensor.name in weights.places:
+        if weights and tensor.name in weights.places:
             _move_outside(tensor, weights.name, *weights.places[tensor.name])
     return model.SerializeToString(deterministic=True)
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::Job;
 use crate::config::Settings;
+use crate::init::Init;
 use crate::picture::{fit, size_in_header};
 
 /// What each job costs, over all its scales. A photo whose file does not tell its size is taken for a square.
@@ -26,7 +27,12 @@ fn cost(photo: (u32, u32), settings: &Settings) -> f64 {
         (settings.iterations, settings.emphasis()),
         |_| true,
     );
-    let work = scales.iter().map(|scale| {
+    // A frame goes on at the finest scale alone.
+    let passed = match settings.init {
+        Init::Previous => scales.len() - 1,
+        _ => 0,
+    };
+    let work = scales.iter().skip(passed).map(|scale| {
         let (width, height) = fit(photo, scale.size, settings.fit);
         f64::from(width) * f64::from(height) * (scale.iterations + 1) as f64
     });
@@ -53,8 +59,9 @@ mod tests {
         let jobs = [
             job(&content, "size = 40\niterations = 9"),
             job(&content, "scales = \"20:1,40:9\""),
+            job(&content, "scales = \"20:1,40:9\"\nprevious = \"last.png\""),
             job(Path::new("not-there.png"), "size = 40\niterations = 9"),
         ];
-        assert_eq!(costs(&jobs), [4000.0, 4200.0, 16_000.0]);
+        assert_eq!(costs(&jobs), [4000.0, 4200.0, 4000.0, 16_000.0]);
     }
 }

@@ -5,10 +5,12 @@
 //! [`Shard`] takes its part of them, by what they cost. What came of each goes into a [`Log`].
 
 mod cost;
+mod frames;
 mod grid;
 mod inputs;
 mod jobs_file;
 mod log;
+mod numbers;
 mod pattern;
 mod shard;
 
@@ -19,10 +21,12 @@ use crate::config::Options;
 use crate::files::{InputError, OutputError, shown};
 
 pub use cost::costs;
+pub use frames::{Frames, chains};
 pub use grid::Grid;
 pub use inputs::{pictures, pictures_in};
 pub use jobs_file::{Defaults, read_jobs};
 pub use log::{Entry, Log, Status};
+pub use numbers::NumberPattern;
 pub use pattern::Pattern;
 pub use shard::{FromScheduler, Shard};
 

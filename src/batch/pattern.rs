@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::BatchError;
+use super::numbers::filled;
 
 /// How outputs are called: text, and the names of content, style and settings without folder and extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +62,22 @@ impl Pattern {
             }
         }
         name.into()
+    }
+
+    /// The names of a frame, whose number stands for `%d` in them.
+    ///
+    /// # Errors
+    /// A percent sign that stands for nothing.
+    pub fn numbered(&self, number: u64) -> Result<Pattern, BatchError> {
+        let piece = |piece: &Piece| match piece {
+            Piece::Text(text) => filled(text, number).map(Piece::Text),
+            other => Ok(other.clone()),
+        };
+        let pieces = self.0.iter().map(piece).collect::<Result<_, _>>();
+        pieces.map(Pattern).map_err(|cause| BatchError::Names {
+            pattern: "the output's name".to_owned(),
+            cause,
+        })
     }
 
     /// Whether the names tell settings apart.

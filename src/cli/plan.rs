@@ -9,6 +9,7 @@ use impasto::Error;
 use impasto::batch::Job;
 use impasto::config::{Options, Settings};
 use impasto::files::{Input, digest_file, shown};
+use impasto::frames::{self, LastFrame};
 use impasto::init::Init;
 use impasto::memory::{Bytes, usual_budget};
 use impasto::observe::Planned;
@@ -55,7 +56,9 @@ pub struct Pictures {
     /// The picture to start from, if it is a file's.
     pub start: Option<Picture>,
     pub masks: Masks,
-    /// Their files, for the record: content if it is a photo, styles, start, masks.
+    /// The last frame of a film.
+    pub last: Option<LastFrame>,
+    /// Their files, for the record: content if it is a photo, styles, start, masks, what there is of the last frame.
     pub files: Vec<FileRecord>,
 }
 
@@ -86,7 +89,8 @@ impl Plan {
         let (options, settings) = resolve(args, &args.config, content.is_some(), |_| Options::default())?;
         let styles = style_files(&args.style)?;
         let masks = mask_files(&settings);
-        check_standard_input(content.iter().chain(&styles).chain(&masks))?;
+        let of_last = settings.frame.files().map(|(_, path)| path);
+        check_standard_input(content.iter().chain(&styles).chain(&masks).chain(of_last))?;
         Ok(Plan {
             options,
             settings,
@@ -202,13 +206,17 @@ impl Plan {
         let start = self.start()?.map(|start| decode(record("init", start), quiet));
         let start = start.transpose()?;
         let masks = Masks::load(&self.settings.regions, |path| {
-            decode(record("mask", self.mask(path)?), quiet)
+            decode(record("mask", self.input("mask", path)?), quiet)
+        })?;
+        let last = LastFrame::load(&self.settings.frame, |role, path| {
+            anyhow::Ok(record(role, self.input(role, path)?))
         })?;
         Ok(Pictures {
             content,
             styles,
             start,
             masks,
+            last,
             files,
         })
     }
@@ -231,8 +239,9 @@ impl Plan {
         ];
         let files = roles
             .iter()
-            .flat_map(|(role, paths)| paths.iter().map(move |path| (role, path)));
-        let record = |(role, path): (&&str, &&PathBuf)| -> anyhow::Result<FileRecord> {
+            .flat_map(|(role, paths)| paths.iter().map(move |path| (*role, *path)));
+        let files = files.chain(self.settings.frame.files());
+        let record = |(role, path): (&str, &PathBuf)| -> anyhow::Result<FileRecord> {
             let digest = digest_file(path, MAX_FILE_BYTES)?;
             Ok(FileRecord::new(role, path, digest))
         };
@@ -273,12 +282,12 @@ impl Plan {
         }
     }
 
-    /// The file of a mask, with the bytes that it had in a recorded run.
-    fn mask(&self, path: &Path) -> anyhow::Result<Input> {
-        let recorded = self.recorded().map(|run| run.input_at("mask", path));
+    /// The file of a role, with the bytes that it had in a recorded run.
+    fn input(&self, role: &str, path: &Path) -> anyhow::Result<Input> {
+        let recorded = self.recorded().map(|run| run.input_at(role, path));
         match recorded.transpose()?.flatten() {
             Some(input) => Ok(input),
-            None => Ok(picture::read(path)?),
+            None => frames::read(role, path),
         }
     }
 

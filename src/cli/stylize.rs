@@ -53,11 +53,14 @@ pub fn paint(args: &Painting, plan: &Plan, mut saved: Option<&mut Reader>) -> an
         styles,
         start,
         masks,
+        last,
         files,
     } = plan.pictures(args.quiet)?;
     check_record(args, plan, &files)?;
     let resumable = args.checkpoint.is_some();
-    let stylizer = quietly(|| Stylizer::with_masks(&plan.options, masks))?.with_whole_iterations(resumable);
+    let stylizer = quietly(|| Stylizer::with_masks(&plan.options, masks))?
+        .with_last_frame(last)
+        .with_whole_iterations(resumable);
     plan.check(&stylizer, args.quiet)?;
     let schedule = stylizer.schedule(&content, &styles)?;
     let planned = schedule.planned();

@@ -34,7 +34,7 @@ pub fn run(args: &Texture) -> anyhow::Result<Ended> {
 
 /// Whether an option does not speak of a photo.
 pub fn is_of_use(arg: &Arg) -> bool {
-    const OF_A_PHOTO: [&str; 8] = [
+    const OF_A_PHOTO: [&str; 13] = [
         "fit",
         "content_weight",
         "content_layer_weights",
@@ -43,6 +43,11 @@ pub fn is_of_use(arg: &Arg) -> bool {
         "keep",
         "mask_content_weights",
         "mask_colors",
+        "previous",
+        "flow",
+        "forward_flow",
+        "flow_mask",
+        "temporal_weight",
     ];
     !OF_A_PHOTO.contains(&arg.get_id().as_str())
 }

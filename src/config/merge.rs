@@ -25,7 +25,7 @@ impl Options {
     /// The start is the photo, wholly or in part.
     pub fn without_photo(self) -> Result<Options, ConfigError> {
         let init = self.init.unwrap_or(Init::Random);
-        if matches!(init, Init::Content | Init::Blend(_)) {
+        if matches!(init, Init::Content | Init::Blend(_) | Init::Previous) {
             let expected = "random, gray, style-stats or a picture's file where there is no photo";
             return Err(ConfigError::new("init", init, expected));
         }
@@ -38,6 +38,11 @@ impl Options {
             keep: None,
             mask_content_weights: None,
             mask_colors: None,
+            previous: None,
+            flow: None,
+            forward_flow: None,
+            flow_mask: None,
+            temporal_weight: None,
             ..self
         })
     }
@@ -138,6 +143,11 @@ mod tests {
         mask-colors = ["original", "style"]
         init = "blend:0.3"
         seed = 5
+        previous = "last.png"
+        flow = "back.flo"
+        forward-flow = "on.flo"
+        flow-mask = "seen.png"
+        temporal-weight = 3
         optimizer = "adam"
         iterations = 3
         learning-rate = 2.5

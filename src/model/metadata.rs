@@ -202,16 +202,8 @@ impl GraphMetadata {
     }
 
     pub(super) fn parse(path: &Path, kind: Kind, operators: Operators) -> Result<GraphMetadata, ModelError> {
-        let graph = files::read_file(path, MAX_GRAPH_BYTES).map_err(missing_or_unreadable)?;
-        let model = ModelProto::decode(graph.bytes()).map_err(|_| ModelError::NotAGraph {
-            path: path.to_path_buf(),
-        })?;
-        let metadata: HashMap<String, String> = model
-            .metadata_props
-            .into_iter()
-            .map(|entry| (entry.key, entry.value))
-            .collect();
-        GraphMetadata::from_metadata(path, &metadata, (kind, operators), graph.sha256())
+        let (metadata, sha256) = properties(path)?;
+        GraphMetadata::from_metadata(path, &metadata, (kind, operators), sha256)
     }
 
     fn from_metadata(
@@ -223,30 +215,10 @@ impl GraphMetadata {
         let get = |key: &'static str| {
             // Graphs that say nothing of their operators are portable.
             let assumed = (key == "operators").then(|| Operators::Portable.name().to_owned());
-            let value = metadata
-                .get(&format!("impasto.{key}"))
-                .or(assumed.as_ref())
-                .filter(|value| !value.is_empty());
-            value.cloned().ok_or_else(|| ModelError::NoMetadata {
-                path: path.to_path_buf(),
-                key,
-            })
+            property(path, metadata, key).or_else(|error| assumed.ok_or(error))
         };
-        let expect = |key: &'static str, expected: &str| {
-            let found = get(key)?;
-            if found == expected {
-                return Ok(());
-            }
-            Err(ModelError::WrongContract {
-                path: path.to_path_buf(),
-                key,
-                found,
-                expected: expected.to_owned(),
-            })
-        };
-        expect("contract", CONTRACT_VERSION)?;
-        expect("graph", kind.name())?;
-        expect("operators", operators.name())?;
+        check_contract(path, metadata, kind.name())?;
+        expect(path, "operators", get("operators")?, operators.name())?;
         let layers = |key| Ok::<_, ModelError>(get(key)?.split(',').map(str::to_owned).collect());
         let min_size = get("min_size")?;
         let terms = match kind {
@@ -353,6 +325,60 @@ impl GraphMetadata {
         let mut terms = self.terms.iter().filter(|term| term.kind == kind);
         terms.find_map(|term| term.default)
     }
+}
+
+/// The properties of a graph file by their keys, and its sha256.
+///
+/// # Errors
+/// It is missing, unreadable, or no graph.
+pub(super) fn properties(path: &Path) -> Result<(HashMap<String, String>, String), ModelError> {
+    let graph = files::read_file(path, MAX_GRAPH_BYTES).map_err(missing_or_unreadable)?;
+    let model = ModelProto::decode(graph.bytes()).map_err(|_| ModelError::NotAGraph {
+        path: path.to_path_buf(),
+    })?;
+    let entries = model.metadata_props.into_iter();
+    let metadata = entries.map(|entry| (entry.key, entry.value)).collect();
+    Ok((metadata, graph.sha256()))
+}
+
+/// Checks that a graph with these properties is of this program's contract, and of a kind.
+///
+/// # Errors
+/// It is not, or does not say so.
+pub(super) fn check_contract(
+    path: &Path,
+    metadata: &HashMap<String, String>,
+    kind: &str,
+) -> Result<(), ModelError> {
+    for (key, expected) in [("contract", CONTRACT_VERSION), ("graph", kind)] {
+        expect(path, key, property(path, metadata, key)?, expected)?;
+    }
+    Ok(())
+}
+
+fn property(
+    path: &Path,
+    metadata: &HashMap<String, String>,
+    key: &'static str,
+) -> Result<String, ModelError> {
+    let value = metadata.get(&format!("impasto.{key}"));
+    let value = value.filter(|value| !value.is_empty());
+    value.cloned().ok_or_else(|| ModelError::NoMetadata {
+        path: path.to_path_buf(),
+        key,
+    })
+}
+
+fn expect(path: &Path, key: &'static str, found: String, expected: &str) -> Result<(), ModelError> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(ModelError::WrongContract {
+        path: path.to_path_buf(),
+        key,
+        found,
+        expected: expected.to_owned(),
+    })
 }
 
 fn read_terms(path: &Path, text: String) -> Result<Vec<Term>, ModelError> {

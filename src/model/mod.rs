@@ -17,6 +17,7 @@ mod operators;
 mod reuse;
 mod seamless;
 mod session;
+mod temporal;
 mod tiled;
 mod tiles;
 mod weights;
@@ -33,6 +34,8 @@ pub use loss_gradient::OnnxLossGradient;
 pub use metadata::GraphMetadata;
 pub(crate) use metadata::layer_size;
 pub use operators::{KernelSet, UnusableKernels};
+pub(crate) use temporal::TEMPORAL;
+pub use temporal::TemporalGraph;
 pub use tiled::TiledLossGradient;
 pub(crate) use tiles::reach;
 pub use weights::{LayerFactors, NoLayerFactors, Weights};
@@ -70,7 +73,8 @@ impl Padding {
 pub struct Evaluation {
     /// The total loss: the sum of all terms.
     pub loss: f64,
-    /// The weighted terms in the graph's order: the style layers', the content layers', the total variation.
+    /// The weighted terms in the graph's order: the style layers', the content layers', the total variation, with a last
+    /// frame the temporal term.
     pub terms: Vec<f64>,
 }
 
@@ -84,7 +88,8 @@ pub type Advance<'a> = &'a mut dyn FnMut(f64);
 ///
 /// ONNX Runtime sits behind this trait, so that the optimiser can be tested on functions whose minimum is known.
 pub trait LossGradient {
-    /// The names of [`Evaluation::terms`], in their order: `style/relu1_1`, …, `content/relu4_2`, `tv`.
+    /// The names of [`Evaluation::terms`], in their order: `style/relu1_1`, …, `content/relu4_2`, `tv`; with a last frame
+    /// `temporal`.
     fn term_names(&self) -> &[String];
 
     /// Evaluates the loss at `image` and writes its gradient.

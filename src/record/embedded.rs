@@ -23,8 +23,8 @@ pub struct Record {
     /// The resolved settings by the names of [`Options`](crate::config::Options), without those that are open, that do not
     /// change the bytes (`threads`), or would not in the same way again (`max-seconds`). Files have no folders.
     pub settings: Map<String, Value>,
-    /// The pictures: `content` unless it is a texture, every `style` in its order, `init` if the start was a file, and every
-    /// `mask`.
+    /// The pictures: `content` unless it is a texture, every `style` in its order, `init` if the start was a file, every
+    /// `mask`, and what a frame has of the last one: `previous`, `flow`, `forward-flow`, `flow-mask`.
     pub inputs: Vec<NamedFile>,
     /// The graphs that ran, and the weights.
     pub graphs: Vec<NamedFile>,
@@ -246,6 +246,10 @@ fn settings(manifest: &Manifest<Settings>, masks: &[(PathBuf, String)]) -> Map<S
     if let Init::File(path) = &mut settings.init {
         *path = name_of(path).into();
     }
+    settings
+        .frame
+        .paths_mut()
+        .for_each(|path| *path = name_of(path).into());
     let RegionOptions {
         mask,
         style_mask,

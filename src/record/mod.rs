@@ -26,7 +26,8 @@ pub use repeat::Recorded;
 /// A file that took part in a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRecord {
-    /// What it was: `content`, `style`, `init`, `mask`, `output`; `forward`, `targets`, `loss_grad`, `weights`.
+    /// What it was: `content`, `style`, `init`, `mask`, `previous`, `flow`, `forward-flow`, `flow-mask`, `output`; `forward`,
+    /// `targets`, `loss_grad`, `weights`, `temporal`.
     pub role: String,
     /// Its path, as it was given; `-` for standard input or standard output.
     pub path: PathBuf,
@@ -65,8 +66,8 @@ pub struct Manifest<S> {
     pub library: PathBuf,
     /// The graphs that ran, and the weights.
     pub graphs: Vec<FileRecord>,
-    /// The pictures: `content` unless it is a texture, every `style` in its order, `init` if the start was a file, and every
-    /// `mask`.
+    /// The pictures: `content` unless it is a texture, every `style` in its order, `init` if the start was a file, every
+    /// `mask`, and what a frame has of the last one: `previous`, `flow`, `forward-flow`, `flow-mask`.
     pub inputs: Vec<FileRecord>,
     /// The picture that came of it.
     pub output: FileRecord,

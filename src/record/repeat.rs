@@ -258,6 +258,7 @@ impl Recorded {
         let chosen = Options {
             preset: options.preset.clone(),
             init: options.init.clone(),
+            previous: options.previous.clone(),
             ..Options::default()
         };
         let Ok(followed) = chosen.resolve() else {

@@ -62,7 +62,7 @@ impl Mask {
 
     /// The mask of a picture of `size` (width, height): `[height, width]`, 0 to 1; nothing rings beyond an
     /// edge.
-    pub(super) fn at(&self, size: (u32, u32)) -> Array2<f32> {
+    pub(crate) fn at(&self, size: (u32, u32)) -> Array2<f32> {
         let levels = resize_plane(&self.levels, self.size, size);
         let levels = levels.iter().map(|level| level.round() / 255.0).collect();
         Array2::from_shape_vec((size.1 as usize, size.0 as usize), levels).expect("a level a pixel")

@@ -2,6 +2,7 @@
 
 use super::Stylized;
 use crate::config::ConfigError;
+use crate::frames::FrameError;
 use crate::memory::Bytes;
 use crate::model::{ModelError, UnusableKernels};
 use crate::optimize::OptimizeError;
@@ -23,6 +24,9 @@ pub enum Error {
     /// A mask that cannot be used.
     #[error(transparent)]
     Mask(#[from] MaskError),
+    /// An optical flow, or its mask, that cannot be used.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
     /// ONNX Runtime that cannot be found or loaded.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),

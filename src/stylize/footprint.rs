@@ -33,6 +33,8 @@ pub(super) const WAITING: u64 = 600_000_000;
 pub(super) const LBFGS: u64 = 60;
 pub(super) const ADAM: u64 = 84;
 pub(super) const PRECONDITIONER: u64 = 72;
+/// Bytes a pixel of the last frame of a film, moved, its mask, and the session that compares an image with it: reckoned.
+pub(super) const LAST_FRAME: u64 = 64;
 /// Bytes a pixel of a pair of the history.
 pub(super) const PAIR: u64 = 6;
 /// The part of the budget that is planned with: what is reckoned may be a little too low.
@@ -46,7 +48,7 @@ pub struct Memory {
     /// The network's activations and their gradients, of a tile or of the whole picture, and of the coarser scales whose
     /// losses are in this one's.
     pub network: u64,
-    /// The photo at the painted size, and its features.
+    /// The photo at the painted size, and its features; the last frame of a film.
     pub content: u64,
     /// The optimiser's points and gradients.
     pub optimizer: u64,

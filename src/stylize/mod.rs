@@ -4,6 +4,7 @@ mod error;
 mod evaluation;
 mod footprint;
 mod kept;
+mod loss;
 mod network;
 mod pace;
 mod painting;
@@ -15,31 +16,29 @@ mod stages;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::config::{Options, Settings};
 use crate::files::binary::Reader;
-use crate::grey::Grey;
+use crate::frames::{self, LastFrame};
 use crate::init::Init;
 use crate::memory::Bytes;
 use crate::model::metadata::{CONTRACT_VERSION, Kind};
-use crate::model::{GraphMetadata, LossGradient, Targets, Weights};
+use crate::model::{GraphMetadata, TEMPORAL, TemporalGraph, Weights};
 use crate::observe::{Event, Observer, Planned, Started};
 use crate::optimize::{self, OptimizeError, Outcome, StopReason};
 use crate::picture::Picture;
 use crate::record::{FileRecord, machine};
 use crate::regions::Masks;
-use crate::runtime::{Engine, Placement};
+use crate::runtime::Engine;
 use crate::tensor::to_tensor;
 pub use error::Error;
 pub use evaluation::Judged;
 pub use footprint::Memory;
-use kept::Kept;
 pub use network::{Network, Networks};
 pub use pace::Pace;
 use painting::{Nature, Painting};
-use pyramid::Pyramid;
 pub use schedule::{ScalePlan, Schedule};
 use stages::Stage;
 
@@ -74,6 +73,9 @@ pub struct Stylizer {
     network: Network,
     weights: Weights,
     masks: Masks,
+    last: Option<LastFrame>,
+    /// The graph of the temporal term, if that counts.
+    temporal: Option<TemporalGraph>,
     /// What a run may take; none where the system does not say what is left.
     budget: Option<Bytes>,
     /// What the graphs may take of a card's memory; none on the processor, and where nothing is known of it.
@@ -102,17 +104,18 @@ pub enum Start<'a> {
 }
 
 impl Stylizer {
-    /// Resolves `options`, reads the masks that they name, loads ONNX Runtime and checks the graphs.
+    /// Resolves `options`, reads the masks and the last frame that they name, loads ONNX Runtime and checks the graphs.
     ///
     /// # Errors
-    /// An option out of its range, a mask, ONNX Runtime or a graph that cannot be used.
+    /// An option out of its range, a mask, a flow, ONNX Runtime or a graph that cannot be used.
     pub fn new(options: &Options) -> Result<Stylizer, Error> {
         let settings = options.resolve()?;
         let masks = Masks::load(&settings.regions, |path| Ok::<_, Error>(Picture::load(path)?))?;
-        Stylizer::with_masks(options, masks)
+        let last = LastFrame::load::<Error>(&settings.frame, frames::read)?;
+        Ok(Stylizer::with_masks(options, masks)?.with_last_frame(last))
     }
 
-    /// The same with masks that have been read.
+    /// The same with masks that have been read, and without a last frame.
     ///
     /// # Errors
     /// As [`Stylizer::new`].
@@ -127,7 +130,11 @@ impl Stylizer {
     /// An option out of its range, or weights for layers that the graphs do not look at.
     pub fn on(network: Network, options: &Options, masks: Masks) -> Result<Stylizer, Error> {
         let settings = options.resolve()?;
-        let weights = settings.weights(&network.graphs.loss_gradient)?;
+        let graph = &network.graphs.loss_gradient;
+        let weights = settings.weights(graph)?;
+        let folder = graph.path.parent().unwrap_or(Path::new(""));
+        let temporal = settings.frame.weight().map(|_| TemporalGraph::open(folder));
+        let temporal = temporal.transpose()?;
         let card_budget = settings.memory.or(network.card_budget);
         Ok(Stylizer {
             budget: settings.memory.or(network.budget),
@@ -136,8 +143,16 @@ impl Stylizer {
             network,
             weights,
             masks,
+            last: None,
+            temporal,
             whole_iterations: false,
         })
+    }
+
+    /// The same with the last frame that the settings name, which has been read.
+    pub fn with_last_frame(mut self, last: Option<LastFrame>) -> Stylizer {
+        self.last = last;
+        self
     }
 
     /// The same; if `whole`, a time limit lets an iteration go to its end, so that the run can be resumed from there.
@@ -174,13 +189,22 @@ impl Stylizer {
         };
         let loss = &self.network.graphs.loss_gradient;
         let weights = FileRecord::new("weights", &loss.weights_file(), loss.weights_digest().to_owned());
-        graphs.into_iter().map(record).chain([weights]).collect()
+        let temporal = self.temporal.iter();
+        let temporal = temporal.map(|graph| FileRecord::new(TEMPORAL, &graph.path, graph.sha256.clone()));
+        graphs
+            .into_iter()
+            .map(record)
+            .chain([weights])
+            .chain(temporal)
+            .collect()
     }
 
     /// All files that were read so far: graphs, whichever of them run, their weights, ONNX Runtime's library.
     pub fn files_read(&self) -> Vec<PathBuf> {
         let library = self.network.engine.runtime().path().to_path_buf();
-        self.network.graphs.files().into_iter().chain([library]).collect()
+        let temporal = self.temporal.iter().map(|graph| graph.path.clone());
+        let graphs = self.network.graphs.files().into_iter().chain(temporal);
+        graphs.chain([library]).collect()
     }
 
     /// What the bytes of a picture may depend on beside settings, pictures and graphs, by name: `impasto`, `contract`,
@@ -245,7 +269,8 @@ impl Stylizer {
             Start::Picture(picture) => (Some(picture), None),
             Start::AsSet => (None, None),
         };
-        let done = restored.as_ref().map_or(0, |(painting, _)| painting.scales());
+        let begun = self.first_scale(schedule.scales.len());
+        let done = restored.as_ref().map_or(begun, |(painting, _)| painting.scales());
         // Those that are done are of no use any more, unless they are in the losses of the others.
         let first = if self.settings.is_pyramid() { 0 } else { done };
         let stages = self.stages(&content, &styles, &schedule, first)?;
@@ -254,7 +279,10 @@ impl Stylizer {
         }
         let (mut painting, saved) = match restored {
             Some(restored) => restored,
-            None => (self.start(begin, given, &stages[0], &styles[0])?, None),
+            None => {
+                let stage = &stages[done - first];
+                (self.start(begin, given, (stage, done), &styles[0])?, None)
+            }
         };
         drop((content, styles));
         let finest = stages[stages.len() - 1].postprocess.clone();
@@ -293,15 +321,7 @@ impl Stylizer {
         }
         for scale in painting.scales()..schedule.len() {
             let (coarser, stage) = (&stages[..scale - first], &stages[scale - first]);
-            let loss = self.pyramid(coarser, stage, observer)?;
-            let loss: Box<dyn LossGradient + '_> = match stage.postprocess.keep() {
-                Some(keep) => Box::new(Kept::new(loss, keep, to_tensor(stage.postprocess.content()))),
-                None => loss,
-            };
-            let mut loss: Box<dyn LossGradient + '_> = match stage.postprocess.is_grey() {
-                true => Box::new(Grey::new(loss)),
-                false => loss,
-            };
+            let mut loss = self.loss_of(coarser, stage, observer)?;
             let _ = observer.observe(&Event::Started(Started {
                 scale,
                 schedule,
@@ -331,29 +351,39 @@ impl Stylizer {
         Ok(())
     }
 
-    /// The image to start from at `begin`, at the size of the first stage.
+    /// The scale to start at, of so many: the last frame has what coarser ones lay out.
+    fn first_scale(&self, scales: usize) -> usize {
+        match (&self.settings.init, &self.last) {
+            (Init::Previous, Some(_)) => scales - 1,
+            _ => 0,
+        }
+    }
+
+    /// The image to start from at `begin`, at the size of the `first` stage, before which so many scales are passed over.
     fn start(
         &self,
         begin: Instant,
         given: Option<Picture>,
-        first: &Stage,
+        (first, passed): (&Stage, usize),
         style: &Picture,
     ) -> Result<Painting, Error> {
         let (content, init) = (first.postprocess.content(), &self.settings.init);
-        let is_file = given.is_some() || matches!(init, Init::File(_));
+        let last = first.moved.as_ref().filter(|_| *init == Init::Previous);
+        let is_painted = given.is_some() || last.is_some() || matches!(init, Init::File(_));
         let style = match init {
             Init::StyleStats => self.colored(style, content),
             _ => Cow::Borrowed(style),
         };
-        let start = match given {
-            Some(picture) => to_tensor(&picture.resize(content.width(), content.height())),
-            None => init.tensor(content, &style, self.settings.seed)?,
+        let start = match (given, last) {
+            (Some(picture), _) => to_tensor(&picture.resize(content.width(), content.height())),
+            (None, Some(moved)) => moved.tensor(),
+            (None, None) => init.tensor(content, &style, self.settings.seed)?,
         };
         Ok(Painting::new(
             begin,
-            start.into_raw_vec_and_offset().0,
+            (start.into_raw_vec_and_offset().0, passed),
             first.size(),
-            is_file,
+            is_painted,
             self.nature(),
         ))
     }
@@ -364,83 +394,6 @@ impl Stylizer {
             has_content: self.weights.has_content(),
             seamless: self.settings.seamless,
         }
-    }
-
-    /// What a content weight of 1 stands for with these targets, where the preset lets it follow them.
-    fn content_unit(&self, targets: &Targets) -> Option<f64> {
-        let balance = self.settings.balance(self.metadata());
-        balance.map(|balance| balance * targets.balance())
-    }
-
-    /// The loss of a stage, with those of the coarser ones where the preset has them in it.
-    fn pyramid<'a>(
-        &'a self,
-        coarser: &'a [Stage],
-        stage: &'a Stage,
-        observer: &mut dyn Observer,
-    ) -> Result<Box<dyn LossGradient + 'a>, Error> {
-        let side = stage.way.side;
-        let own = self.loss(stage, side, observer)?;
-        if coarser.is_empty() || !self.settings.is_pyramid() {
-            return Ok(own);
-        }
-        let coarser = coarser
-            .iter()
-            .map(|stage| Ok((self.loss(stage, side, observer)?, stage.size())))
-            .collect::<Result<_, Error>>()?;
-        Ok(Box::new(Pyramid::new(
-            own,
-            stage.size(),
-            coarser,
-            self.settings.seamless,
-        )))
-    }
-
-    /// The loss of a stage by itself, whole or in tiles whose windows have some `side` pixels; the observer is told where it
-    /// runs, if that needs telling.
-    ///
-    /// The fewer pixels a scale has, the more the content weighs there: the style image's large shapes would otherwise
-    /// take the place of the content's, and the finer scales could not bring it back. With the square of the ratio of
-    /// pixels the loss is lower after as many seconds than with the ratio itself (two pairs of pictures, 1 to 2 %). A weight
-    /// that follows the pair's balance has that of each scale.
-    fn loss<'a>(
-        &'a self,
-        stage: &'a Stage,
-        side: u32,
-        observer: &mut dyn Observer,
-    ) -> Result<Box<dyn LossGradient + 'a>, Error> {
-        let unit = self.content_unit(&stage.targets);
-        let factor = unit.unwrap_or_else(|| stage.coarseness.powi(2));
-        let weights = self.weights.relative().with_content_times(factor);
-        let (loss, placement) = self.loss_gradient(&stage.targets, weights, side)?;
-        if let Some(placement) = &placement {
-            let _ = observer.observe(&Event::Placed(placement));
-        }
-        Ok(loss)
-    }
-
-    /// The loss with these targets, whole or in tiles whose windows have some `side` pixels, and where its nodes run if not
-    /// all on the processor.
-    fn loss_gradient<'a>(
-        &'a self,
-        targets: &'a Targets,
-        weights: Weights,
-        side: u32,
-    ) -> Result<(Box<dyn LossGradient + 'a>, Option<Placement>), Error> {
-        let tiled = self
-            .network
-            .graphs
-            .tiled_loss_gradient(&self.network.engine, targets, &weights, side)?;
-        if let Some(tiled) = tiled {
-            let placement = tiled.placement().cloned();
-            return Ok((targets.of_painted(Box::new(tiled)), placement));
-        }
-        let loss = self
-            .network
-            .graphs
-            .loss_gradient(&self.network.engine, targets, weights)?;
-        let placement = loss.placement().cloned();
-        Ok((targets.of_painted(Box::new(loss)), placement))
     }
 
     /// How to optimise a stage of a run that has taken so many `seconds`.

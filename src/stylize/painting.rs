@@ -41,11 +41,11 @@ pub(super) struct Nature {
 }
 
 impl Painting {
-    /// The start of a run that began at `begin`: `image` is f32 `[1, 3, height, width]`, flattened, of this `size` (width, height);
-    /// `has_shapes` says whether it is a painting already.
+    /// The start of a run that began at `begin`, so many `scales` having been passed over: `image` is f32 `[1, 3, height,
+    /// width]`, flattened, of this `size` (width, height); `has_shapes` says whether it is a painting already.
     pub(super) fn new(
         begin: Instant,
-        image: Vec<f32>,
+        (image, scales): (Vec<f32>, usize),
         size: (u32, u32),
         has_shapes: bool,
         nature: Nature,
@@ -61,7 +61,7 @@ impl Painting {
         Painting {
             begin,
             before: 0.0,
-            scales: 0,
+            scales,
             size,
             has_shapes,
             nature,

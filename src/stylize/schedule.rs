@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::footprint::{
-    ADAM, CARD, JUDGE_OWN, JUDGE_PORTABLE, JUDGED, LBFGS, Memory, OWN, PAIR, PORTABLE, PRECONDITIONER,
-    PROGRAM, TARGETS_OWN, TARGETS_PORTABLE, TILED, WAITING, fits_in, planned_with, with_reserve,
+    ADAM, CARD, JUDGE_OWN, JUDGE_PORTABLE, JUDGED, LAST_FRAME, LBFGS, Memory, OWN, PAIR, PORTABLE,
+    PRECONDITIONER, PROGRAM, TARGETS_OWN, TARGETS_PORTABLE, TILED, WAITING, fits_in, planned_with,
+    with_reserve,
 };
 use super::stages::{Size, area};
 use super::{Error, Stylizer};
@@ -139,6 +140,9 @@ impl Stylizer {
         let of_settings = self.scales(content, styles)?;
         let finest = self.sizes(content, styles, self.settings.side()).0;
         self.check_regions(content.size(), styles, finest)?;
+        self.last
+            .as_ref()
+            .map_or(Ok(()), |last| last.check(content.size()))?;
         let mut scales = Vec::new();
         let mut is_limited = false;
         for scale in of_settings {
@@ -234,7 +238,9 @@ impl Stylizer {
         PlanRequest {
             side: self.settings.tile.unwrap_or(0),
             pairs,
-            preconditioned: is_first && pairs > 0 && !matches!(self.settings.init, Init::File(_)),
+            preconditioned: is_first
+                && pairs > 0
+                && !matches!(self.settings.init, Init::File(_) | Init::Previous),
         }
     }
 
@@ -304,6 +310,7 @@ impl Stylizer {
             Method::Lbfgs { .. } => LBFGS,
             Method::Adam(_) => ADAM,
         };
+        let last_frame = self.settings.frame.weight().map_or(0, |_| LAST_FRAME);
         let preconditioner = if wish.preconditioned { PRECONDITIONER } else { 0 };
         let remembered = (wish.pairs as u64).min(planned.iterations);
         ScalePlan {
@@ -315,7 +322,7 @@ impl Stylizer {
             memory: Memory {
                 program: if tiles == 1 { PROGRAM } else { PROGRAM + TILED },
                 network: self.network(seen_at_once, [OWN, PORTABLE]),
-                content: pixels * BYTES_A_PIXEL + self.metadata().content_bytes(seen),
+                content: pixels * (BYTES_A_PIXEL + last_frame) + self.metadata().content_bytes(seen),
                 optimizer: pixels * (points + preconditioner) + surrounded,
                 history: pixels * PAIR * remembered,
             },

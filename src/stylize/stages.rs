@@ -8,8 +8,10 @@ use super::schedule::{ScalePlan, Schedule};
 use super::{Error, Stylizer};
 use crate::color::{ColorMode, match_colors};
 use crate::config::ConfigError;
+use crate::frames::Moved;
 use crate::grey::is_grey;
 use crate::model::{Enlarge, FeatureSession, ModelError, Targets};
+use crate::observe::Planned;
 use crate::picture::{Fit, Picture, fit};
 use crate::postprocess::Postprocess;
 use crate::regions::{Layout, RegionNote};
@@ -25,6 +27,8 @@ pub(super) struct Stage {
     pub(super) coarseness: f64,
     /// Has the content image at the painted size.
     pub(super) postprocess: Postprocess,
+    /// The last frame of a film at the painted size.
+    pub(super) moved: Option<Moved>,
     /// What is to be told of its regions.
     pub(super) notes: Vec<RegionNote>,
 }
@@ -55,10 +59,15 @@ impl Stylizer {
     ) -> Result<Vec<Stage>, Error> {
         let scales = self.scales(content, styles)?;
         let mut features = self.feature_session()?;
+        let finest = self.painted_size(content, self.settings.side());
+        let moved = self.last.as_ref().map(|last| last.moved(finest));
         let scales = scales.iter().zip(&schedule.scales).skip(first);
-        scales
-            .map(|(scale, (_, way))| self.stage(&mut features, content, styles, (scale, *way)))
-            .collect()
+        let stage = |(scale, (_, way)): (&Scale, &(Planned, ScalePlan))| -> Result<Stage, Error> {
+            let mut stage = self.stage(&mut features, content, styles, (scale, *way))?;
+            stage.moved = moved.as_ref().map(|moved| moved.at(stage.size()));
+            Ok(stage)
+        };
+        scales.map(stage).collect()
     }
 
     fn stage(
@@ -90,6 +99,7 @@ impl Stylizer {
             way,
             coarseness: area(finest) / area(painted),
             postprocess,
+            moved: None,
             notes,
         })
     }

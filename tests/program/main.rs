@@ -10,6 +10,7 @@ mod config;
 mod dist;
 mod errors;
 mod failure;
+mod frames;
 mod help;
 mod libraries;
 mod memory;

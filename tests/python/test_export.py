@@ -20,6 +20,8 @@ def graphs_of(stem, losses=("gram", "moments", "wasserstein")):
     }
 
 
+SHARED = {contract.TEMPORAL_FILE, "vgg19.weights"}
+"""What all presets up to relu5_1 share."""
 TINY = ["--weights", "random:1", "--width-divisor", "16"]
 
 
@@ -43,7 +45,7 @@ def test_by_default_both_presets_with_both_poolings_and_the_judge_are_written(tm
     assert result.returncode == 0, result.stderr
     expected = set().union(*map(graphs_of, ("gatys", "gatys-avg", "book", "book-avg")))
     written = {path.name for path in (tmp_path / "new" / "folder").iterdir()}
-    assert written == expected | JUDGE | {"vgg19.weights"}
+    assert written == expected | JUDGE | SHARED
 
 
 def test_two_exports_are_equal_to_the_byte_and_to_what_is_committed(tmp_path):
@@ -61,13 +63,13 @@ def test_two_exports_are_equal_to_the_byte_and_to_what_is_committed(tmp_path):
 def test_a_preset_of_ones_own_is_named_and_sorted_into_network_order(tmp_path):
     layers = ["--style-layers", "relu3_1,relu1_1", "--content-layers", "relu2_2", "--name", "mine"]
     assert export(tmp_path, *layers, "--pooling", "avg").returncode == 0
-    assert {path.name for path in tmp_path.iterdir()} == graphs_of("mine-avg") | {"vgg19.weights"}
+    assert {path.name for path in tmp_path.iterdir()} == graphs_of("mine-avg") | SHARED
 
 
 def test_style_losses_may_be_chosen(tmp_path):
     options = ["--preset", "gatys", "--pooling", "max", "--style-loss", "moments"]
     assert export(tmp_path, *options).returncode == 0
-    assert {path.name for path in tmp_path.iterdir()} == graphs_of("gatys", ["moments"]) | {"vgg19.weights"}
+    assert {path.name for path in tmp_path.iterdir()} == graphs_of("gatys", ["moments"]) | SHARED
 
 
 def test_a_shallow_preset_shares_the_weights_file_of_the_deeper_ones(tmp_path):

@@ -3,14 +3,17 @@
 use std::collections::HashSet;
 use std::env;
 use std::io::{self, BufRead as _};
+use std::iter::repeat_n;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::Context as _;
 
-use impasto::batch::{BatchError, Defaults, Grid, Job, Shard, check_names, costs, pictures, read_jobs};
-use impasto::config::Options;
-use impasto::files::{STANDARD, sweep_before};
+use impasto::batch::{
+    BatchError, Defaults, Frames, Grid, Job, Shard, chains, check_names, costs, pictures, read_jobs,
+};
+use impasto::config::{ConfigError, Options};
+use impasto::files::{STANDARD, shown, sweep_before};
 use impasto::picture::Encoding;
 
 use super::Batch;
@@ -41,19 +44,43 @@ fn defaults(args: &Batch) -> anyhow::Result<Defaults> {
 }
 
 fn grid(args: &Batch) -> anyhow::Result<Vec<Job>> {
+    let (styles, settings) = (expanded(&args.styles)?, settings(args)?);
+    let pattern = args.output.clone().context("-o is missing")?;
+    if let Some(frames) = &args.frames {
+        return Ok(Frames::find(frames, &args.cuts)?.jobs(&styles, &settings, &pattern)?);
+    }
     let grid = Grid {
         contents: contents(&args.content)?,
-        styles: expanded(&args.styles)?,
-        settings: settings(args)?,
-        pattern: args.output.clone().context("-o is missing")?,
+        styles,
+        settings,
+        pattern,
     };
     Ok(grid.jobs())
+}
+
+/// The options of frames, each of which has the one before it; others as they are.
+fn of_frames(args: &Batch, options: Options) -> Result<Options, ConfigError> {
+    let Some(frames) = &args.frames else {
+        return Ok(options);
+    };
+    match &options.previous {
+        Some(previous) => Err(ConfigError {
+            option: "previous",
+            value: shown(previous).to_string(),
+            expected: "left out with frames, each of which has the one before it".into(),
+        }),
+        None => Ok(Options {
+            previous: Some(frames.text().into()),
+            ..options
+        }),
+    }
 }
 
 /// The options of each settings file; without any one set of options.
 fn settings(args: &Batch) -> anyhow::Result<Vec<(Option<PathBuf>, Options)>> {
     let resolve = |config: &Config, below: Options| {
-        sources::resolve(args.options.clone(), config, |_| below, Ok).map(|(options, _)| options)
+        let finish = |options| of_frames(args, options);
+        sources::resolve(args.options.clone(), config, |_| below, finish).map(|(options, _)| options)
     };
     if args.settings.is_empty() {
         return Ok(vec![(None, resolve(&args.config, Options::default())?)]);
@@ -111,6 +138,8 @@ pub fn check(args: &Batch, jobs: &[Job]) -> anyhow::Result<()> {
         encoding.format_at(&job.output)?;
         inputs.push(job.content.clone());
         inputs.extend(job.styles.iter().cloned().chain(mask_files(&settings)));
+        let of_last = settings.frame.files().filter(|(role, _)| *role != "previous");
+        inputs.extend(of_last.map(|(_, path)| path.clone()));
     }
     inputs.sort();
     inputs.dedup();
@@ -127,7 +156,13 @@ pub fn of_shard(args: &Batch, jobs: Vec<Job>) -> anyhow::Result<Vec<Job>> {
             None => return Ok(jobs),
         },
     };
-    let own = shard.part(&costs(&jobs)).into_iter();
+    let (chains, costs) = (chains(&jobs), costs(&jobs));
+    let of_chains: Vec<f64> = chains
+        .iter()
+        .map(|chain| costs[chain.clone()].iter().sum())
+        .collect();
+    let own = shard.part(&of_chains).into_iter().zip(chains);
+    let own = own.flat_map(|(own, chain)| repeat_n(own, chain.len()));
     let jobs: Vec<Job> = jobs
         .into_iter()
         .zip(own)

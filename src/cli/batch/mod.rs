@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 use clap::Args;
 
-use impasto::batch::{BatchError, Log, Pattern, Shard};
+use impasto::batch::{BatchError, Log, NumberPattern, Pattern, Shard};
 use impasto::config::Options;
 use impasto::picture::OutputFormat;
 
@@ -33,6 +33,9 @@ Examples:
     find . -name '*.jpg' | impasto batch - --styles waves.jpg -o 'out/{content}.png'
     impasto batch cat.jpg --styles waves.jpg --settings oil.toml ink.toml -o 'out/{settings}.png'
 
+  The frames of a film, each moved along an optical flow (docs/frames.md)
+    impasto batch --frames 'in/%05d.png' --styles waves.jpg --flow 'flow/%05d.flo' -o 'out/%05d.png'
+
   The second of three machines
     impasto batch photos/ --styles waves.jpg -o 'out/{content}.png' --shard 2/3
 
@@ -52,8 +55,30 @@ pub struct Batch {
     /// The photos: files, folders, patterns such as 'photos/*.jpg'; - for a list
     ///
     /// - takes names from standard input. A folder stands for all pictures in it, by name. The list has a name a line.
-    #[arg(required_unless_present = "jobs_file", conflicts_with = "jobs_file")]
+    #[arg(required_unless_present_any = ["jobs_file", "frames"], conflicts_with_all = ["jobs_file", "frames"])]
     content: Vec<PathBuf>,
+
+    /// The frames of a film in place of CONTENT, such as 'in/%05d.png'
+    ///
+    /// %d is a frame's number, %05d one of five digits with zeros before it; no number may be missing between others. Frames are
+    /// painted in their order. Each starts from the one before it as it was written (--init previous), moved along
+    /// --flow if that is given, at the finest scale alone. In -o, --flow, --forward-flow and --flow-mask %05d is the number
+    /// of the frame that is painted. A lossy format loses a little from frame to frame: write PNG or TIFF.
+    #[arg(long, value_name = "PATTERN", value_parser = parse::<NumberPattern>, conflicts_with = "jobs_file", help_heading = "Jobs")]
+    frames: Option<NumberPattern>,
+
+    /// Cut the film before these frames: 120,345; each begins as a picture by itself
+    ///
+    /// What lies between two cuts is a chain: --shard gives whole chains.
+    #[arg(
+        long,
+        value_name = "N,…",
+        value_delimiter = ',',
+        requires = "frames",
+        help_heading = "Jobs",
+        hide_short_help = true
+    )]
+    cuts: Vec<u64>,
 
     /// The paintings, each a style of its own: files, folders, patterns
     #[arg(

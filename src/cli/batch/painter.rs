@@ -1,11 +1,12 @@
 //! Painting job after job: what one leaves that the next can use is kept.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use impasto::Error;
 use impasto::batch::{Entry, Job, Status};
@@ -37,6 +38,8 @@ pub struct Painter<'a> {
     networks: Networks,
     /// The styles of the last job.
     styles: Option<(Vec<PathBuf>, Vec<Read>)>,
+    /// The outputs of jobs that have failed.
+    failed: HashSet<PathBuf>,
     /// The photo of the next job.
     ahead: Option<(PathBuf, JoinHandle<anyhow::Result<Read>>)>,
 }
@@ -57,6 +60,7 @@ impl Painter<'_> {
             interrupt,
             networks: Networks::default(),
             styles: None,
+            failed: HashSet::new(),
             ahead: None,
         }
     }
@@ -82,7 +86,10 @@ impl Painter<'_> {
             Ok(Came::Painted(outcome)) => (Status::Painted, None, Some(outcome)),
             Ok(Came::Skipped(note)) => (Status::Skipped, note, None),
             Ok(Came::Interrupted) => (Status::Interrupted, None, None),
-            Err(error) => (Status::Failed, Some(in_words(&error, true)), None),
+            Err(error) => {
+                self.failed.insert(job.output.clone());
+                (Status::Failed, Some(in_words(&error, true)), None)
+            }
         };
         let name = |path: &PathBuf| path.to_string_lossy().into_owned();
         Entry {
@@ -98,6 +105,7 @@ impl Painter<'_> {
     }
 
     fn try_to_paint(&mut self, job: &Job, next: Option<&Job>, tally: &mut Tally) -> anyhow::Result<Came> {
+        self.check_last_frame(job)?;
         let args = self.arguments(job);
         let mut plan = Plan::of_job(job)?;
         let encoding = args.encoding(&plan.settings);
@@ -121,10 +129,13 @@ impl Painter<'_> {
             styles,
             start,
             masks,
+            last,
             files,
         } = self.pictures(job, &plan, next)?;
         let network = self.network(&plan.options)?;
-        let stylizer = Stylizer::on(network, &plan.options, masks)?.with_whole_iterations(true);
+        let stylizer = Stylizer::on(network, &plan.options, masks)?
+            .with_last_frame(last)
+            .with_whole_iterations(true);
         let schedule = stylizer.schedule(&content, &styles)?;
         for planned in schedule.planned() {
             picture::check_output_size(&job.output, (planned.width, planned.height), &encoding)?;
@@ -155,6 +166,16 @@ impl Painter<'_> {
         }
         write(&args, &encoding, &painted, manifest)?;
         Ok(Came::Painted(painted.outcome))
+    }
+
+    /// What is there in place of a frame that has failed is not the one before this.
+    fn check_last_frame(&self, job: &Job) -> anyhow::Result<()> {
+        match &job.options.previous {
+            Some(previous) if self.failed.contains(previous) => {
+                bail!("the frame before it, {}, has failed", shown(previous))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What the picture of a job would say of its making, in as much memory as it may take.

@@ -5,6 +5,7 @@ use std::ops::RangeBounds;
 
 use super::range::whole;
 use super::{ConfigError, Options, Preset, Size};
+use crate::frames::{FrameOptions, TEMPORAL_WEIGHT};
 use crate::init::Init;
 use crate::model::{LayerFactors, USUAL_STYLE_LOSS};
 use crate::picture::Encoding;
@@ -132,6 +133,54 @@ impl Options {
             "a picture's file",
         )?;
         Ok(options)
+    }
+
+    /// The start; that of a frame is the last one, if there is one.
+    pub(super) fn init(&self) -> Result<Init, ConfigError> {
+        match (&self.init, &self.previous) {
+            (Some(Init::Previous), None) => Err(ConfigError::new(
+                "init",
+                Init::Previous,
+                "beside previous, which names the last frame",
+            )),
+            (Some(init), _) => Ok(init.clone()),
+            (None, Some(_)) => Ok(Init::Previous),
+            (None, None) => Ok(Init::default()),
+        }
+    }
+
+    /// What a frame has of the last one; nothing of it has a place without that.
+    pub(super) fn frame(&self) -> Result<FrameOptions, ConfigError> {
+        let beside = |option, missing, is_set: bool, is_there: bool| match is_set && !is_there {
+            true => Err(ConfigError::new(
+                option,
+                format!("without {missing}"),
+                format!("left out there, or beside {missing}"),
+            )),
+            false => Ok(()),
+        };
+        let (is_frame, has_flow) = (self.previous.is_some(), self.flow.is_some());
+        beside("flow", "previous", has_flow, is_frame)?;
+        beside("forward-flow", "flow", self.forward_flow.is_some(), has_flow)?;
+        beside("flow-mask", "previous", self.flow_mask.is_some(), is_frame)?;
+        beside(
+            "temporal-weight",
+            "previous",
+            self.temporal_weight.is_some(),
+            is_frame,
+        )?;
+        let usual = match has_flow || self.flow_mask.is_some() {
+            true => TEMPORAL_WEIGHT,
+            false => 0.0,
+        };
+        let chosen = weight("temporal-weight", self.temporal_weight.unwrap_or(usual))?;
+        Ok(FrameOptions {
+            previous: self.previous.clone(),
+            flow: self.flow.clone(),
+            forward_flow: self.forward_flow.clone(),
+            flow_mask: self.flow_mask.clone(),
+            temporal_weight: is_frame.then_some(chosen),
+        })
     }
 
     pub(super) fn encoding(&self) -> Result<Encoding, ConfigError> {

@@ -5,6 +5,7 @@ mod checks;
 mod flags;
 mod pairs;
 mod range;
+mod resolve;
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -16,17 +17,16 @@ use super::{ConfigError, Optimizer, PRESETS, Pooling, Preset, Size};
 use crate::color::ColorMode;
 use crate::init::Init;
 use crate::memory::Bytes;
-use crate::model::{KernelSet, LayerFactors, Padding, USUAL_STYLE_LOSS};
-use crate::optimize::Method;
-use crate::picture::{Bits, Encoding, Fit, Seamless};
-use crate::regions::{MaskSource, RegionOptions};
-use crate::runtime::{Precision, ProviderChoice, Request};
+use crate::model::{KernelSet, LayerFactors, Padding};
+use crate::picture::{Bits, Fit, Seamless};
+use crate::regions::MaskSource;
+use crate::runtime::{Precision, ProviderChoice};
 use crate::scales::Scales;
 #[cfg(test)]
 pub(super) use checks::available_threads;
 pub(super) use checks::within;
-use checks::{factors, weight};
 pub(super) use range::{unusable, whole};
+pub use resolve::Settings;
 
 /// What the caller chose; a `None` is left to the preset, or to the default that is named here.
 ///
@@ -182,13 +182,46 @@ pub struct Options {
     ///
     /// content: the photo. random: faint noise around mid grey, made from --seed. gray: mid grey. style-stats: noise
     /// with the first style picture's colours. blend:F, F from 0 to 1: the content with that part of noise. A picture
-    /// is resized to the painted one.
+    /// is resized to the painted one. previous, which is the default beside it: the picture of --previous.
     #[cfg_attr(feature = "cli", arg(long, value_name = "INIT", help_heading = "Start"))]
     pub init: Option<Init>,
 
     /// The seed of the noise in --init: 0 to 2^64-1 [default: 0]
     #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = flags::Whole::<u64>::new(), help_heading = "Start", hide_short_help = true))]
     pub seed: Option<u64>,
+
+    /// The last frame of a film as it was painted, to start this one from: --init previous
+    ///
+    /// It is resized to the painted picture, moved along --flow, and painted on at the finest scale alone. In batch
+    /// --frames gives each frame the one before it.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FILE", help_heading = "Frames", hide_short_help = true))]
+    pub previous: Option<PathBuf>,
+
+    /// Move --previous along an optical flow: a Middlebury .flo file of the photo's size
+    ///
+    /// The backward flow, from this frame to the last one: for every pixel of this frame the way, in pixels to the right and
+    /// down, to where it was in the last one. In batch a pattern such as 'flow/%05d.flo', with the number of the new frame.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FILE.flo", help_heading = "Frames", hide_short_help = true))]
+    pub flow: Option<PathBuf>,
+
+    /// The forward flow, from the last frame to this one, to see by it what was hidden in the last one
+    ///
+    /// Where the two do not lead back to where they began, --temporal-weight does not hold (Ruder et al. 2016). In
+    /// batch a pattern, with the number of the new frame.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FILE.flo", help_heading = "Frames", hide_short_help = true))]
+    pub forward_flow: Option<PathBuf>,
+
+    /// Where --temporal-weight holds: a mask of the photo's size, white there
+    ///
+    /// It takes from what the flows say, where there are any. In batch a pattern, with the number of the new frame.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "MASK", help_heading = "Frames", hide_short_help = true))]
+    pub flow_mask: Option<PathBuf>,
+
+    /// How much the picture stays --previous, moved: 0 or more [default: 100 with --flow or --flow-mask, else 0]
+    ///
+    /// The weight of the mean squared difference in grey levels, of the pixels that were seen in the last frame.
+    #[cfg_attr(feature = "cli", arg(long, value_name = "W", value_parser = flags::number, help_heading = "Frames", hide_short_help = true))]
+    pub temporal_weight: Option<f64>,
 
     /// What moves the pixels: lbfgs or adam [default: lbfgs]
     ///
@@ -309,140 +342,4 @@ fn range_of(option: &str) -> Option<RangeInclusive<u64>> {
         "device-id" => 0..=65_535,
         _ => return None,
     })
-}
-
-/// Options with nothing left open, checked. The fields are those of [`Options`].
-///
-/// As JSON or TOML they read back as [`Options`] that resolve to the same settings.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[allow(missing_docs, reason = "the fields are documented in Options")]
-pub struct Settings {
-    pub preset: String,
-    pub pooling: Pooling,
-    pub size: Size,
-    pub fit: Fit,
-    pub seamless: Option<Seamless>,
-    pub style_size: Option<u32>,
-    pub style_scale: f64,
-    pub style_blend: Vec<f64>,
-    pub style_loss: String,
-    /// None: what the style loss is meant for.
-    pub style_weight: Option<f64>,
-    /// None: what the style loss is meant for, or else the preset's.
-    pub content_weight: Option<f64>,
-    pub color: ColorMode,
-    #[serde(flatten)]
-    pub regions: RegionOptions,
-    pub tv_weight: f64,
-    pub style_layer_weights: LayerFactors,
-    pub content_layer_weights: LayerFactors,
-    pub padding: Padding,
-    pub init: Init,
-    pub seed: u64,
-    #[serde(flatten)]
-    pub method: Method,
-    pub iterations: u64,
-    pub scales: Scales,
-    pub tolerance: Option<f64>,
-    pub max_seconds: Option<f64>,
-    #[serde(flatten)]
-    pub encoding: Encoding,
-    pub threads: usize,
-    /// None: four fifths of what is left.
-    pub memory: Option<Bytes>,
-    /// None: as the memory demands.
-    pub tile: Option<u32>,
-    pub kernels: KernelSet,
-    #[serde(flatten)]
-    pub provider: Request,
-    /// What was asked for and is not done, a sentence each.
-    #[serde(skip)]
-    pub warnings: Vec<String>,
-}
-
-impl Options {
-    /// Fills in what was left open and checks all ranges.
-    ///
-    /// # Errors
-    /// The first option that is out of its range.
-    pub fn resolve(&self) -> Result<Settings, ConfigError> {
-        let name = self.preset.clone().unwrap_or_else(|| PRESETS[0].name.to_owned());
-        let preset = Preset::named_or_own(&name);
-        let scales = self.scales(preset)?;
-        let fit = self.fit.unwrap_or(preset.fit);
-        let (size, iterations) = self.finest(&scales, preset)?;
-        let (threads, warnings) = self.threads()?;
-        let style_loss = self.style_loss()?;
-        // The weights of a preset are those of its loss.
-        let of_preset = style_loss == USUAL_STYLE_LOSS;
-        let settings = Settings {
-            preset: name,
-            pooling: self.pooling.unwrap_or_default(),
-            size,
-            fit,
-            seamless: self.seamless,
-            style_size: self
-                .style_size
-                .map(|size| whole("style-size", size))
-                .transpose()?,
-            style_scale: self.style_scale()?,
-            style_blend: self.style_blend()?,
-            style_weight: self
-                .style_weight
-                .or(of_preset.then_some(preset.style_weight))
-                .map(|value| weight("style-weight", value))
-                .transpose()?,
-            content_weight: self
-                .content_weight
-                .or(of_preset.then_some(preset.content_weight))
-                .map(|value| weight("content-weight", value))
-                .transpose()?,
-            style_loss,
-            color: self.color.unwrap_or_default(),
-            regions: self.regions()?,
-            tv_weight: weight("tv-weight", self.tv_weight.unwrap_or(preset.tv_weight))?,
-            style_layer_weights: factors(
-                "style-layer-weights",
-                match (&self.style_layer_weights, of_preset) {
-                    (Some(factors), _) => factors.clone(),
-                    (None, true) => preset.layer_factors(),
-                    (None, false) => LayerFactors::default(),
-                },
-            )?,
-            content_layer_weights: factors(
-                "content-layer-weights",
-                self.content_layer_weights.clone().unwrap_or_default(),
-            )?,
-            padding: self.padding.unwrap_or(preset.padding),
-            init: self.init.clone().unwrap_or_default(),
-            seed: self.seed.unwrap_or(0),
-            method: self.method()?,
-            iterations: whole("iterations", iterations)?,
-            scales,
-            tolerance: self
-                .tolerance
-                .map(|value| within("tolerance", value, 0.0..=1.0, "a fraction of the loss, 0 to 1"))
-                .transpose()?,
-            max_seconds: self
-                .max_seconds
-                .map(|value| within("max-seconds", value, 0.0..=1e9, "0 to 1e9 seconds"))
-                .transpose()?,
-            encoding: self.encoding()?,
-            threads,
-            memory: self.memory,
-            tile: self.tile.map(|side| whole("tile", side)).transpose()?,
-            kernels: self.kernels.unwrap_or_default().resolved(),
-            provider: self.request()?,
-            warnings,
-        };
-        if settings.style_weight == Some(0.0) && settings.content_weight == Some(0.0) {
-            return Err(ConfigError::new(
-                "style-weight",
-                "0 and so is content-weight",
-                "more than 0 for at least one of them, or there is nothing to paint",
-            ));
-        }
-        Ok(settings)
-    }
 }
