@@ -60,7 +60,7 @@ impl FromStr for Init {
             // A bare word is a slip of the pen rather than a file: pictures have extensions, or lie in a folder.
             file if file.contains(['.', '/', '\\']) => Ok(Self::File(file.into())),
             _ => Err(format!(
-                "unknown start \"{text}\"; use content, random, gray, style-stats, blend:0.3, or a picture file's name"
+                "unknown start \"{text}\"; use content, random, gray, style-stats, blend:0.3, previous, or a picture file's name"
             )),
         }
     }

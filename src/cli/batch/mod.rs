@@ -64,7 +64,7 @@ pub struct Batch {
     /// painted in their order. Each starts from the one before it as it was written (--init previous), moved along
     /// --flow if that is given, at the finest scale alone. In -o, --flow, --forward-flow and --flow-mask %05d is the number
     /// of the frame that is painted. A lossy format loses a little from frame to frame: write PNG or TIFF.
-    #[arg(long, value_name = "PATTERN", value_parser = parse::<NumberPattern>, conflicts_with = "jobs_file", help_heading = "Jobs")]
+    #[arg(long, value_name = "PATTERN", value_parser = parse::<NumberPattern>, conflicts_with = "jobs_file", help_heading = "Jobs", hide_short_help = true)]
     frames: Option<NumberPattern>,
 
     /// Cut the film before these frames: 120,345; each begins as a picture by itself

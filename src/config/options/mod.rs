@@ -217,7 +217,7 @@ pub struct Options {
     #[cfg_attr(feature = "cli", arg(long, value_name = "MASK", help_heading = "Frames", hide_short_help = true))]
     pub flow_mask: Option<PathBuf>,
 
-    /// How much the picture stays --previous, moved: 0 or more [default: 100 with --flow or --flow-mask, else 0]
+    /// How much the picture stays --previous, moved: 0 or more [default: 10000 with --flow or --flow-mask, else 0]
     ///
     /// The weight of the mean squared difference in grey levels, of the pixels that were seen in the last frame.
     #[cfg_attr(feature = "cli", arg(long, value_name = "W", value_parser = flags::number, help_heading = "Frames", hide_short_help = true))]
