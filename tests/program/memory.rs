@@ -161,7 +161,7 @@ fn a_picture_that_has_no_room_at_all_is_refused_with_a_size_that_has() {
     );
     fail(
         workshop.evaluate("content.png").args(["--memory", "300M"]),
-        &["may take 300M", "--memory 513M"],
+        &["may take 300M", "--memory 564M"],
     );
     assert!(!workshop.path("out.png").exists());
 }
