@@ -181,7 +181,7 @@ fn evaluations(log: &Path) -> u64 {
 fn a_film_differs_from_its_moved_frames_by_half_of_what_single_pictures_do_or_less() {
     let workshop = film();
     // The loss of the tiny graphs is far larger than that of real ones.
-    let firmly = ["--iterations", "10", "--temporal-weight", "1e6"];
+    let firmly = ["--iterations", "6", "--temporal-weight", "1e6"];
     succeed(batch(&workshop, "film", &firmly).args(["--log", "film.jsonl"]));
     let single = [
         "batch",
