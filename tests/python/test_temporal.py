@@ -1,12 +1,12 @@
 """The temporal term: its formula, and its gradient, which the rules make, against differences in float64."""
 
 import numpy as np
-import onnxruntime
 import pytest
 from differences import central_differences
 from onnx.reference import ReferenceEvaluator
 
 from exporter import contract, storage, temporal
+from inference import onnxruntime
 
 SIZE = (4, 5)
 WEIGHT = 7.0
