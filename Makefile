@@ -96,7 +96,7 @@ looks: setup ## paint pairs by presets, weights and style losses and judge them,
 	$(CARGO) build --release
 	@PYTHONPATH=runtime/plots $(PYTHON) scripts/looks.py $(LOOKS)
 
-gallery: setup ## paint the pictures of docs/gallery anew, a quarter of an hour
+gallery: setup ## paint the pictures of docs/gallery anew
 	$(CARGO) build --release
 	@$(PYTHON) scripts/gallery.py
 

@@ -82,11 +82,11 @@ WORKS = [
     ),
     Work(
         "sky",
-        "A sky like the painting, the earth like the tissue",
+        "A sky like the painting, what stands on the earth like the tissue",
         (
             "impasto regions rocket.jpg -o sky-map.png --count 2",
             "impasto stylize rocket.jpg painting.png tissue.png -o sky.png "
-            f"--mask sky-map.png#ff0000 --mask rest {SHORT}",
+            f"--mask sky-map.png#0080ff --mask rest {SHORT}",
         ),
     ),
     Work(
