@@ -22,10 +22,8 @@ impl FromStr for NumberPattern {
             cause: cause.to_owned(),
         };
         let one = "it has not one number in it; write %d, or %05d for five digits";
-        let parts = split(text).map_err(|cause| wrong(&cause))?;
-        let place = parts.iter().position(Result::is_err).ok_or_else(|| wrong(one))?;
-        let (before, after) = (parts[..place].concat_text(), parts[place + 1..].concat_text());
-        let Some(((before, digits), after)) = before.zip(parts[place].clone().err()).zip(after) else {
+        let (texts, digits) = split(text).map_err(|cause| wrong(&cause))?;
+        let ([before, after], [digits]) = (&texts[..], &digits[..]) else {
             return Err(wrong(one));
         };
         if after.contains('/') {
@@ -33,49 +31,38 @@ impl FromStr for NumberPattern {
         }
         Ok(NumberPattern {
             text: text.to_owned(),
-            parts: (before, digits, after),
+            parts: (before.clone(), *digits, after.clone()),
         })
     }
 }
 
-/// Texts, and where a number is the digits that it has at least.
-type Part = Result<String, usize>;
-
-trait Texts {
-    /// All of it, if no number is in it.
-    fn concat_text(&self) -> Option<String>;
-}
-
-impl Texts for [Part] {
-    fn concat_text(&self) -> Option<String> {
-        self.iter().map(|part| part.as_deref().ok()).collect()
-    }
-}
-
-fn split(text: &str) -> Result<Vec<Part>, String> {
-    let mut parts = Vec::new();
-    let mut rest = text;
+/// The texts around the numbers of a name, one more than those, and for each number how many digits it has at least.
+fn split(text: &str) -> Result<(Vec<String>, Vec<usize>), String> {
+    let (mut texts, mut least) = (Vec::new(), Vec::new());
+    let (mut current, mut rest) = (String::new(), text);
     while let Some((before, behind)) = rest.split_once('%') {
-        parts.push(Ok(before.to_owned()));
+        current += before;
         let digits = behind.find(|c: char| !c.is_ascii_digit()).unwrap_or(behind.len());
         let (width, end) = behind.split_at(digits);
         let is_padded = width.is_empty() || width.starts_with('0');
         let width = width.parse().unwrap_or(0);
-        let part = match end.chars().next() {
-            Some('%') if digits == 0 => Ok("%".to_owned()),
-            Some('d') if is_padded && width <= MOST_DIGITS => Err(width),
+        match end.chars().next() {
+            Some('%') if digits == 0 => current.push('%'),
+            Some('d') if is_padded && width <= MOST_DIGITS => {
+                least.push(width);
+                texts.push(std::mem::take(&mut current));
+            }
             _ => {
                 return Err(format!(
                     "%{} is no number; write %d, %05d, or %% for a percent sign",
                     behind.chars().take(digits + 1).collect::<String>()
                 ));
             }
-        };
-        parts.push(part);
+        }
         rest = &end[1..];
     }
-    parts.push(Ok(rest.to_owned()));
-    Ok(parts)
+    texts.push(current + rest);
+    Ok((texts, least))
 }
 
 /// As many as the largest number has.
@@ -86,8 +73,10 @@ const MOST_DIGITS: usize = 20;
 /// # Errors
 /// In words: a percent sign that stands for nothing.
 pub(super) fn filled(text: &str, number: u64) -> Result<String, String> {
-    let part = |part: Part| part.unwrap_or_else(|digits| format!("{number:0digits$}"));
-    Ok(split(text)?.into_iter().map(part).collect())
+    let (texts, least) = split(text)?;
+    let numbers = least.iter().zip(&texts[1..]);
+    let numbered = numbers.map(|(digits, text)| format!("{number:0digits$}{text}"));
+    Ok(texts[0].clone() + &numbered.collect::<String>())
 }
 
 impl NumberPattern {

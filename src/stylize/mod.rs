@@ -352,7 +352,7 @@ impl Stylizer {
     }
 
     /// The scale to start at, of so many: the last frame has what coarser ones lay out.
-    fn first_scale(&self, scales: usize) -> usize {
+    pub(super) fn first_scale(&self, scales: usize) -> usize {
         match (&self.settings.init, &self.last) {
             (Init::Previous, Some(_)) => scales - 1,
             _ => 0,

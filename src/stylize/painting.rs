@@ -24,7 +24,7 @@ pub(super) struct Painting {
     scales: usize,
     /// Width and height in pixels.
     size: (u32, u32),
-    /// Whether it starts from a painted picture, which has large areas of the right colours.
+    /// Whether large areas have their colours: a scale is painted, or the start was a painted picture.
     has_shapes: bool,
     nature: Nature,
     /// Iterations and evaluations of the whole run; loss, terms and the image of the last stage.

@@ -137,7 +137,11 @@ impl Stylizer {
     /// # Errors
     /// A picture too small for the network, a blend for another number of styles, or [`Error::Memory`].
     pub fn schedule(&self, content: &Picture, styles: &[Picture]) -> Result<Schedule, Error> {
-        let of_settings = self.scales(content, styles)?;
+        let mut of_settings = self.scales(content, styles)?;
+        let passed = self.first_scale(of_settings.len());
+        of_settings[..passed]
+            .iter_mut()
+            .for_each(|scale| scale.iterations = 0);
         let finest = self.sizes(content, styles, self.settings.side()).0;
         self.check_regions(content.size(), styles, finest)?;
         self.last

@@ -129,15 +129,34 @@ fn warping_error(workshop: &Workshop, folder: &str) -> f64 {
 }
 
 fn command(workshop: &Workshop, arguments: &[&str]) -> Command {
+    let mut command = command_of_any_size(workshop, arguments);
+    command.args(["--size", "72"]);
+    command
+}
+
+fn command_of_any_size(workshop: &Workshop, arguments: &[&str]) -> Command {
     let mut command = impasto();
     command
         .current_dir(workshop.folder.path())
         .args(arguments)
-        .args(["--size", "72", "--graphs"])
+        .arg("--graphs")
         .arg(tiny_graphs())
         .arg("--onnxruntime")
         .arg(onnxruntime());
     command
+}
+
+/// What paints the film to the names of an `output`.
+fn frames_to(output: &str) -> [&str; 7] {
+    [
+        "batch",
+        "--frames",
+        "in/%05d.png",
+        "--styles",
+        "style.png",
+        "-o",
+        output,
+    ]
 }
 
 const FLOWS: [&str; 4] = ["--flow", "flow/%05d.flo", "--forward-flow", "forward/%05d.flo"];
@@ -145,16 +164,7 @@ const FLOWS: [&str; 4] = ["--flow", "flow/%05d.flo", "--forward-flow", "forward/
 /// The film, painted into a folder.
 fn batch(workshop: &Workshop, folder: &str, arguments: &[&str]) -> Command {
     let output = format!("{folder}/%05d.png");
-    let frames = [
-        "batch",
-        "--frames",
-        "in/%05d.png",
-        "--styles",
-        "style.png",
-        "-o",
-        &output,
-    ];
-    let mut command = command(workshop, &frames);
+    let mut command = command(workshop, &frames_to(&output));
     command.args(FLOWS).args(["--iterations", "12"]).args(arguments);
     command
 }
@@ -260,29 +270,13 @@ fn a_frame_is_what_stylize_makes_of_it_and_of_the_one_before() {
 #[test]
 fn a_film_that_was_stopped_goes_on_to_the_same_bytes_with_any_number_of_threads() {
     let workshop = film();
-    let arguments = ["--scales=40:4,72:8", "--preset=impasto", "--iterations=8"];
-    let list = |command: &mut Command| succeed(command.args(&arguments[..1]));
     let run = |folder: &str, threads: &str| {
         let output = format!("{folder}/%05d.png");
-        let frames = [
-            "batch",
-            "--frames",
-            "in/%05d.png",
-            "--styles",
-            "style.png",
-            "-o",
-            &output,
-        ];
-        let mut command = impasto();
-        command
-            .current_dir(workshop.folder.path())
-            .args(frames)
+        let mut command = command_of_any_size(&workshop, &frames_to(&output));
+        let told = command
             .args(FLOWS)
-            .args(["--threads", threads, "--graphs"])
-            .arg(tiny_graphs())
-            .arg("--onnxruntime")
-            .arg(onnxruntime());
-        stderr(&list(&mut command))
+            .args(["--scales=40:4,72:8", "--threads", threads]);
+        stderr(&succeed(told))
     };
     run("one", "1");
     run("two", "2");
@@ -295,6 +289,22 @@ fn a_film_that_was_stopped_goes_on_to_the_same_bytes_with_any_number_of_threads(
     assert!(told.contains("2 painted, 2 there before, 0 failed"), "{told}");
     assert!(film_of(&workshop, "two") == whole);
     assert!(run("two", "1").contains("0 painted, 4 there before"));
+}
+
+#[test]
+fn a_frame_after_another_is_reckoned_and_counted_at_the_finest_scale_alone() {
+    let workshop = film();
+    let frame = ["stylize", "in/00002.png", "style.png", "-o", "out.png"];
+    let scales = ["--previous", "in/00001.png", "--scales", "40:4,72:8"];
+    let run = |more: &[&str]| {
+        let mut command = command_of_any_size(&workshop, &frame);
+        succeed(command.args(scales).args(more))
+    };
+    let forecast: Value = serde_json::from_slice(&run(&["--dry-run", "--json"]).stdout).unwrap();
+    let iterations = |scale: usize| forecast["scales"][scale]["iterations"].as_u64();
+    assert_eq!((iterations(0), iterations(1)), (Some(0), Some(8)));
+    let told = stderr(&run(&[]));
+    assert!(told.contains("/8, at 72x54"), "{told}");
 }
 
 #[test]

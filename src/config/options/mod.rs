@@ -287,8 +287,8 @@ pub struct Options {
     /// How much memory to take, such as 800M or 12G [default: four fifths of what is left]
     ///
     /// Left by the machine, the process's control group and ulimit -v, whichever is least; on a card also of what the card has,
-    /// or --provider-option gpu_mem_limit=BYTES. K, M and G are powers of 1024. A picture that has no room is computed in tiles, and L-BFGS remembers fewer steps; one that has none even so is refused
-    /// before the start. --dry-run tells.
+    /// or --provider-option gpu_mem_limit=BYTES. K, M and G are powers of 1024. A picture that has no room is computed in tiles,
+    /// and L-BFGS remembers fewer steps; one that has none even so is refused before the start. --dry-run tells.
     #[cfg_attr(feature = "cli", arg(long, env = "IMPASTO_MEMORY", value_name = "SIZE", help_heading = "Engine", hide_short_help = true))]
     pub memory: Option<Bytes>,
 
