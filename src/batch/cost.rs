@@ -1,24 +1,50 @@
 //! What jobs cost: pixels times evaluations.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Job;
 use crate::config::Settings;
 use crate::init::Init;
 use crate::picture::{fit, size_in_header};
 
-/// What each job costs, over all its scales. A photo whose file does not tell its size is taken for a square.
-pub fn costs(jobs: &[Job]) -> Vec<f64> {
-    let mut sizes: HashMap<&Path, (u32, u32)> = HashMap::new();
-    let mut costs = Vec::new();
-    for Job { content, options, .. } in jobs {
-        let photo = *sizes
-            .entry(content)
-            .or_insert_with(|| size_in_header(content).unwrap_or((1, 1)));
-        costs.push(options.resolve().map_or(0.0, |settings| cost(photo, &settings)));
+/// What jobs cost. Each photo's file is looked into once; one that does not tell its size is taken for a square.
+#[derive(Debug, Default)]
+pub struct Costs {
+    /// The photos' widths and heights.
+    sizes: HashMap<PathBuf, (u32, u32)>,
+}
+
+impl Costs {
+    /// What each job costs, over all its scales.
+    pub fn of(&mut self, jobs: &[Job]) -> Vec<f64> {
+        self.map(jobs, cost)
     }
-    costs
+
+    /// The pixels of each job's picture.
+    pub fn pixels(&mut self, jobs: &[Job]) -> Vec<f64> {
+        self.map(jobs, |photo, settings| {
+            let (width, height) = fit(photo, settings.side(), settings.fit);
+            f64::from(width) * f64::from(height)
+        })
+    }
+
+    fn map(&mut self, jobs: &[Job], of: impl Fn((u32, u32), &Settings) -> f64) -> Vec<f64> {
+        let of_job = |Job { content, options, .. }: &Job| {
+            let photo = self.size(content);
+            options.resolve().map_or(0.0, |settings| of(photo, &settings))
+        };
+        jobs.iter().map(of_job).collect()
+    }
+
+    fn size(&mut self, photo: &Path) -> (u32, u32) {
+        if let Some(&size) = self.sizes.get(photo) {
+            return size;
+        }
+        let size = size_in_header(photo).unwrap_or((1, 1));
+        self.sizes.insert(photo.into(), size);
+        size
+    }
 }
 
 fn cost(photo: (u32, u32), settings: &Settings) -> f64 {
@@ -62,6 +88,10 @@ mod tests {
             job(&content, "scales = \"20:1,40:9\"\nprevious = \"last.png\""),
             job(Path::new("not-there.png"), "size = 40\niterations = 9"),
         ];
-        assert_eq!(costs(&jobs), [4000.0, 4200.0, 4000.0, 16_000.0]);
+        let mut costs = Costs::default();
+        assert_eq!(costs.of(&jobs), [4000.0, 4200.0, 4000.0, 16_000.0]);
+        // What was read once is known.
+        std::fs::remove_file(&content).unwrap();
+        assert_eq!(costs.pixels(&jobs), [400.0, 400.0, 400.0, 1600.0]);
     }
 }

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use crate::config::Options;
 use crate::files::{InputError, OutputError, shown};
 
-pub use cost::costs;
+pub use cost::Costs;
 pub use frames::{Frames, chains};
 pub use grid::Grid;
 pub use inputs::{pictures, pictures_in};

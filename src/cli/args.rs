@@ -1,5 +1,6 @@
 //! The command line: flags, their meaning, units, ranges and defaults.
 
+use std::env;
 use std::num::NonZero;
 use std::path::PathBuf;
 
@@ -96,15 +97,18 @@ pub fn command() -> clap::Command {
 /// The command line as it is understood. Where a recorded run is repeated, no variable of the environment takes the place of a
 /// recorded setting.
 pub fn matches() -> Result<ArgMatches, clap::Error> {
-    let without_variables = command()
-        .mut_subcommands(|command| command.mut_args(without_variable))
-        .try_get_matches();
     let repeats = |(_, matches): (&str, &ArgMatches)| matches!(matches.try_contains_id("repeat"), Ok(true));
-    match without_variables {
-        Ok(matches) if matches.subcommand().is_some_and(repeats) => Ok(matches),
-        // Its help names the variables.
-        _ => command().try_get_matches(),
+    if env::args_os().any(|argument| argument.to_string_lossy().starts_with("--repeat")) {
+        let without_variables = command()
+            .mut_subcommands(|command| command.mut_args(without_variable))
+            .try_get_matches();
+        match without_variables {
+            Ok(matches) if matches.subcommand().is_some_and(repeats) => return Ok(matches),
+            // Its help names the variables.
+            _ => {}
+        }
     }
+    command().try_get_matches()
 }
 
 /// The argument without its variable, unless its value changes no byte of a picture.

@@ -19,7 +19,8 @@ use super::say;
 /// How soon a signal is answered.
 const ANSWER_WITHIN: Duration = Duration::from_millis(100);
 
-/// Asks the optimisation to stop once a signal has come.
+/// Asks the optimisation to stop once a signal has come; all clones hear the same signals.
+#[derive(Clone)]
 pub struct Interrupt {
     asked: Arc<AtomicBool>,
     /// Whether the iteration goes to its end, so that the run can be resumed from there.

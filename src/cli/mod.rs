@@ -209,6 +209,7 @@ pub fn file_name(path: &Path) -> String {
 
 /// A line on stderr, or several. That they cannot be written is no reason to stop painting.
 pub fn say(text: &str) {
+    let _voice = quiet::voice();
     if progress::is_json() {
         return progress::tell_json(&serde_json::json!({ "event": "message", "text": text }));
     }

@@ -1,18 +1,27 @@
 //! What libraries have to say on stderr while they are brought up is not for our reader.
 //!
 //! Graphics drivers and the library that looks at the processor print there themselves, in their own words, even where
-//! they work; what fails comes back as an error. So descriptor 2 leads nowhere for that time, which ends before anything
-//! else of the program runs that prints.
+//! they work; what fails comes back as an error. So descriptor 2 leads nowhere for that time, and other threads of the
+//! program wait with what they have to say ([`voice`]).
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::anyhow;
 
 pub use stderr::Silence;
 
-/// Runs `bring_up` with stderr closed to all; a panic in it is an error.
+static VOICE: Mutex<()> = Mutex::new(());
+
+/// While it is held, stderr is open.
+pub fn voice() -> MutexGuard<'static, ()> {
+    VOICE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs `bring_up`, which says nothing itself, with stderr closed to all; a panic in it is an error.
 pub fn quietly<T, E: Into<anyhow::Error>>(bring_up: impl FnOnce() -> Result<T, E>) -> anyhow::Result<T> {
+    let _voice = voice();
     let silence = Silence::begin();
     let result = catch_unwind(AssertUnwindSafe(bring_up));
     drop(silence);

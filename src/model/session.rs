@@ -1,7 +1,7 @@
 //! Building ONNX Runtime sessions.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ort::session::Session;
 use ort::session::builder::SessionBuilder;
@@ -55,6 +55,10 @@ pub(super) fn take(
     reuse.session(key, || build(engine, graph, pictures, regions))
 }
 
+/// Held while a session is built: ONNX Runtime looks whether the process knows the operators' domain and then adds it,
+/// and fails if another session has added it in between.
+static BUILDING: Mutex<()> = Mutex::new(());
+
 /// Builds a session of a graph for so many regions, which may be of the program's own operators.
 pub(super) fn build(
     engine: &Engine,
@@ -76,6 +80,7 @@ pub(super) fn build(
         threads: engine.threads(),
         tiles,
     };
+    let _alone = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let committed =
         with_operators(builder, kernels, info).and_then(|builder| commit(builder, metadata, (size, regions)));
     committed.map_err(|cause| ModelError::session(&metadata.path, cause))

@@ -1,5 +1,7 @@
 //! ONNX Runtime and the graphs, loaded once for any number of runs.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use super::Error;
 use crate::config::{Options, Settings};
 use crate::memory::{Bytes, usual_budget};
@@ -17,9 +19,9 @@ pub struct Network {
     pub(super) card_budget: Option<Bytes>,
 }
 
-/// Networks by the settings that they hang on, each loaded once and made for many runs.
+/// Networks by the settings that they hang on, each loaded once and made for many runs, of several threads too.
 #[derive(Debug, Default)]
-pub struct Networks(Vec<(String, Network)>);
+pub struct Networks(Mutex<Vec<(String, Network)>>);
 
 /// The most networks that are kept.
 const MOST: usize = 4;
@@ -58,23 +60,39 @@ impl Network {
 }
 
 impl Networks {
+    /// The network that `options` ask for, if it is loaded.
+    ///
+    /// # Errors
+    /// An option out of its range.
+    pub fn known(&self, options: &Options) -> Result<Option<Network>, Error> {
+        let key = key(options, &options.resolve()?);
+        let known = self.lock();
+        let network = known.iter().find(|(known, _)| *known == key);
+        Ok(network.map(|(_, network)| network.clone()))
+    }
+
     /// The network that `options` ask for.
     ///
     /// # Errors
     /// An option out of its range; ONNX Runtime or a graph that cannot be used.
-    pub fn of(&mut self, options: &Options) -> Result<Network, Error> {
+    pub fn of(&self, options: &Options) -> Result<Network, Error> {
         let settings = options.resolve()?;
         let key = key(options, &settings);
-        if let Some((_, network)) = self.0.iter().find(|(known, _)| *known == key) {
+        let mut all = self.lock();
+        if let Some((_, network)) = all.iter().find(|(known, _)| *known == key) {
             return Ok(network.clone());
         }
         let mut network = Network::load(options, &settings)?;
         network.graphs = network.graphs.for_many_runs();
-        if self.0.len() == MOST {
-            self.0.remove(0);
+        if all.len() == MOST {
+            all.remove(0);
         }
-        self.0.push((key, network.clone()));
+        all.push((key, network.clone()));
         Ok(network)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(String, Network)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

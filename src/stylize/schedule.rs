@@ -84,6 +84,11 @@ impl Schedule {
         let scales = self.scales.iter().map(|(_, way)| way.peak());
         scales.max().unwrap_or(Bytes(0))
     }
+
+    /// The same without what all runs of a process share: the program, the graphs and their weights.
+    pub fn own(&self) -> Bytes {
+        Bytes(self.peak().0.saturating_sub(PROGRAM))
+    }
 }
 
 impl ScalePlan {
@@ -229,7 +234,13 @@ impl Stylizer {
 
     /// Whether sessions that wait for further runs have room beside this one.
     pub(super) fn keeps_idle_sessions(&self, schedule: &Schedule) -> bool {
-        let needed = schedule.peak().0 + WAITING;
+        self.has_room_beside(schedule, Bytes(0))
+    }
+
+    /// Whether a run has room, with sessions that wait for further ones, where runs are under way in this process that take
+    /// so much of their [own](Schedule::own).
+    pub fn has_room_beside(&self, schedule: &Schedule, others: Bytes) -> bool {
+        let needed = schedule.peak().0 + others.0 + WAITING;
         fits_in(needed, self.budget)
     }
 

@@ -116,6 +116,35 @@ fn every_picture_has_the_bytes_that_stylize_gives_it() {
 }
 
 #[test]
+fn several_at_a_time_come_to_the_same_and_are_told_in_their_order() {
+    let workshop = workshop();
+    fs::write(workshop.path("photos/b.png"), b"no picture").unwrap();
+    let arguments = ["--jobs=3", "--log=log.jsonl"];
+    let done = batch(&workshop, &arguments).output().unwrap();
+    let told = stderr(&done);
+    assert_eq!(code(&done), Some(3), "{told}");
+    assert!(told.contains("3 pictures at a time"), "{told}");
+    assert!(told.contains("4 painted, 0 there before, 2 failed"), "{told}");
+    waves(40, 30, 2).save(workshop.path("photos/b.png")).unwrap();
+    let told = stderr(&succeed(&mut batch(&workshop, &arguments)));
+    assert!(told.contains("2 painted, 4 there before, 0 failed"), "{told}");
+    assert_right(&workshop, &[]);
+    let of_log = lines(&workshop.path("log.jsonl"));
+    let names: Vec<String> = of_log.iter().map(|line| line["output"].to_string()).collect();
+    let all = NAMES.map(|name| format!("\"out/{name}.png\""));
+    assert_eq!(names, [all.clone(), all].concat());
+}
+
+#[test]
+fn no_more_are_painted_at_a_time_than_have_room() {
+    let workshop = workshop();
+    let memory = ["--memory=400M"];
+    let told = stderr(&succeed(batch(&workshop, &memory).arg("--jobs=2")));
+    assert!(told.contains("not as many pictures have room in 400M"), "{told}");
+    assert_right(&workshop, &memory);
+}
+
+#[test]
 fn what_cannot_be_painted_stops_no_other_and_is_told() {
     let workshop = workshop();
     fs::write(workshop.path("photos/b.png"), b"no picture").unwrap();
@@ -341,6 +370,36 @@ fn a_run_that_is_interrupted_goes_on_where_it_was() {
     assert!(read(&output(&workshop, "x/a")) == read(&workshop.path("alone.png")));
 }
 
+#[cfg(unix)]
+#[test]
+fn of_several_that_are_interrupted_each_goes_on_where_it_was() {
+    let workshop = workshop();
+    let arguments = ["--iterations=600", "--scales=1"];
+    let mut child = batch(&workshop, &arguments)
+        .args(["--jobs=2", "--checkpoint-every=0", "--log=log.jsonl"])
+        .spawn()
+        .unwrap();
+    let checkpoints = ["a", "b"].map(|name| workshop.path(&format!("out/x/{name}.png.checkpoint")));
+    checkpoints.iter().for_each(|checkpoint| wait_for(checkpoint));
+    // SAFETY: the child is ours and has not been waited for.
+    unsafe { libc::kill(child.id() as i32, libc::SIGINT) };
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(checkpoints.iter().all(|checkpoint| checkpoint.exists()));
+    let of_log = lines(&workshop.path("log.jsonl"));
+    let told: Vec<_> = of_log
+        .iter()
+        .map(|line| (&line["output"], &line["status"]))
+        .collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(
+        told.iter().all(|(_, status)| *status == "interrupted"),
+        "{told:?}"
+    );
+
+    succeed(batch(&workshop, &arguments).arg("--jobs=2"));
+    assert_right(&workshop, &arguments);
+}
+
 #[test]
 fn what_is_there_is_left_if_it_was_made_so_and_refused_or_replaced_if_not() {
     let workshop = workshop();
@@ -382,8 +441,12 @@ fn what_is_there_is_left_if_it_was_made_so_and_refused_or_replaced_if_not() {
 fn killed_at_any_moment_and_run_again_it_comes_to_the_same() {
     let workshop = workshop();
     let arguments = ["--iterations=60", "--checkpoint-every=0", "--log=log.jsonl"];
-    for milliseconds in [60, 130, 200, 270, 350, 500] {
-        let mut child = batch(&workshop, &arguments).arg("--quiet").spawn().unwrap();
+    for (run, milliseconds) in [60, 130, 200, 270, 350, 500].into_iter().enumerate() {
+        let jobs = ["--jobs=1", "--jobs=2"][run % 2];
+        let mut child = batch(&workshop, &arguments)
+            .args(["--quiet", jobs])
+            .spawn()
+            .unwrap();
         std::thread::sleep(Duration::from_millis(milliseconds));
         child.kill().unwrap();
         child.wait().unwrap();

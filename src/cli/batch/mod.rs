@@ -4,14 +4,19 @@ mod earlier;
 mod jobs;
 mod painter;
 mod tally;
+mod turns;
 
+use std::panic::resume_unwind;
 use std::path::PathBuf;
+use std::sync::Mutex;
+use std::thread;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 
-use impasto::batch::{BatchError, Log, NumberPattern, Pattern, Shard};
+use impasto::batch::{BatchError, Costs, Job, Log, NumberPattern, Pattern, Shard};
 use impasto::config::Options;
 use impasto::picture::OutputFormat;
 
@@ -19,7 +24,8 @@ use super::interrupt::Interrupt;
 use super::sources::Config;
 use super::{Ended, say};
 use painter::Painter;
-use tally::Tally;
+use tally::{Tally, lock};
+use turns::Turns;
 
 /// What ends the long help.
 const EXAMPLES: &str = "\
@@ -47,8 +53,8 @@ Examples:
 /// Paint many pictures: every CONTENT in every style
 ///
 /// ONNX Runtime and the graphs are loaded once; every picture has the bytes that stylize alone gives it. One that cannot be
-/// painted stops no other. Ctrl-C ends after the iteration under way and keeps a checkpoint of it beside the output; the same
-/// command goes on there.
+/// painted stops no other. Ctrl-C ends after the iteration under way and keeps a checkpoint beside the output of each picture
+/// under way; the same command goes on there.
 #[derive(Debug, Args)]
 #[command(args_override_self = true, allow_negative_numbers = true, after_long_help = EXAMPLES)]
 pub struct Batch {
@@ -113,6 +119,15 @@ pub struct Batch {
     #[arg(long, value_name = "I/N", value_parser = parse::<Shard>, help_heading = "Jobs")]
     shard: Option<Shard>,
 
+    /// Paint K pictures at a time [default: by their size]
+    ///
+    /// 1 to 1024. Each has its part of --threads, at least one. By default small pictures are painted one on each thread, others one after
+    /// the other on all of them. Where --memory has no room for so many at a time, fewer are, which a line says. The bytes of
+    /// the pictures are the same; they are begun in the jobs' order, and told and logged in it. The frames of a film are painted
+    /// one after the other.
+    #[arg(long, value_name = "K", conflicts_with = "frames", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024), help_heading = "Jobs")]
+    jobs: Option<usize>,
+
     /// Paint only what failed last time, by --log
     #[arg(long, requires = "log", help_heading = "Jobs", hide_short_help = true)]
     retry_failed: bool,
@@ -150,9 +165,10 @@ pub struct Batch {
 
     /// Add a line to a file for each job: what came of it, as JSON
     ///
+    /// In the jobs' order: each when it has ended and all before it have.
     /// {"output", "content", "styles", "status": painted, skipped, failed or interrupted, "message", "seconds",
     /// "evaluations", "loss"}. Shards need a file each.
-    #[arg(long, value_name = "FILE", help_heading = "Records")]
+    #[arg(long, value_name = "FILE", help_heading = "Records", hide_short_help = true)]
     log: Option<PathBuf>,
 
     /// Let the pictures not say how they were made; they are then not known again
@@ -183,33 +199,68 @@ fn parse<T: std::str::FromStr<Err = BatchError>>(text: &str) -> Result<T, String
 pub fn run(args: &Batch) -> anyhow::Result<Ended> {
     let jobs = jobs::all(args)?;
     jobs::check(args, &jobs)?;
-    let jobs = jobs::of_shard(args, jobs)?;
-    let jobs = match &args.log {
+    let mut costs = Costs::default();
+    let jobs = jobs::of_shard(args, jobs, &mut costs)?;
+    let mut jobs = match &args.log {
         Some(log) if args.retry_failed => Log::failed(log, jobs)?,
         _ => jobs,
     };
     let begin = SystemTime::now();
-    let mut log = args.log.as_deref().map(Log::open).transpose()?;
-    let mut tally = Tally::new(&jobs, args.quiet);
-    let interrupt = Interrupt::listen(tally.bar(), true).context("cannot listen to Ctrl-C")?;
-    let mut painter = Painter::new(args, interrupt);
-    if let Some(job) = jobs.first() {
-        painter.load(job)?;
-    }
-    for (index, job) in jobs.iter().enumerate() {
-        let entry = painter.paint(job, jobs.get(index + 1), &mut tally);
-        tally.count(&entry);
-        log.as_mut().map_or(Ok(()), |log| log.add(&entry))?;
-        if painter.is_interrupted() {
-            break;
+    let log = args.log.as_deref().map(Log::open).transpose()?;
+    let tally = Mutex::new(Tally::new(costs.of(&jobs), log, args.quiet));
+    let bar = lock(&tally).bar().clone();
+    let interrupt = Interrupt::listen(&bar, true).context("cannot listen to Ctrl-C")?;
+    let painter = Painter::new(args, interrupt, &tally);
+    let most = match jobs.first() {
+        Some(job) => {
+            let on_processor = painter.load(job)?;
+            jobs::at_a_time(args, &mut jobs, &mut costs, on_processor)?
         }
+        None => 1,
+    };
+    if most > 1 && !args.quiet {
+        lock(&tally).say(&format!("{most} pictures at a time"));
     }
-    tally.finish();
+    let done = paint(&jobs, most, &painter, &tally);
+    lock(&tally).finish()?;
+    done?;
     jobs::clean_up(&jobs, begin);
+    let tally = lock(&tally);
     say(&tally.summary());
     Ok(match (painter.is_interrupted(), tally.has_failures()) {
         (true, _) => Ended::Interrupted,
         (false, true) => Ended::SomeFailed,
         (false, false) => Ended::Done,
+    })
+}
+
+/// Paints jobs, `most` at a time. One thread more than that reads the pictures of the next or writes that of the last, unless
+/// a job begins with what another has written.
+fn paint(jobs: &[Job], most: usize, painter: &Painter<'_>, tally: &Mutex<Tally>) -> Result<(), BatchError> {
+    let turns = Turns::new(jobs.len(), most);
+    let work = || -> Result<(), BatchError> {
+        while let Some(mut turn) = turns.take() {
+            if painter.is_interrupted() {
+                break;
+            }
+            let index = turn.job;
+            if let Some(entry) = painter.paint(&jobs[index], &mut turn) {
+                lock(tally).count(index, entry).inspect_err(|_| turns.stop())?;
+            }
+        }
+        Ok(())
+    };
+    let beside = match jobs::depend(jobs) {
+        true => 0,
+        false => most.min(jobs.len()),
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..beside).map(|_| scope.spawn(work)).collect();
+        let own = work();
+        let all = threads.into_iter().map(|thread| match thread.join() {
+            Ok(done) => done,
+            Err(panic) => resume_unwind(panic),
+        });
+        own.and(all.collect())
     })
 }

@@ -3,8 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
-use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, bail};
 
@@ -12,17 +11,19 @@ use impasto::Error;
 use impasto::batch::{Entry, Job, Status};
 use impasto::config::{Options, Settings};
 use impasto::files::{self, shown};
+use impasto::memory::Bytes;
 use impasto::observe::{Checkpoints, Fanout, Observer, Recorder};
 use impasto::optimize::Outcome;
 use impasto::picture::{self, Encoding};
 use impasto::record::{Manifest, Record};
 use impasto::regions::Masks;
-use impasto::stylize::{Network, Networks, Start, Stylized, Stylizer};
+use impasto::stylize::{Network, Networks, Schedule, Start, Stylized, Stylizer};
 
 use super::Batch;
 use super::earlier::{Earlier, checkpoint_of, look, remove};
 use super::jobs::folder_of;
-use super::tally::Tally;
+use super::tally::{Tally, Telling, lock};
+use super::turns::Turn;
 use crate::cli::args::Painting;
 use crate::cli::in_words;
 use crate::cli::interrupt::Interrupt;
@@ -31,17 +32,16 @@ use crate::cli::providers::announce_engine;
 use crate::cli::quiet::quietly;
 use crate::cli::stylize::{checkpoint_plan, insert_record, manifest, with_memory};
 
-/// What jobs share.
+/// Paints jobs, several at a time if it is shared by threads.
 pub struct Painter<'a> {
     args: &'a Batch,
     interrupt: Interrupt,
+    tally: &'a Mutex<Tally>,
     networks: Networks,
     /// The styles of the last job.
-    styles: Option<(Vec<PathBuf>, Vec<Read>)>,
+    styles: Mutex<Option<(Vec<PathBuf>, Vec<Read>)>>,
     /// The outputs of jobs that have failed.
-    failed: HashSet<PathBuf>,
-    /// The photo of the next job.
-    ahead: Option<(PathBuf, JoinHandle<anyhow::Result<Read>>)>,
+    failed: Mutex<HashSet<PathBuf>>,
 }
 
 /// What came of a job.
@@ -50,28 +50,30 @@ enum Came {
     /// It was there; something may be to be said of it.
     Skipped(Option<String>),
     Interrupted,
+    /// It was interrupted before it was begun.
+    Left,
 }
 
 impl Painter<'_> {
     /// A painter that has nothing loaded yet.
-    pub fn new(args: &Batch, interrupt: Interrupt) -> Painter<'_> {
+    pub fn new<'a>(args: &'a Batch, interrupt: Interrupt, tally: &'a Mutex<Tally>) -> Painter<'a> {
         Painter {
             args,
             interrupt,
+            tally,
             networks: Networks::default(),
-            styles: None,
-            failed: HashSet::new(),
-            ahead: None,
+            styles: Mutex::default(),
+            failed: Mutex::default(),
         }
     }
 
-    /// Loads what the first job runs on, without which none could be painted, and says what that is.
-    pub fn load(&mut self, job: &Job) -> anyhow::Result<()> {
+    /// Loads what the first job runs on, without which none could be painted, and says what that is. True on the processor.
+    pub fn load(&self, job: &Job) -> anyhow::Result<bool> {
         let network = self.network(&job.options)?;
         if !self.args.quiet {
             announce_engine(network.engine(), &job.options.resolve()?);
         }
-        Ok(())
+        Ok(network.engine().is_cpu())
     }
 
     /// Whether a signal has asked it to stop.
@@ -79,32 +81,32 @@ impl Painter<'_> {
         self.interrupt.asked()
     }
 
-    /// Paints a job, and reads the photo of the `next` meanwhile.
-    pub fn paint(&mut self, job: &Job, next: Option<&Job>, tally: &mut Tally) -> Entry {
-        let begin = Instant::now();
-        let (status, message, outcome) = match self.try_to_paint(job, next, tally) {
+    /// Paints a job when it is its turn, and tells what came of it; nothing of one that has not been begun.
+    pub fn paint(&self, job: &Job, turn: &mut Turn<'_>) -> Option<Entry> {
+        let (status, message, outcome) = match self.try_to_paint(job, turn) {
             Ok(Came::Painted(outcome)) => (Status::Painted, None, Some(outcome)),
             Ok(Came::Skipped(note)) => (Status::Skipped, note, None),
             Ok(Came::Interrupted) => (Status::Interrupted, None, None),
+            Ok(Came::Left) => return None,
             Err(error) => {
-                self.failed.insert(job.output.clone());
+                self.failed().insert(job.output.clone());
                 (Status::Failed, Some(in_words(&error, true)), None)
             }
         };
         let name = |path: &PathBuf| path.to_string_lossy().into_owned();
-        Entry {
+        Some(Entry {
             output: name(&job.output),
             content: name(&job.content),
             styles: job.styles.iter().map(name).collect(),
             status,
             message,
-            seconds: begin.elapsed().as_secs_f64(),
+            seconds: turn.elapsed().as_secs_f64(),
             evaluations: outcome.as_ref().map(|outcome| outcome.evaluations),
             loss: outcome.map(|outcome| outcome.loss),
-        }
+        })
     }
 
-    fn try_to_paint(&mut self, job: &Job, next: Option<&Job>, tally: &mut Tally) -> anyhow::Result<Came> {
+    fn try_to_paint(&self, job: &Job, turn: &mut Turn<'_>) -> anyhow::Result<Came> {
         self.check_last_frame(job)?;
         let args = self.arguments(job);
         let mut plan = Plan::of_job(job)?;
@@ -124,6 +126,10 @@ impl Painter<'_> {
             // What was free when the run began has decided its bytes.
             plan.options.memory = saved.recorded.options_as_set().memory;
         }
+        turn.approach();
+        if self.is_interrupted() {
+            return Ok(Came::Left);
+        }
         let Pictures {
             content,
             styles,
@@ -131,7 +137,7 @@ impl Painter<'_> {
             masks,
             last,
             files,
-        } = self.pictures(job, &plan, next)?;
+        } = self.pictures(job, &plan)?;
         let network = self.network(&plan.options)?;
         let stylizer = Stylizer::on(network, &plan.options, masks)?
             .with_last_frame(last)
@@ -143,6 +149,10 @@ impl Painter<'_> {
         let made_by = (with_memory(&stylizer, schedule.budget), &*files);
         let manifest = manifest(&args, &stylizer, made_by, &encoding, None)?;
 
+        self.begin(turn, &stylizer, &schedule);
+        if self.is_interrupted() {
+            return Ok(Came::Left);
+        }
         let mut recorder = Recorder::new();
         let checkpoints = checkpoint_plan(&args, &plan, &stylizer, &files, &encoding)?;
         let mut checkpoints = Checkpoints::after_a_while(checkpoints, vec![&mut recorder]);
@@ -154,7 +164,8 @@ impl Painter<'_> {
             (None, Some(picture)) => Start::Picture(picture),
             (None, None) => Start::AsSet,
         };
-        let observers: Vec<&mut dyn Observer> = vec![tally, &mut self.interrupt, &mut checkpoints];
+        let (mut telling, mut interrupt) = (Telling(self.tally), self.interrupt.clone());
+        let observers: Vec<&mut dyn Observer> = vec![&mut telling, &mut interrupt, &mut checkpoints];
         let painted = stylizer.stylize_from(start, content, styles, &mut Fanout(observers));
         checkpoints.finish().context("the checkpoint")?;
         let painted = painted.map_err(|error| match error {
@@ -164,14 +175,33 @@ impl Painter<'_> {
         if self.is_interrupted() && painted.outcome.stop.is_from_outside() {
             return Ok(Came::Interrupted);
         }
+        // Written while the next one is painted.
+        turn.leave();
         write(&args, &encoding, &painted, manifest)?;
         Ok(Came::Painted(painted.outcome))
+    }
+
+    /// Waits for a place and memory.
+    fn begin(&self, turn: &mut Turn<'_>, stylizer: &Stylizer, schedule: &Schedule) {
+        let fits = |others| stylizer.has_room_beside(schedule, Bytes(others));
+        let is_short = turn.begin(schedule.own().0, fits);
+        if let Some(budget) = stylizer.budget().filter(|_| is_short && !self.args.quiet) {
+            let line = format!(
+                "not as many pictures have room in {} at a time; as many as have are painted",
+                budget.rounded()
+            );
+            lock(self.tally).say(&line);
+        }
+    }
+
+    fn failed(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is there in place of a frame that has failed is not the one before this.
     fn check_last_frame(&self, job: &Job) -> anyhow::Result<()> {
         match &job.options.previous {
-            Some(previous) if self.failed.contains(previous) => {
+            Some(previous) if self.failed().contains(previous) => {
                 bail!("the frame before it, {}, has failed", shown(previous))
             }
             _ => Ok(()),
@@ -179,7 +209,7 @@ impl Painter<'_> {
     }
 
     /// What the picture of a job would say of its making, in as much memory as it may take.
-    fn record(&mut self, args: &Painting, plan: &Plan, encoding: &Encoding) -> anyhow::Result<Record> {
+    fn record(&self, args: &Painting, plan: &Plan, encoding: &Encoding) -> anyhow::Result<Record> {
         let network = self.network(&plan.options)?;
         let stylizer = Stylizer::on(network, &plan.options, Masks::default())?;
         let made_by = (plan.settings.clone(), &*plan.files()?);
@@ -200,39 +230,31 @@ impl Painter<'_> {
         }
     }
 
-    fn network(&mut self, options: &Options) -> anyhow::Result<Network> {
-        quietly(|| self.networks.of(options))
-    }
-
-    /// The job's pictures; those that are known already are not read again.
-    fn pictures(&mut self, job: &Job, plan: &Plan, next: Option<&Job>) -> anyhow::Result<Pictures> {
-        let quiet = self.args.quiet;
-        let content = match self.ahead.take() {
-            Some((path, read)) if path == job.content => {
-                read.join().unwrap_or_else(|_| plan.content_picture(quiet))
-            }
-            _ => plan.content_picture(quiet),
-        }?;
-        self.read_ahead(next);
-        let known = self.styles.take().filter(|(paths, _)| *paths == job.styles);
-        let styles = match known {
-            Some((_, styles)) => styles,
-            None => plan.style_pictures(quiet)?,
-        };
-        self.styles = Some((job.styles.clone(), styles.clone()));
-        plan.with_other_pictures(content, styles, quiet)
-    }
-
-    /// Begins to read the photo of a job that is still to be painted.
-    fn read_ahead(&mut self, next: Option<&Job>) {
-        let quiet = self.args.quiet;
-        let Some(job) = next.filter(|next| self.args.force || !next.output.exists()) else {
-            return;
-        };
-        if let Ok(plan) = Plan::of_job(job) {
-            let read = thread::spawn(move || plan.content_picture(quiet));
-            self.ahead = Some((job.content.clone(), read));
+    fn network(&self, options: &Options) -> anyhow::Result<Network> {
+        match self.networks.known(options)? {
+            Some(network) => Ok(network),
+            None => quietly(|| self.networks.of(options)),
         }
+    }
+
+    /// The job's pictures; styles that are known already are not read again.
+    fn pictures(&self, job: &Job, plan: &Plan) -> anyhow::Result<Pictures> {
+        let quiet = self.args.quiet;
+        let content = plan.content_picture(quiet)?;
+        let last = || self.styles.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = last()
+            .as_ref()
+            .filter(|(paths, _)| *paths == job.styles)
+            .map(|(_, styles)| styles.clone());
+        let styles = match known {
+            Some(styles) => styles,
+            None => {
+                let styles = plan.style_pictures(quiet)?;
+                *last() = Some((job.styles.clone(), styles.clone()));
+                styles
+            }
+        };
+        plan.with_other_pictures(content, styles, quiet)
     }
 }
 

@@ -1,12 +1,14 @@
 //! How far the pictures are, and what came of them.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
 use std::ops::ControlFlow;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use impasto::batch::{Entry, Job, Status, costs};
+use impasto::batch::{BatchError, Entry, Log, Status};
 use impasto::observe::{Event, Observer};
 
 use crate::cli::progress::{tell, warn_of_placement};
@@ -16,37 +18,47 @@ use crate::cli::say;
 pub struct Tally {
     bar: ProgressBar,
     quiet: bool,
+    log: Option<Log>,
     begin: Instant,
     costs: Vec<f64>,
+    /// What the jobs cost that have not ended, and what those cost that took their time.
+    left: f64,
+    paid: f64,
     /// How many jobs have ended.
     ended: usize,
-    /// What those cost that took their time.
-    paid: f64,
     painted: usize,
     skipped: usize,
     failed: usize,
+    /// What came of jobs that is not told before that of those before them.
+    held: BTreeMap<usize, Entry>,
+    /// The first job of which nothing has been told.
+    untold: usize,
 }
 
 impl Tally {
-    /// A tally of these jobs; `quiet` shows only what went wrong.
-    pub fn new(jobs: &[Job], quiet: bool) -> Tally {
+    /// A tally of jobs of these `costs`; `quiet` shows only what went wrong.
+    pub fn new(costs: Vec<f64>, log: Option<Log>, quiet: bool) -> Tally {
         let target = match io::stderr().is_terminal() && !quiet {
             true => ProgressDrawTarget::stderr(),
             false => ProgressDrawTarget::hidden(),
         };
-        let bar = ProgressBar::with_draw_target(Some(jobs.len() as u64), target);
+        let bar = ProgressBar::with_draw_target(Some(costs.len() as u64), target);
         let style = ProgressStyle::with_template("{bar:32} {pos}/{len} pictures {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         Tally {
             bar,
             quiet,
+            log,
             begin: Instant::now(),
-            costs: costs(jobs),
-            ended: 0,
+            left: costs.iter().sum(),
+            costs,
             paid: 0.0,
+            ended: 0,
             painted: 0,
             skipped: 0,
             failed: 0,
+            held: BTreeMap::new(),
+            untold: 0,
         }
     }
 
@@ -55,9 +67,9 @@ impl Tally {
         &self.bar
     }
 
-    /// Takes note of what came of the next job.
-    pub fn count(&mut self, entry: &Entry) {
-        let cost = self.costs.get(self.ended).copied().unwrap_or(0.0);
+    /// Takes note of what came of a job, and tells it when all before it have been told.
+    pub fn count(&mut self, job: usize, entry: Entry) -> Result<(), BatchError> {
+        let cost = self.costs[job];
         match entry.status {
             Status::Painted => {
                 self.painted += 1;
@@ -65,41 +77,60 @@ impl Tally {
             }
             Status::Skipped => self.skipped += 1,
             Status::Failed => self.failed += 1,
-            Status::Interrupted => return,
+            Status::Interrupted => {}
         }
-        self.ended += 1;
+        if entry.status != Status::Interrupted {
+            self.ended += 1;
+            self.left -= cost;
+        }
         self.bar.set_position(self.ended as u64);
-        self.tell(entry);
+        self.held.insert(job, entry);
+        while let Some(entry) = self.held.remove(&self.untold) {
+            self.tell(self.untold, &entry)?;
+            self.untold += 1;
+        }
+        Ok(())
     }
 
-    fn tell(&self, entry: &Entry) {
+    fn tell(&mut self, job: usize, entry: &Entry) -> Result<(), BatchError> {
         let output = &entry.output;
         let line = match (entry.status, &entry.message) {
-            (Status::Failed, Some(message)) => format!("error: {output}: {message}"),
-            (_, Some(message)) if !self.quiet => format!("{output}: {message}"),
-            (Status::Painted, None) if !self.quiet => format!(
+            (Status::Failed, Some(message)) => Some(format!("error: {output}: {message}")),
+            (_, Some(message)) if !self.quiet => Some(format!("{output}: {message}")),
+            (Status::Painted, None) if !self.quiet => Some(format!(
                 "[{}/{}] {output}: {:.1} s; {}",
-                self.ended,
+                job + 1,
                 self.costs.len(),
                 entry.seconds,
                 self.time_left()
-            ),
-            _ => return,
+            )),
+            _ => None,
         };
-        self.bar.suspend(|| say(&line));
+        if let Some(line) = line {
+            self.bar.suspend(|| say(&line));
+        }
+        self.log.as_mut().map_or(Ok(()), |log| log.add(entry))
     }
 
     /// By the time that those took that are painted.
     fn time_left(&self) -> String {
-        let left: f64 = self.costs.iter().skip(self.ended).sum();
-        let seconds = self.begin.elapsed().as_secs_f64() * left / self.paid.max(1.0);
+        let seconds = self.begin.elapsed().as_secs_f64() * self.left / self.paid.max(1.0);
         let left = HumanDuration(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
         format!("{left} left")
     }
 
-    /// Removes the bar.
-    pub fn finish(&self) {
+    /// A line beside the bar.
+    pub fn say(&self, line: &str) {
+        self.bar.suspend(|| say(line));
+    }
+
+    /// Tells what has not been told, and removes the bar.
+    pub fn finish(&mut self) -> Result<(), BatchError> {
+        for (job, entry) in std::mem::take(&mut self.held) {
+            self.tell(job, &entry)?;
+        }
         self.bar.finish_and_clear();
+        Ok(())
     }
 
     /// Whether a picture could not be painted.
@@ -135,4 +166,18 @@ impl Observer for Tally {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// Tells a tally that several share.
+pub struct Telling<'a>(pub &'a Mutex<Tally>);
+
+impl Observer for Telling<'_> {
+    fn observe(&mut self, event: &Event<'_>) -> ControlFlow<()> {
+        lock(self.0).observe(event)
+    }
+}
+
+/// The tally, whatever has become of others who had it.
+pub fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
+    tally.lock().unwrap_or_else(PoisonError::into_inner)
 }
