@@ -32,7 +32,7 @@ impl Postprocess {
         }
     }
 
-    /// The same for pictures with regions: how much of the content's colours each pixel has, in the place of what `color`
+    /// For pictures with regions: how much of the content's colours each pixel has, in the place of what `color`
     /// says, and how much of the content itself; a value a pixel, row by row, 0 to 1.
     #[must_use]
     pub fn in_regions(self, original: Option<Vec<f32>>, keep: Option<Vec<f32>>) -> Postprocess {

@@ -6,16 +6,16 @@ use super::{Pool, Size};
 /// The gradient of a convolution's output, in the form in which the layer after it leaves it.
 #[derive(Clone, Copy)]
 pub enum Gradient<'a> {
-    /// Of the convolution's output itself, `f32[channels, height, width]`.
+    /// The gradient of the convolution's output itself, `f32[channels, height, width]`.
     Whole(&'a [f32]),
-    /// Of the output of a ReLU, from [`super::Conv3x3::forward`] or [`super::Conv3x3::forward_replicated`].
+    /// The gradient of the output of a ReLU, from [`super::Conv3x3::forward`] or [`super::Conv3x3::forward_replicated`].
     Masked {
         /// The gradient, `f32[channels, height, width]`.
         dy: &'a [f32],
         /// Where it goes on, `u8[channels, height, width]`.
         mask: &'a [u8],
     },
-    /// Of the output of a ReLU and a pooling, from [`super::Conv3x3::forward_pooled`].
+    /// The gradient of the output of a ReLU and a pooling, from [`super::Conv3x3::forward_pooled`].
     Pooled {
         /// The gradient, `f32[channels, height / 2, width / 2]`.
         dy: &'a [f32],

@@ -21,7 +21,7 @@ impl Frames {
     /// The frames of this name, cut before those of some numbers.
     ///
     /// # Errors
-    /// Those of [`NumberPattern::files`]; a cut where there is no frame.
+    /// The errors of [`NumberPattern::files`]; a cut where there is no frame.
     pub fn find(pattern: &NumberPattern, cuts: &[u64]) -> Result<Frames, BatchError> {
         let frames = pattern.files()?;
         let (first, last) = (frames[0].0, frames[frames.len() - 1].0);

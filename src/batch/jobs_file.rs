@@ -20,7 +20,7 @@ pub struct Defaults {
     pub pattern: Option<Pattern>,
     /// Its options win over those that lie below.
     pub below: Options,
-    /// Those that win over all.
+    /// The options that win over all.
     pub above: Options,
 }
 

@@ -91,7 +91,7 @@ impl Log {
             .map_err(BatchError::Log)
     }
 
-    /// Of `jobs`, those whose last line in the log at `path` says that they failed.
+    /// The `jobs` whose last line in the log at `path` says that they failed.
     ///
     /// # Errors
     /// It cannot be read.

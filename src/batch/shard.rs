@@ -22,9 +22,9 @@ pub type FromScheduler = (Shard, &'static str, String);
 struct Scheduler {
     /// The variable with the task's number.
     index: &'static str,
-    /// That of the first task: a variable, or a number.
+    /// The number of the first task: a variable, or a number.
     first: Result<&'static str, i64>,
-    /// That of the last task.
+    /// The number of the last task.
     last: Option<&'static str>,
     /// How many there are; without it, from the first to the last.
     count: Option<&'static str>,
@@ -107,7 +107,7 @@ impl Shard {
         Ok(None)
     }
 
-    /// Of these costs, whose are this shard's, in their order: the dearest first to the shard that has least so far. Every
+    /// Which of the jobs of these costs are this shard's, in their order: the dearest first to the shard that has least so far. Every
     /// shard comes to the same parts by itself.
     pub fn part(&self, costs: &[f64]) -> Vec<bool> {
         let mut order: Vec<usize> = (0..costs.len()).collect();

@@ -54,7 +54,7 @@ impl Report {
         }
     }
 
-    /// The same with the seams of the picture.
+    /// Adds the seams of the picture.
     pub fn with_seams(self, image: &Picture) -> Report {
         let seam = Some(Seams::of(image));
         Report { seam, ..self }

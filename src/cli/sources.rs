@@ -31,7 +31,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// The same without the user's own file, for a run whose settings are recorded.
+    /// The sources without the user's own file, for a run whose settings are recorded.
     pub fn of_recorded_run(&self) -> Config {
         Config {
             file: self.file.clone(),

@@ -67,7 +67,7 @@ impl Verbose {
         }
     }
 
-    /// The same of a part of the scale under way.
+    /// Says how long a part of the scale under way took.
     pub fn ended_at(&mut self, part: &str) {
         let (width, height) = self.size;
         self.ended(&format!("{part} {width}x{height}"));

@@ -67,7 +67,7 @@ impl Watch {
         Ok(())
     }
 
-    /// Those that are asked for; the plot is called `title`, the preview stands above `bar`.
+    /// The observers that are asked for; the plot is called `title`, the preview stands above `bar`.
     pub fn new(watching: &Watching, title: String, bar: &ProgressBar) -> Watch {
         let side = watching.animation_size.unwrap_or(ANIMATION_SIZE);
         Watch {

@@ -19,7 +19,7 @@ const MAX_BYTES: u64 = 1 << 20;
 pub struct ConfigFile {
     path: PathBuf,
     text: String,
-    /// Those of the top level.
+    /// The keys of the top level.
     keys: Vec<Key>,
     options: Options,
 }
@@ -73,7 +73,7 @@ impl ConfigFile {
         &self.options
     }
 
-    /// The same error with its place in the file; none if the file does not set the option.
+    /// The error with its place in the file; none if the file does not set the option.
     pub fn locate(&self, error: &ConfigError) -> Option<ConfigFileError> {
         let (_, place, _) = self.keys.iter().find(|(key, ..)| key == error.option)?;
         Some(self.wrong(place.start, error.to_string()))

@@ -18,7 +18,7 @@ impl Options {
         self
     }
 
-    /// The same for a picture of styles alone: what they say of a photo is passed over, and the start is [`Init::Random`]
+    /// The options for a picture of styles alone: what they say of a photo is passed over, and the start is [`Init::Random`]
     /// unless they say otherwise.
     ///
     /// # Errors
@@ -47,7 +47,7 @@ impl Options {
         })
     }
 
-    /// The same for a photo, which has edges: what they say of seamless textures is passed over.
+    /// The options for a photo, which has edges: what they say of seamless textures is passed over.
     #[must_use]
     pub fn with_photo(self) -> Options {
         Options {

@@ -29,7 +29,7 @@ pub struct Metrics {
     /// `‖G − A‖ / ‖A‖` (Frobenius) with G the picture's Gram matrix, A the style image's: the layers of the loss.
     #[serde(serialize_with = "by_layer")]
     pub style_distance: Vec<Distance>,
-    /// The same on layers that are not in the loss; none when the graphs' folder has no [`JUDGE`].
+    /// The distance from the style on layers that are not in the loss; none when the graphs' folder has no [`JUDGE`].
     #[serde(serialize_with = "by_layer_if_any")]
     pub held_out_style_distance: Option<Vec<Distance>>,
     /// `‖F − P‖ / ‖P‖` with F the picture's features, P the content image's: the content layers of the loss; none without a
@@ -40,7 +40,7 @@ pub struct Metrics {
     pub total_variation: f64,
     /// See [`ssim`]: against the content image; none without one, or when the picture is too small for it.
     pub ssim: Option<f64>,
-    /// Those of its regions, if there are masks.
+    /// The figures of its regions, if there are masks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub regions: Vec<RegionMetrics>,
 }
@@ -55,7 +55,7 @@ pub struct RegionMetrics {
     /// The distance from its own style, as [`Metrics::style_distance`].
     #[serde(serialize_with = "by_layer")]
     pub style_distance: Vec<Distance>,
-    /// The same from the styles of other regions, by the regions' names: where one is small, that style leaks.
+    /// The distance from the styles of other regions, by the regions' names: where one is small, that style leaks.
     #[serde(serialize_with = "by_region")]
     pub other_style_distance: Vec<(String, Vec<Distance>)>,
 }

@@ -30,7 +30,7 @@ pub struct Seam {
 }
 
 impl Seams {
-    /// Those of a picture.
+    /// The seams of a picture.
     pub fn of(picture: &Picture) -> Seams {
         let (width, height) = (picture.width() as usize, picture.height() as usize);
         let value = |x: usize, y: usize| &picture.rgb()[3 * (y * width + x)..][..3];

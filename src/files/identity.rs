@@ -10,9 +10,9 @@ use super::output::{STANDARD_OUTPUT, parent};
 /// What two names for one file have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Identity {
-    /// Of what is there: the device and the number on it.
+    /// What is there: the device and the number on it.
     Node(u64, u64),
-    /// Of what is not there yet, or where files have no numbers: its path, links resolved.
+    /// What is not there yet, or lies where files have no numbers: its path, links resolved.
     Place(PathBuf),
 }
 

@@ -85,7 +85,7 @@ impl Input {
         &self.path
     }
 
-    /// The same for messages.
+    /// The name for messages.
     pub fn name(&self) -> PathBuf {
         name(&self.path)
     }

@@ -179,7 +179,7 @@ pub fn write(path: &Path, overwrite: bool, bytes: &[u8]) -> Result<(), OutputErr
     written.map_err(OutputError::writing(path))
 }
 
-/// The same for a file that `fill` writes; what is no file is taken for one.
+/// Writes a file that `fill` fills; what is no file is taken for one.
 pub(super) fn write_file(
     path: &Path,
     overwrite: bool,

@@ -65,7 +65,7 @@ pub enum FrameError {
         path: PathBuf,
         /// Its width and height in pixels.
         size: (u32, u32),
-        /// Those of the photo.
+        /// The photo's width and height.
         photo: (u32, u32),
     },
 }

@@ -37,7 +37,7 @@ impl Flow {
         Flow::parse(&files::read(path, MAX_FILE_BYTES)?)
     }
 
-    /// The same of what has been read.
+    /// Decodes a file that has been read.
     ///
     /// # Errors
     /// It is no flow, is cut short, or has a vector that is not a number.

@@ -55,7 +55,7 @@ pub struct Graphs {
     pub(super) seamless: Option<Seamless>,
     /// What computes the gradient tile by tile, or the file of it that is missing: whole pictures need none of it.
     in_tiles: Result<InTiles, PathBuf>,
-    /// Those that look at pictures, for the processor, if they are there and wanted.
+    /// The graphs of the program's own kernels, for the processor, if they are there and wanted.
     cpu: Option<CpuGraphs>,
     pub(super) reuse: Arc<Reuse>,
 }
@@ -128,7 +128,7 @@ impl Graphs {
         Ok(graphs)
     }
 
-    /// The same for many runs on one engine: sessions wait for further pictures of their size, and what a style image
+    /// The graphs for many runs on one engine: sessions wait for further pictures of their size, and what a style image
     /// comes to is not computed again. Results are the same.
     #[must_use]
     pub fn for_many_runs(self) -> Graphs {

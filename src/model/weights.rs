@@ -79,7 +79,7 @@ impl Weights {
             .unwrap_or(1.0)
     }
 
-    /// The same weights in that unit. The graph rounds weights to f32; these it rounds alike whatever the unit, so
+    /// The weights in that unit. The graph rounds weights to f32; these it rounds alike whatever the unit, so
     /// that weights of another scale lead to the same picture.
     pub fn relative(&self) -> Weights {
         let unit = self.unit();
@@ -91,7 +91,7 @@ impl Weights {
         }
     }
 
-    /// The same weights, those of the content layers times `factor`.
+    /// The weights with the content layers' multiplied by `factor`.
     pub fn with_content_times(mut self, factor: f64) -> Weights {
         self.content.iter_mut().for_each(|weight| *weight *= factor);
         self

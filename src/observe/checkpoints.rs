@@ -43,7 +43,7 @@ impl<'a> Checkpoints<'a> {
         }
     }
 
-    /// The same, the first of them due after the usual time too; it takes the place of what is there.
+    /// Checkpoints of which the first is due after the usual time too; it takes the place of what is there.
     pub fn after_a_while(
         plan: Option<CheckpointPlan>,
         observers: Vec<&'a mut dyn Remember>,

@@ -67,7 +67,7 @@ impl Products {
         to.numbers(&pairs.map(|(step, change)| [*step, *change]).collect::<Vec<_>>())
     }
 
-    /// Those with `count` pairs that were saved.
+    /// The pairs that were saved, `count` of them.
     fn restore(count: usize, from: &mut Reader) -> io::Result<Self> {
         let pairs: Vec<[f64; 2]> = from.numbers()?;
         if pairs.len() != count {
@@ -82,7 +82,7 @@ impl Products {
         self.changes.pop_front();
     }
 
-    /// Those of the difference of two vectors. What quantising the difference adds to them is as good as noise, which
+    /// The inner products of the difference of two vectors. What quantising the difference adds to them is as good as noise, which
     /// a product with a whole vector averages out.
     fn minus(&self, other: &Self) -> Self {
         let difference = |a: &VecDeque<f64>, b: &VecDeque<f64>| a.iter().zip(b).map(|(a, b)| a - b).collect();

@@ -26,7 +26,7 @@ const SHORTER: f64 = 1.0 / 16.0;
 /// A run of L-BFGS from one point, with a history of its own.
 pub(super) struct Lbfgs {
     history: History,
-    /// Those of the gradient at the current point.
+    /// The inner products of the gradient at the current point.
     products: Products,
 }
 

@@ -72,7 +72,7 @@ pub fn minimize(
 /// observer and the outcome show. Bounds of the method are those of the variables, of no use here.
 ///
 /// # Errors
-/// Those of [`minimize`].
+/// The errors of [`minimize`].
 ///
 /// # Panics
 /// When `start` is not of that size.
@@ -97,7 +97,7 @@ pub fn minimize_preconditioned(
 /// were. More iterations or another time may be allowed than before; the iterations already done count.
 ///
 /// # Errors
-/// Those of [`minimize`], or what was `saved` cannot be read or is of another size.
+/// The errors of [`minimize`], or what was `saved` cannot be read or is of another size.
 ///
 /// # Panics
 /// When `start` is not of that size.
@@ -200,7 +200,7 @@ fn solve_from(
     }
 }
 
-/// The same with a solver that was saved on its way, at the point where it was.
+/// Goes on with a solver that was saved on its way, from the point where it was.
 fn go_on_from(
     objective: &Objective<'_>,
     from: Point,

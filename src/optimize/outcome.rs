@@ -101,7 +101,7 @@ pub enum OptimizeError {
 }
 
 impl OptimizeError {
-    /// The same error of an optimisation that goes on from others, which have taken so many `evaluations`.
+    /// The error of an optimisation that goes on from others, which have taken so many `evaluations`.
     pub(crate) fn after(mut self, evaluations: u64) -> OptimizeError {
         if let Self::Objective { evaluation, .. } = &mut self {
             *evaluation += evaluations;

@@ -43,7 +43,7 @@ pub fn load(path: impl AsRef<Path>) -> Result<Loaded, PictureError> {
     load_from(read(path)?)
 }
 
-/// The same of a file that has been [`read`].
+/// Decodes a file that has been [`read`].
 ///
 /// # Errors
 /// When the file is no picture, is damaged, too large, or uses what the decoders do not know.

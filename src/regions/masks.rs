@@ -13,7 +13,7 @@ use crate::picture::{Fit, Picture, fit};
 #[derive(Clone, Debug, Default)]
 pub struct Masks {
     regions: Vec<Region>,
-    /// That of each style image; empty if there are none.
+    /// The mask of each style image; empty if there are none.
     styles: Vec<Option<Named>>,
     keep: Option<Named>,
 }

@@ -69,7 +69,7 @@ pub enum RuntimeError {
     UnknownRuntime {
         /// The name.
         name: String,
-        /// Those that lie ready, comma separated.
+        /// The runtimes that lie ready, comma separated.
         known: String,
     },
     /// The environment no longer forbids ONNX Runtime to report to its maker.

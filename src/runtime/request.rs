@@ -56,7 +56,7 @@ pub enum RequestError {
         provider: &'static str,
         /// The option.
         key: String,
-        /// Those that it has, in words.
+        /// The options that it has, in words.
         known: String,
     },
     /// A value that no provider could be told.
@@ -74,7 +74,7 @@ pub enum RequestError {
         provider: &'static str,
         /// The precision asked for.
         precision: &'static str,
-        /// Those that it has.
+        /// The precisions that it has.
         known: String,
     },
     /// The plugin does not exist.

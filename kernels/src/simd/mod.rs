@@ -35,7 +35,7 @@ macro_rules! instruction_sets {
         }
 
         impl Isa {
-            /// Those that have a module of their own, the slowest first.
+            /// The sets that have a module of their own, the slowest first.
             const OWN: &[Self] = &[$(Self::$name),*];
 
             /// The name on the command line.

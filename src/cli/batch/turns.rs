@@ -19,7 +19,7 @@ struct State {
     taken: usize,
     /// The first one that has neither begun nor ended.
     first: usize,
-    /// Those behind it that have ended without having begun.
+    /// Jobs behind it that have ended without having begun.
     ended: BTreeSet<usize>,
     /// How many are being painted, and the bytes that they take.
     painted: usize,

@@ -54,7 +54,7 @@ impl KernelSet {
         }
     }
 
-    /// The same kernels by their own name: those that `auto` means on this machine.
+    /// The set by its own name; in place of `auto`, the one that it means on this machine.
     #[must_use]
     pub fn resolved(self) -> KernelSet {
         self.isa().map_or(KernelSet::OnnxRuntime, KernelSet::Own)

@@ -22,7 +22,7 @@ const MAX_SCANS: u64 = 1000;
 /// More blocks of all scans together than a picture of the largest size has in a hundred.
 const MAX_BLOCKS: u64 = 1 << 30;
 
-/// Of four inks, which other programs show as a negative where they take them for Adobe's.
+/// Four inks, which other programs show as a negative where they take them for Adobe's.
 const UNMARKED: &str = "its four inks lack Adobe's mark, so 255 is taken for full ink; if it looks like a negative, save it as RGB first";
 
 impl From<Fatal> for Fault {

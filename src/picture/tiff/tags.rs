@@ -73,9 +73,9 @@ struct Entry<'a> {
 
 /// What sets BigTIFF apart: how many bytes counts and offsets have.
 struct Widths {
-    /// Of the number of entries.
+    /// Bytes of the number of entries.
     count: usize,
-    /// Of an offset, a value's count, a value within its entry.
+    /// Bytes of an offset, a value's count, a value within its entry.
     word: usize,
 }
 
