@@ -3,8 +3,8 @@
 use clap::Args;
 use clap_complete::Shell;
 
+use super::Ended;
 use super::outputs::print;
-use super::{Ended, args};
 
 /// Print what lets a shell complete the program's commands, flags and values
 ///
@@ -16,14 +16,14 @@ pub struct Completions {
 }
 
 /// Prints the shell's script.
-pub fn run(args: &Completions) -> anyhow::Result<Ended> {
-    print(&String::from_utf8(script(args.shell))?)?;
+pub fn run(args: &Completions, command: clap::Command) -> anyhow::Result<Ended> {
+    print(&String::from_utf8(script(args.shell, command))?)?;
     Ok(Ended::Done)
 }
 
-/// The shell's script.
-pub fn script(shell: Shell) -> Vec<u8> {
+/// The shell's script for the whole `command` line.
+pub fn script(shell: Shell, mut command: clap::Command) -> Vec<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut args::command(), "impasto", &mut script);
+    clap_complete::generate(shell, &mut command, "impasto", &mut script);
     script
 }

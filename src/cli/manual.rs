@@ -9,8 +9,8 @@ use clap_complete::Shell;
 
 use impasto::files::{self, shown};
 
+use super::Ended;
 use super::completions::script;
-use super::{Ended, args};
 
 /// Write man pages and shell completions into a `share` folder
 #[derive(Debug, Args)]
@@ -28,19 +28,19 @@ const COMPLETIONS: [(Shell, &str, &str); 3] = [
     (Shell::Fish, "fish/vendor_completions.d", "impasto.fish"),
 ];
 
-/// Writes them.
-pub fn run(args: &Manual) -> anyhow::Result<Ended> {
+/// Writes them for the whole `command` line.
+pub fn run(args: &Manual, command: clap::Command) -> anyhow::Result<Ended> {
     let failed = || format!("the manual cannot be written below {}", shown(&args.share));
-    write(&args.share).with_context(failed)?;
+    write(&args.share, command).with_context(failed)?;
     Ok(Ended::Done)
 }
 
-fn write(share: &Path) -> anyhow::Result<()> {
+fn write(share: &Path, command: clap::Command) -> anyhow::Result<()> {
     let folder = share.join("man/man1");
     fs::create_dir_all(&folder)?;
     // By way of a folder of its own: no page that is there is ever half written.
     let pages = tempfile::tempdir_in(share)?;
-    clap_mangen::generate_to(args::command(), &pages)?;
+    clap_mangen::generate_to(command.clone(), &pages)?;
     for page in fs::read_dir(&pages)? {
         let page = page?;
         files::write(&folder.join(page.file_name()), true, &fs::read(page.path())?)?;
@@ -48,7 +48,7 @@ fn write(share: &Path) -> anyhow::Result<()> {
     for (shell, folder, name) in COMPLETIONS {
         let folder = share.join(folder);
         fs::create_dir_all(&folder)?;
-        files::write(&folder.join(name), true, &script(shell))?;
+        files::write(&folder.join(name), true, &script(shell, command.clone()))?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ mod about;
 mod allocator;
 mod args;
 mod batch;
+mod command;
 mod compare;
 mod completions;
 mod dry_run;
@@ -41,13 +42,13 @@ use impasto::batch::pictures_in;
 use impasto::files::{self, Input, STANDARD, escaped, shown};
 use impasto::picture::{self, Picture};
 
-use args::{Cli, Command};
+use command::{Cli, Command, command};
 
 /// How a command ended, when not with an error.
 pub enum Ended {
     Done,
     Interrupted,
-    /// Of many pictures some could not be painted.
+    /// Some of many pictures could not be painted.
     SomeFailed,
 }
 
@@ -61,14 +62,14 @@ const USAGE: u8 = 2;
 /// Runs the program.
 pub fn run() -> ExitCode {
     files::tell_of_waiting(|what| say(&format!("note: {what}")));
-    let matches = match args::matches() {
+    let matches = match command::matches() {
         Ok(matches) if presets::are_asked_for(&matches) => return presets::print(),
         Ok(matches) => matches,
         Err(error) => return usage(&error),
     };
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error.format(&mut args::command())),
+        Err(error) => return usage(&error.format(&mut command())),
     };
     let ended = match &cli.command {
         Command::Stylize(args) => stylize::run(args),
@@ -80,8 +81,8 @@ pub fn run() -> ExitCode {
         Command::About(args) => about::run(args),
         Command::Regions(args) => regions::run(args),
         Command::Providers(args) => providers::run(args),
-        Command::Completions(args) => completions::run(args),
-        Command::Manual(args) => manual::run(args),
+        Command::Completions(args) => completions::run(args, command()),
+        Command::Manual(args) => manual::run(args, command()),
     };
     match ended {
         Ok(Ended::Done) => ExitCode::SUCCESS,
@@ -136,7 +137,7 @@ pub fn load(path: &Path, quiet: bool) -> anyhow::Result<Picture> {
     decode(picture::read(path)?, quiet)
 }
 
-/// The same of a file that has been read.
+/// Decodes a file that has been read and passes on what it warns of.
 pub fn decode(input: Input, quiet: bool) -> anyhow::Result<Picture> {
     let loaded = picture::load_from(input)?;
     if !quiet {
