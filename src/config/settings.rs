@@ -2,7 +2,7 @@
 
 use super::{ConfigError, Pooling, Preset, Settings, Size};
 use crate::model::metadata::TermKind;
-use crate::model::{GraphMetadata, GraphOptions, ModelError, Weights};
+use crate::model::{GraphMetadata, GraphOptions, ModelError, Weights, Window};
 use crate::picture::fit;
 use crate::scales::Emphasis;
 
@@ -21,6 +21,11 @@ impl Settings {
             }
             Size::Exact(..) | Size::Side(_) => Ok(()),
         }
+    }
+
+    /// The windows of the tiles that are asked for; the whole picture unless they are.
+    pub(crate) fn window(&self) -> Window {
+        Window::square(self.tile.unwrap_or(0))
     }
 
     /// The name of the graphs: the preset's, and `-avg` with average pooling.

@@ -7,7 +7,7 @@ use ndarray::{Array, Array2, Array4, Axis, Dimension};
 use super::{Distance, JUDGE, Metrics, RegionMetrics, ssim, total_variation};
 use crate::files::shown;
 use crate::model::metadata::{Kind, Operators};
-use crate::model::{Enlarge, FeatureGraph, Features, KernelSet, ModelError, check_size};
+use crate::model::{Enlarge, FeatureGraph, Features, KernelSet, ModelError, Window, check_size};
 use crate::picture::Picture;
 use crate::regions::{Layout, Masks};
 use crate::runtime::Engine;
@@ -17,8 +17,8 @@ use crate::tensor::to_tensor;
 #[derive(Debug)]
 pub struct Evaluator<'a> {
     engine: &'a Engine,
-    /// Of the windows of the tiles that pictures are seen in; 0: whole.
-    tile: u32,
+    /// The windows of the tiles that pictures are seen in.
+    window: Window,
     folder: PathBuf,
     content: Option<&'a Picture>,
     masks: &'a Masks,
@@ -32,7 +32,7 @@ pub struct Evaluator<'a> {
 struct FeatureExtractor {
     graph: FeatureGraph,
     style: Grams,
-    /// Of the styles of each region, by its name.
+    /// The Gram matrices of the styles of each region, by its name.
     regions: Vec<(String, Grams)>,
 }
 
@@ -41,15 +41,15 @@ type Grams = Vec<(String, Array2<f32>)>;
 
 impl<'a> Evaluator<'a> {
     /// For pictures of `content`, if there is one, in the style of `styles`, taken at their own size; each comes with its share
-    /// of the blend. The loss's layers are those of the graphs called `name` in `folder`. Pictures are seen whole, or in tiles
-    /// whose windows have some `tile` pixels; what `masks` cut out of content and styles, too.
+    /// of the blend. The loss's layers are those of the graphs called `name` in `folder`. Pictures are seen whole, or in tiles with
+    /// such windows; what `masks` cut out of content and styles, too.
     ///
     /// # Errors
     /// A graph that cannot be used, or a session that fails.
     pub fn new(
         engine: &'a Engine,
         (folder, name): (&Path, &str),
-        (kernels, tile): (KernelSet, u32),
+        (kernels, window): (KernelSet, Window),
         (content, masks): (Option<&'a Picture>, &'a Masks),
         styles: &[(Picture, f64)],
     ) -> Result<Evaluator<'a>, ModelError> {
@@ -58,7 +58,7 @@ impl<'a> Evaluator<'a> {
             let see = |(index, (style, _)): (usize, &(Picture, f64))| {
                 let layout = masks.style_layout(index, style.size());
                 let guides = layout.map(|layout| guides(&layout, &graph));
-                Ok(see(engine, &graph, tile, style, guides.as_deref())?
+                Ok(see(engine, &graph, window, style, guides.as_deref())?
                     .grams
                     .remove(0))
             };
@@ -89,7 +89,7 @@ impl<'a> Evaluator<'a> {
         };
         Ok(Evaluator {
             engine,
-            tile,
+            window,
             folder: folder.to_path_buf(),
             content,
             masks,
@@ -107,7 +107,7 @@ impl<'a> Evaluator<'a> {
         check_size(graph.metadata(), image.size(), "image", Enlarge::Picture)?;
         let resized = |content: &Picture| content.resize(image.width(), image.height());
         let content = self.content.map(resized);
-        let see = |picture: &Picture| see(self.engine, graph, self.tile, picture, None);
+        let see = |picture: &Picture| see(self.engine, graph, self.window, picture, None);
         let seen = see(image)?;
         let aim = content.as_ref().map(see).transpose()?;
         Ok(Metrics {
@@ -127,7 +127,7 @@ impl<'a> Evaluator<'a> {
         };
         let FeatureExtractor { graph, regions, .. } = &self.objective;
         let guides = guides(&layout, graph);
-        let seen = see(self.engine, graph, self.tile, image, Some(&guides))?.grams;
+        let seen = see(self.engine, graph, self.window, image, Some(&guides))?.grams;
         let of_region = |index: usize| {
             let from = |style: &Grams| {
                 let distances = distances(&seen[index], style).into_iter().zip(&guides);
@@ -173,7 +173,7 @@ impl<'a> Evaluator<'a> {
             return Ok(None);
         };
         let optimised = &self.objective.graph.metadata().style_layers;
-        let found = see(self.engine, &extractor.graph, self.tile, image, None)?.grams;
+        let found = see(self.engine, &extractor.graph, self.window, image, None)?.grams;
         let mut distances = distances(&found[0], &extractor.style);
         distances.retain(|distance| !optimised.contains(&distance.layer));
         Ok(Some(distances))
@@ -192,11 +192,11 @@ fn is_large_enough(picture: &Picture, graph: &FeatureGraph) -> bool {
 fn see(
     engine: &Engine,
     graph: &FeatureGraph,
-    tile: u32,
+    window: Window,
     picture: &Picture,
     guides: Option<&[Array4<f32>]>,
 ) -> Result<Features, ModelError> {
-    graph.run(engine, to_tensor(picture).view(), guides, tile)
+    graph.run(engine, to_tensor(picture).view(), guides, window)
 }
 
 /// The guides of all style layers of a graph.

@@ -57,7 +57,7 @@ impl FrameOptions {
             .filter_map(|(role, path)| Some((role, path.as_ref()?)))
     }
 
-    /// The same, to be changed.
+    /// The files' paths, to be changed.
     pub(crate) fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         [
             &mut self.previous,
@@ -187,7 +187,7 @@ impl LastFrame {
 }
 
 impl Moved {
-    /// The same at a smaller size (width, height).
+    /// The moved frame and its mask at a smaller size (width, height).
     pub(crate) fn at(&self, size: (u32, u32)) -> Moved {
         Moved {
             picture: self.picture.resize(size.0, size.1),
@@ -198,6 +198,14 @@ impl Moved {
     /// The picture as the network's input, f32 `[1, 3, height, width]`.
     pub(crate) fn tensor(&self) -> Array4<f32> {
         to_tensor(&self.picture)
+    }
+
+    /// The mask so, f32 `[1, 1, height, width]`.
+    pub(crate) fn mask_tensor(&self) -> Array4<f32> {
+        let (width, height) = self.picture.size();
+        Array4::from_shape_fn((1, 1, height as usize, width as usize), |(_, _, y, x)| {
+            self.mask[y * width as usize + x]
+        })
     }
 }
 

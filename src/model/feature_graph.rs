@@ -9,7 +9,8 @@ use ort::value::DynValue;
 use super::forward::{Means, View, see, wrong};
 use super::metadata::{Kind, Operators};
 use super::operators::{KernelSet, Kernels};
-use super::session::Pictures;
+use super::reuse::Pictures;
+use super::tiles::Window;
 use super::{GraphMetadata, ModelError, Padding, session};
 use crate::runtime::Engine;
 
@@ -20,7 +21,7 @@ pub const JUDGE: &str = "judge";
 #[derive(Debug)]
 pub struct FeatureGraph {
     portable: GraphMetadata,
-    /// The same for the processor, if it is there and wanted.
+    /// The graph of the program's own kernels with them, for the processor, if it is there and wanted.
     cpu: Option<(GraphMetadata, Arc<Kernels>)>,
 }
 
@@ -55,9 +56,8 @@ impl FeatureGraph {
     }
 
     /// Computes the features of `image`, f32 `[1, 3, height, width]` in the network's convention
-    /// ([`to_tensor`](crate::tensor::to_tensor)), seen with zeros around it, whole or in tiles whose windows have some
-    /// `tile` pixels. `guides` weigh the places of the style layers by region, f32 `[regions, 1, h, w]`; without them all
-    /// is one.
+    /// ([`to_tensor`](crate::tensor::to_tensor)), seen with zeros around it, whole or in tiles with such
+    /// windows. `guides` weigh the places of the style layers by region, f32 `[regions, 1, h, w]`; without them all is one.
     ///
     /// # Errors
     /// The session cannot be built or fails.
@@ -66,7 +66,7 @@ impl FeatureGraph {
         engine: &Engine,
         image: ArrayView4<'_, f32>,
         guides: Option<&[Array4<f32>]>,
-        tile: u32,
+        window: Window,
     ) -> Result<Features, ModelError> {
         let (metadata, kernels) = match self.cpu.as_ref().filter(|_| engine.is_cpu()) {
             Some((metadata, kernels)) => (metadata, Some(kernels)),
@@ -79,7 +79,7 @@ impl FeatureGraph {
             padding: Padding::Zero,
             guides,
         };
-        let seen = see(&mut session, metadata, view, tile, true, &mut |_| {})?;
+        let seen = see(&mut session, metadata, view, window, true, &mut |_| {})?;
         let gram = |means: Means| (means.layer, means.gram.mapv(|value| value as f32));
         let grams = (0..regions).map(|region| seen.means(region).into_iter().map(gram).collect());
         let contents = metadata.content_layers.iter().zip(&seen.contents);
@@ -113,7 +113,7 @@ mod tests {
         let image = Array4::from_shape_fn((1, 3, height, width), |(_, channel, y, x)| {
             ((x * 37 + y * 101 + channel * 53) % 251) as f32 - 120.0
         });
-        graph.run(&engine, image.view(), None, 0)
+        graph.run(&engine, image.view(), None, Window::WHOLE)
     }
 
     fn error<D: Dimension>(found: &Array<f32, D>, expected: &Array<f32, D>) -> f32 {

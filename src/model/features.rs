@@ -5,10 +5,11 @@ use ort::session::SessionInputValue;
 use ort::value::{DynValue, Tensor};
 
 use super::forward::{Means, Seen, Sums, View, see};
-use super::metadata::{Kind, Term, layer_size};
-use super::reuse::{Held, Reuse};
+use super::layers::layer_size;
+use super::metadata::{Kind, Term};
+use super::reuse::{Held, Pictures, Reuse};
 use super::seamless::{with_margins, with_opposite_ends};
-use super::session::Pictures;
+use super::tiles::Window;
 use super::{GraphMetadata, Graphs, Guides, ModelError, Padding, session};
 use crate::runtime::Engine;
 
@@ -23,9 +24,9 @@ pub struct Targets {
     style_square: f64,
     /// The width and height in pixels of what the network looks at: the content image, and its margins.
     pub(super) size: (u32, u32),
-    /// Those of a seamless picture, across and down; else 0.
+    /// The margins around a seamless picture in pixels, across and down; else 0.
     pub(super) margins: (u32, u32),
-    /// Those of the regions; none: all of the picture is one.
+    /// The guides of the regions; none: all of the picture is one.
     pub(super) guides: Option<Guides>,
 }
 
@@ -46,10 +47,10 @@ pub struct FeatureSession<'a> {
     targets: (&'a GraphMetadata, Held),
     reuse: &'a Reuse,
     padding: Padding,
-    /// Those of a seamless picture; else 0.
+    /// The margins around a seamless picture in pixels, across and down; else 0.
     margins: (u32, u32),
-    /// That of the tiles' windows; 0: whole pictures.
-    side: u32,
+    /// The windows of the tiles that pictures are seen in.
+    window: Window,
     /// Whether the content is looked at.
     sees_content: bool,
 }
@@ -71,7 +72,7 @@ impl Graphs {
             reuse: &self.reuse,
             padding: self.padding,
             margins: self.margins(),
-            side: 0,
+            window: Window::WHOLE,
             sees_content: true,
         })
     }
@@ -111,9 +112,9 @@ fn mean_square(value: &DynValue) -> f64 {
 }
 
 impl FeatureSession<'_> {
-    /// From now on pictures are seen in tiles whose windows have some `side` pixels, or whole if it is 0, as at first.
-    pub fn see_in_tiles(&mut self, side: u32) {
-        self.side = side;
+    /// From now on pictures are seen in tiles with such windows; at first they are seen whole.
+    pub fn see_in_tiles(&mut self, window: Window) {
+        self.window = window;
     }
 
     /// Says whether the content counts; if not, it is not looked at, and the targets are zeros in its place.
@@ -142,7 +143,7 @@ impl FeatureSession<'_> {
         self.region_targets(content, &[styles.collect()], None)
     }
 
-    /// The same of several regions, each with its styles; `guides` say where they are in `content`.
+    /// The targets of several regions, each with its styles; `guides` say where they are in `content`.
     ///
     /// # Errors
     /// A session fails.
@@ -206,12 +207,12 @@ impl FeatureSession<'_> {
     /// The means of a region's styles, each with its share.
     fn blended(&mut self, styles: &[StyleImage<'_>]) -> Result<Vec<Means>, ModelError> {
         let parts = styles.iter().map(|style| {
-            let (reuse, side) = (self.reuse, self.side);
+            let (reuse, window) = (self.reuse, self.window);
             let see = || {
                 self.see(style.image, style.guides, false)
                     .map(|seen| seen.means(0))
             };
-            Ok((reuse.means(style, side, see)?, style.share))
+            Ok((reuse.means(style, window, see)?, style.share))
         });
         Ok(Means::blended(&parts.collect::<Result<Vec<_>, ModelError>>()?))
     }
@@ -228,7 +229,7 @@ impl FeatureSession<'_> {
             padding: self.padding,
             guides,
         };
-        see(session, metadata, view, self.side, wanted, &mut |_| {})
+        see(session, metadata, view, self.window, wanted, &mut |_| {})
     }
 
     /// What the style loss makes of a style of these means.

@@ -4,8 +4,8 @@ use ndarray::{Array, Array1, Array2, Array3, Array4, ArrayView4, Axis, Dimension
 use ort::session::{Session, SessionInputValue, SessionOutputs};
 use ort::value::{DynValue, Tensor, TensorRef};
 
-use super::metadata::layer_size;
-use super::tiles::{Tile, Tiling};
+use super::layers::layer_size;
+use super::tiles::{Tile, Tiling, Window};
 use super::{Advance, GraphMetadata, ModelError, Padding};
 
 /// The mean over the places of a layer, by the layer's name.
@@ -58,11 +58,11 @@ impl Means {
 #[derive(Clone, Debug)]
 pub(super) struct Sums {
     pub layer: String,
-    /// Of the products of the features, `[regions, C, C]`.
+    /// Sums of the products of the features, `[regions, C, C]`.
     pub products: Array3<f64>,
-    /// Of the features, `[regions, C]`.
+    /// Sums of the features, `[regions, C]`.
     pub sums: Array2<f64>,
-    /// Of the guide, `[regions]`.
+    /// Sums of the guide, `[regions]`.
     pub count: Array1<f64>,
 }
 
@@ -117,14 +117,14 @@ fn extract<D: Dimension>(
 
 /// What `forward` sees in a picture.
 pub(super) struct Seen {
-    /// Of the style layers.
+    /// Sums over the places of each style layer.
     pub sums: Vec<Sums>,
     /// The activations of the content layers, f32 `[1, C, h, w]`, by their outputs' names.
     pub contents: Vec<(String, DynValue)>,
 }
 
 impl Seen {
-    /// Of the style layers, in a region.
+    /// The means of the style layers in a region.
     pub(super) fn means(&self, region: usize) -> Vec<Means> {
         self.sums.iter().map(|sums| Means::of(sums, region)).collect()
     }
@@ -136,23 +136,23 @@ pub(super) struct View<'a> {
     /// f32 `[1, 3, height, width]`
     pub image: ArrayView4<'a, f32>,
     pub padding: Padding,
-    /// Of the style layers, f32 `[regions, 1, h, w]`; none: ones, of one region.
+    /// The guides of the style layers, f32 `[regions, 1, h, w]`; none: ones, of one region.
     pub guides: Option<&'a [Array4<f32>]>,
 }
 
-/// Runs `forward`, on the whole or in tiles whose windows have some `side` pixels; of tiles the activations are put
-/// together only if they are `wanted`, and `advance` is told of each.
+/// Runs `forward`, on the whole or in tiles with such windows; of tiles the activations are put together only if they are
+/// `wanted`, and `advance` is told of each.
 pub(super) fn see(
     session: &mut Session,
     metadata: &GraphMetadata,
     view: View<'_>,
-    side: u32,
+    window: Window,
     wanted: bool,
     advance: Advance<'_>,
 ) -> Result<Seen, ModelError> {
     let (_, _, height, width) = view.image.dim();
     let size = (width as u32, height as u32);
-    let tiling = metadata.tiling(size, side);
+    let tiling = metadata.tiling(size, window);
     let mut see = |tile: &Tile| see_tile(session, metadata, view, (&tiling, tile));
     if tiling.is_whole() {
         return see(&tiling.tiles[0]);

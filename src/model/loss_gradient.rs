@@ -7,9 +7,9 @@ use ort::session::{IoBinding, Session};
 use ort::value::{Tensor, TensorValueType};
 
 use super::forward::whole;
-use super::metadata::{Kind, Term, TermKind, layer_size};
-use super::reuse::Held;
-use super::session::Pictures;
+use super::layers::layer_size;
+use super::metadata::{Kind, Term, TermKind};
+use super::reuse::{Held, Pictures};
 use super::{
     Advance, Evaluation, GraphMetadata, Graphs, Guides, LossGradient, ModelError, ObjectiveError, Padding,
     Targets, Weights, session,
@@ -179,13 +179,13 @@ pub(super) struct TermWeights {
     pub kind: TermKind,
     pub input: String,
     pub output: String,
-    /// Of both.
+    /// The shape of the input, and of the output.
     pub shape: Vec<usize>,
     values: Vec<f32>,
 }
 
 impl TermWeights {
-    /// Those of all kinds of which there are terms.
+    /// The weights of each kind of which there are terms.
     pub(super) fn of(terms: &[Term], weights: &Weights, guides: Option<&Guides>) -> Vec<TermWeights> {
         let regions = guides.map_or(1, Guides::regions);
         let kinds = [

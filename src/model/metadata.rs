@@ -9,7 +9,8 @@ use prost::Message as _;
 use serde::{Deserialize, Serialize};
 
 use super::ModelError;
-use super::tiles::{Tiling, halo};
+use super::layers::{halo, layer_size};
+use super::tiles::{Tiling, Window};
 use crate::files::{self, Input, InputError};
 
 /// The most bytes of a graph, which has its weights in another file.
@@ -258,9 +259,9 @@ impl GraphMetadata {
         })
     }
 
-    /// The tiles of a picture of `size` (width, height) whose windows have some `side` pixels; 0: the whole picture.
-    pub(crate) fn tiling(&self, size: (u32, u32), side: u32) -> Tiling {
-        Tiling::new(size, side, self.layers())
+    /// The tiles of a picture of `size` (width, height) with such windows.
+    pub(crate) fn tiling(&self, size: (u32, u32), window: Window) -> Tiling {
+        Tiling::new(size, window, self.layers())
     }
 
     /// How far beyond a place of any layer that the loss looks at there is something that it sees, in pixels, rounded up to
@@ -392,13 +393,6 @@ fn read_terms(path: &Path, text: String) -> Result<Vec<Term>, ModelError> {
 
 /// Channels of the layers of each block of VGG19 between two pools.
 const CHANNELS: [u64; 5] = [64, 128, 256, 512, 512];
-
-/// The size (width, height) of a layer in a picture of `size`: every pool halves it and rounds down.
-pub(crate) fn layer_size(layer: &str, (width, height): (u32, u32)) -> (u32, u32) {
-    let block = layer.strip_prefix("relu").and_then(|name| name.chars().next());
-    let pools = block.and_then(|block| block.to_digit(10)).unwrap_or(1) - 1;
-    (width >> pools, height >> pools)
-}
 
 fn missing_or_unreadable(error: InputError) -> ModelError {
     match error {

@@ -11,6 +11,7 @@ mod features;
 mod forward;
 mod graphs;
 mod guides;
+mod layers;
 mod loss_gradient;
 pub mod metadata;
 mod operators;
@@ -30,14 +31,14 @@ pub use features::{FeatureSession, StyleImage, Targets};
 pub(crate) use graphs::check_size;
 pub use graphs::{GraphFile, GraphOptions, Graphs, USUAL_STYLE_LOSS, default_folder, list_graphs};
 pub use guides::{ContentGuide, Guides};
+pub(crate) use layers::{layer_size, reach};
 pub use loss_gradient::OnnxLossGradient;
 pub use metadata::GraphMetadata;
-pub(crate) use metadata::layer_size;
 pub use operators::{KernelSet, UnusableKernels};
 pub(crate) use temporal::TEMPORAL;
 pub use temporal::TemporalGraph;
 pub use tiled::TiledLossGradient;
-pub(crate) use tiles::reach;
+pub use tiles::Window;
 pub use weights::{LayerFactors, NoLayerFactors, Weights};
 
 use ort::value::Tensor;
@@ -296,11 +297,11 @@ pub enum ModelError {
 pub enum Enlarge {
     /// The size of the painted picture.
     Size,
-    /// That of the style image.
+    /// The style image's size.
     StyleSize,
-    /// That of the painted picture, or fewer scales.
+    /// The painted picture's size; or fewer scales.
     SizeOrScales,
-    /// That of the style image, or fewer scales.
+    /// The style image's size; or fewer scales.
     StyleSizeOrScales,
     /// A larger picture.
     Picture,

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::StyleImage;
 use super::forward::Means;
-use super::session::Pictures;
+use super::tiles::Window;
 
 /// The most sessions that wait for a further run, and the most pixels that they see together: those of one picture of 512 x
 /// 512, at which building a session takes a thousandth of a run.
@@ -24,9 +24,33 @@ const STYLES: usize = 16;
 pub(super) struct Reuse {
     /// Whether anything is.
     is_on: bool,
-    /// Those used last at the end.
+    /// Sessions that no run has, the last used at the end.
     idle: Mutex<Vec<(Key, Session)>>,
     means: Mutex<Vec<(Digest, Vec<Means>)>>,
+}
+
+/// The pictures that a session sees; sizes are width and height in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pictures {
+    /// Pictures of any size; the session is made for a few runs.
+    Any,
+    /// Whole pictures of one size: the graph's symbolic shape is fixed, so that ONNX Runtime folds shapes, and the session is made for
+    /// many runs.
+    Whole((u32, u32)),
+    /// Tiles of one size, parts of larger pictures.
+    Tiles((u32, u32)),
+}
+
+impl Pictures {
+    /// How many pixels the session sees; none where it takes no memory for them between runs.
+    pub(super) fn pixels(self) -> u64 {
+        match self {
+            Pictures::Any => 0,
+            Pictures::Whole((width, height)) | Pictures::Tiles((width, height)) => {
+                u64::from(width) * u64::from(height)
+            }
+        }
+    }
 }
 
 /// What a session is of.
@@ -38,7 +62,7 @@ pub(super) struct Key {
     pub regions: usize,
 }
 
-/// That of a style image and how it is seen.
+/// The sha256 of a style image, its guides, and the windows it is seen in.
 pub(super) type Digest = [u8; 32];
 
 /// A session that waits for a further run when this one has done with it.
@@ -92,17 +116,17 @@ impl Reuse {
         }
     }
 
-    /// What a style image comes to that is seen in windows of `side`: as it was, or as `see` says.
+    /// What a style image comes to that is seen in such windows: as it was, or as `see` says.
     pub(super) fn means<E>(
         &self,
         style: &StyleImage<'_>,
-        side: u32,
+        window: Window,
         see: impl FnOnce() -> Result<Vec<Means>, E>,
     ) -> Result<Vec<Means>, E> {
         if !self.is_on {
             return see();
         }
-        let Some(digest) = digest(style, side) else {
+        let Some(digest) = digest(style, window) else {
             return see();
         };
         let known = lock(&self.means)
@@ -127,8 +151,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// None for an array that does not lie in memory as it counts.
-fn digest(style: &StyleImage<'_>, side: u32) -> Option<Digest> {
-    let mut digest = Sha256::new_with_prefix(side.to_ne_bytes());
+fn digest(style: &StyleImage<'_>, window: Window) -> Option<Digest> {
+    let mut digest = Sha256::new();
+    digest.update(window.width.to_ne_bytes());
+    digest.update(window.height.to_ne_bytes());
     let guides = style.guides.unwrap_or_default().iter();
     for array in [style.image].into_iter().chain(guides.map(|guide| guide.view())) {
         for extent in array.shape() {
@@ -221,5 +247,18 @@ mod tests {
         }
         kept.forget_sessions();
         assert_eq!(waiting(&kept), (0, 1));
+    }
+
+    #[test]
+    fn another_arena_changes_no_result_of_sessions_on_it_or_on_the_first() {
+        let runtime = Runtime::load(&LibraryQuery::default()).unwrap();
+        let engine = Engine::start(&runtime, &Request::default(), 1).unwrap();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+        let built = Graphs::open(&folder, "gatys", &GraphOptions::default()).unwrap();
+        let kept = built.clone().for_many_runs();
+        let before = run(&kept, &engine, 32);
+        engine.expect_bytes(2 << 30).unwrap();
+        assert!(run(&kept, &engine, 32) == before);
+        assert!(run(&built, &engine, 32) == before);
     }
 }

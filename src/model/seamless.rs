@@ -7,7 +7,7 @@
 
 use ndarray::{Array4, ArrayView4, CowArray, Ix4, s};
 
-use super::metadata::layer_size;
+use super::layers::layer_size;
 use super::{
     Advance, ContentGuide, Evaluation, GraphMetadata, Graphs, Guides, LossGradient, ObjectiveError, Targets,
 };
@@ -57,7 +57,7 @@ fn planes(image: &[f32], size: Size, margins: Size) -> impl Iterator<Item = f32>
 }
 
 impl Guides {
-    /// Those of a picture of `size` that is the middle of a larger one, whose margins do not count; none: all of it counts.
+    /// The guides of a picture of `size` that is the middle of a larger one, whose margins do not count; none: all of it counts.
     pub(super) fn of_middle(
         guides: Option<Guides>,
         graph: &GraphMetadata,
@@ -168,7 +168,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::model::{GraphOptions, KernelSet, StyleImage, Weights};
+    use crate::model::{GraphOptions, KernelSet, StyleImage, Weights, Window};
     use crate::picture::Seamless;
     use crate::runtime::{Engine, LibraryQuery, Request, Runtime};
 
@@ -226,7 +226,7 @@ mod tests {
             if self.name == "gatys-avg" { 1e-5 } else { 1e-3 }
         }
 
-        /// The loss of `image` with its own features as content, in tiles whose windows have some `side` pixels.
+        /// The loss of `image` with its own features as content, in tiles whose windows have some `side` pixels; 0: whole.
         fn evaluate(
             &self,
             image: &Array4<f32>,
@@ -244,7 +244,7 @@ mod tests {
             let graphs = Graphs::open(&folder, self.name, &options).unwrap();
             let style = noise(120, 130, 2) * 0.5;
             let mut features = graphs.features(&self.engine).unwrap();
-            features.see_in_tiles(side);
+            features.see_in_tiles(Window::square(side));
             let styles = vec![StyleImage {
                 image: style.view(),
                 share: 1.0,
@@ -259,7 +259,8 @@ mod tests {
             let loss: Box<dyn LossGradient> = match side {
                 0 => Box::new(graphs.loss_gradient(&self.engine, &targets, weights).unwrap()),
                 side => {
-                    let tiled = graphs.tiled_loss_gradient(&self.engine, &targets, &weights, side);
+                    let tiled =
+                        graphs.tiled_loss_gradient(&self.engine, &targets, &weights, Window::square(side));
                     Box::new(tiled.unwrap().unwrap())
                 }
             };

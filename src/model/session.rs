@@ -7,33 +7,9 @@ use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 
 use super::operators::{Kernels, SessionInfo};
-use super::reuse::{Held, Key, Reuse};
+use super::reuse::{Held, Key, Pictures, Reuse};
 use super::{GraphMetadata, ModelError};
 use crate::runtime::{Engine, Purpose};
-
-/// The pictures that a session sees; sizes are width and height in pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pictures {
-    /// Of any size; the session is made for a few runs.
-    Any,
-    /// Of one size: the graph's symbolic shape is fixed, so that ONNX Runtime folds shapes, and the session is made for
-    /// many runs.
-    Whole((u32, u32)),
-    /// The same, but parts of larger ones.
-    Tiles((u32, u32)),
-}
-
-impl Pictures {
-    /// How many pixels the session sees; none where it takes no memory for them between runs.
-    pub(super) fn pixels(self) -> u64 {
-        match self {
-            Pictures::Any => 0,
-            Pictures::Whole((width, height)) | Pictures::Tiles((width, height)) => {
-                u64::from(width) * u64::from(height)
-            }
-        }
-    }
-}
 
 /// A session of a graph, as [`build`] makes it, or one that has waited for a further run.
 pub(super) fn take(

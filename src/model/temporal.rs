@@ -4,13 +4,13 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use ndarray::Array4;
 use ort::session::Session;
 use ort::value::{Tensor, TensorRef};
 
 use super::loss_gradient::scalar;
 use super::metadata::{check_contract, properties};
 use super::{Advance, Evaluation, LossGradient, ModelError, ObjectiveError};
-use crate::frames::Moved;
 use crate::runtime::{Engine, Purpose};
 
 /// The graph's name, that of the term, and what a record calls the graph.
@@ -50,7 +50,8 @@ impl TemporalGraph {
         Ok(TemporalGraph { path, sha256 })
     }
 
-    /// A loss of images of the size of the last frame that is `moved`, with the temporal term of a weight beside it.
+    /// A loss with the temporal term of a weight beside it, for images of the size of the last frame, `moved`, f32
+    /// `[1, 3, height, width]`. The `mask`, f32 `[1, 1, height, width]`, says what it says something of: 0 to 1.
     ///
     /// # Errors
     /// The session cannot be built.
@@ -58,15 +59,14 @@ impl TemporalGraph {
         &'a self,
         loss: Box<dyn LossGradient + 'a>,
         engine: &Engine,
-        moved: &Moved,
+        (moved, mask): (Array4<f32>, Array4<f32>),
         weight: f64,
     ) -> Result<Temporal<'a>, ModelError> {
-        let size = moved.picture.size();
-        let session = self.session(engine, size)?;
-        let (width, height) = (size.0 as usize, size.1 as usize);
+        let (_, _, height, width) = moved.dim();
+        let session = self.session(engine, (width as u32, height as u32))?;
         let tensors = || -> ort::Result<_> {
-            let mask = Tensor::from_array(([1, 1, height, width], moved.mask.clone()))?;
-            Ok((Tensor::from_array(moved.tensor())?, mask, scalar(weight as f32)?))
+            let mask = Tensor::from_array(mask)?;
+            Ok((Tensor::from_array(moved)?, mask, scalar(weight as f32)?))
         };
         let (moved, mask, weight) = tensors().map_err(|cause| ModelError::session(&self.path, cause))?;
         let names = loss.term_names().iter().cloned();
@@ -175,17 +175,18 @@ mod tests {
         let engine = Engine::start(&runtime, &Request::default(), 1).unwrap();
         let graph = TemporalGraph::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data")).unwrap();
         let mask: Vec<f32> = (0..35).map(|pixel| (pixel % 5) as f32 / 4.0).collect();
-        let moved = Moved {
-            picture: picture(1),
-            mask: mask.clone(),
-        };
+        let moved = to_tensor(&picture(1));
+        let tensors = (
+            moved.clone(),
+            Array4::from_shape_vec((1, 1, 5, 7), mask.clone()).unwrap(),
+        );
         let slope = Box::new(Slope(vec!["tv".to_owned()]));
-        let mut loss = graph.beside(slope, &engine, &moved, 2.0).unwrap();
+        let mut loss = graph.beside(slope, &engine, tensors, 2.0).unwrap();
         assert_eq!(loss.term_names(), ["tv", "temporal"]);
         let image = to_tensor(&picture(2)).into_raw_vec_and_offset().0;
         let mut gradient = vec![0.0; image.len()];
         let evaluation = loss.evaluate(&image, &mut gradient, &mut |_| {}).unwrap();
-        let target = moved.tensor().into_raw_vec_and_offset().0;
+        let target = moved.into_raw_vec_and_offset().0;
         let off = |index: usize| f64::from(image[index] - target[index]);
         let weight = |index: usize| 2.0 * f64::from(mask[index % 35]) / image.len() as f64;
         let expected: f64 = (0..image.len()).map(|i| weight(i) * off(i).powi(2)).sum();

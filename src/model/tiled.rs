@@ -8,11 +8,11 @@ use ort::session::SessionInputValue;
 use ort::value::{DynValue, Tensor, TensorRef};
 
 use super::forward::{Sums, View, see};
+use super::layers::layer_size;
 use super::loss_gradient::{TermWeights, over_regions};
-use super::metadata::{Kind, Term, TermKind, layer_size};
-use super::reuse::Held;
-use super::session::Pictures;
-use super::tiles::{Tile, Tiling};
+use super::metadata::{Kind, Term, TermKind};
+use super::reuse::{Held, Pictures};
+use super::tiles::{Tile, Tiling, Window};
 use super::{
     Advance, Evaluation, GraphMetadata, Graphs, LossGradient, ModelError, ObjectiveError, Padding, Targets,
     Weights, session,
@@ -26,13 +26,13 @@ const FORWARD: f64 = 1.0 / 3.0;
 pub struct TiledLossGradient<'a> {
     targets: &'a Targets,
     tiling: Tiling,
-    side: u32,
+    window: Window,
     forward: (&'a GraphMetadata, Held),
     head: (&'a GraphMetadata, Held),
     backward: (&'a GraphMetadata, Held),
     padding: Padding,
     terms: &'a [Term],
-    /// Those of the style terms, and those of the others.
+    /// The weights of the style terms, and of the other terms.
     weights: [Vec<TermWeights>; 2],
     /// The sums over the whole picture of the guides of the content terms, in the order of the targets.
     content_counts: Vec<f32>,
@@ -41,15 +41,14 @@ pub struct TiledLossGradient<'a> {
 }
 
 impl Graphs {
-    /// The tiles of a picture of `size` (width, height in pixels) whose windows have some `side` pixels, 0 for a whole
-    /// picture: how many, and their width and height.
-    pub fn tiles(&self, size: (u32, u32), side: u32) -> (usize, (u32, u32)) {
-        let tiling = self.forward.tiling(size, side);
+    /// The tiles of a picture of `size` (width, height in pixels) with such windows: how many, and their width and height.
+    pub fn tiles(&self, size: (u32, u32), window: Window) -> (usize, (u32, u32)) {
+        let tiling = self.forward.tiling(size, window);
         (tiling.tiles.len(), tiling.tile)
     }
 
-    /// Builds the loss for images of the size of the targets' content image, to be computed in tiles whose windows have
-    /// some `side` pixels; none where the whole picture is one tile.
+    /// Builds the loss for images of the size of the targets' content image, to be computed in tiles with such windows;
+    /// none where the whole picture is one tile.
     ///
     /// # Errors
     /// A session cannot be built.
@@ -58,9 +57,9 @@ impl Graphs {
         engine: &Engine,
         targets: &'a Targets,
         weights: &Weights,
-        side: u32,
+        window: Window,
     ) -> Result<Option<TiledLossGradient<'a>>, ModelError> {
-        let tiling = self.forward.tiling(targets.size, side);
+        let tiling = self.forward.tiling(targets.size, window);
         if tiling.is_whole() {
             return Ok(None);
         }
@@ -80,7 +79,7 @@ impl Graphs {
             head: (head, take((head, None), Pictures::Any)?),
             backward,
             tiling,
-            side,
+            window,
             padding: self.padding,
             terms,
             weights: [of_style, of_others],
@@ -190,7 +189,7 @@ impl TiledLossGradient<'_> {
             padding: self.padding,
             guides: self.targets.guides.as_ref().map(|guides| &guides.style[..]),
         };
-        let sums = see(session, metadata, view, self.side, false, &mut |part| {
+        let sums = see(session, metadata, view, self.window, false, &mut |part| {
             advance(FORWARD * part)
         })?
         .sums;
@@ -268,13 +267,13 @@ mod tests {
         })
     }
 
-    /// Loss, terms and gradient of a picture in tiles whose windows have some `tile` pixels, and how many there are.
+    /// Loss, terms and gradient of a picture in tiles with such windows, and how many there are.
     fn evaluate(
         name: &str,
         loss: &str,
         kernels: KernelSet,
         padding: Padding,
-        tile: u32,
+        window: Window,
     ) -> (Vec<f64>, Vec<f32>, usize) {
         let runtime = Runtime::load(&LibraryQuery::default()).unwrap();
         let engine = Engine::start(&runtime, &Request::default(), 2).unwrap();
@@ -289,7 +288,7 @@ mod tests {
         let (content, image) = (noise(331, 299, 1), noise(331, 299, 3));
         let style = noise(260, 330, 2) * 0.5;
         let mut features = graphs.features(&engine).unwrap();
-        features.see_in_tiles(tile);
+        features.see_in_tiles(window);
         let targets = features.targets(content.view(), &[(style.view(), 1.0)]).unwrap();
         drop(features);
         let weights = Weights::uniform(&graphs.loss_gradient, 1e3, 1.0, 1e-3);
@@ -297,7 +296,7 @@ mod tests {
         let mut gradient = vec![0.0; image.len()];
         let mut parts = Vec::new();
         let evaluation = match graphs
-            .tiled_loss_gradient(&engine, &targets, &weights, tile)
+            .tiled_loss_gradient(&engine, &targets, &weights, window)
             .unwrap()
         {
             Some(mut tiled) => tiled.evaluate(&image, &mut gradient, &mut |part| parts.push(part)),
@@ -306,7 +305,7 @@ mod tests {
                 .unwrap()
                 .evaluate(&image, &mut gradient, &mut |_| {}),
         };
-        let tiles = graphs.tiles((299, 331), tile).0;
+        let tiles = graphs.tiles((299, 331), window).0;
         if tiles > 1 {
             assert!(parts.is_sorted() && parts.len() == 2 * tiles, "{parts:?}");
             assert!((parts[parts.len() - 1] - 1.0).abs() < 1e-12, "{parts:?}");
@@ -321,8 +320,8 @@ mod tests {
             ("gatys", "moments", KernelSet::OnnxRuntime, Padding::Zero, 1e-3),
             ("gatys-avg", "gram", KernelSet::Auto, Padding::Zero, 1e-5),
         ] {
-            let (whole, gradient, one) = evaluate(name, loss, kernels, padding, 0);
-            let (terms, tiled, count) = evaluate(name, loss, kernels, padding, 64);
+            let (whole, gradient, one) = evaluate(name, loss, kernels, padding, Window::WHOLE);
+            let (terms, tiled, count) = evaluate(name, loss, kernels, padding, Window::square(64));
             assert_eq!((one, count), (1, 4), "{name}");
             for (term, whole) in terms.iter().zip(&whole) {
                 assert!(

@@ -11,16 +11,33 @@ use std::ops::Range;
 
 use ndarray::{Array4, s};
 
-use super::metadata::layer_size;
+use super::layers::{halo, layer_size};
 
 /// What tiles begin at multiples of, in pixels: four places, a tile of the convolutions, of the deepest layer.
 const GRID: u32 = 64;
 
-/// A place of the deepest layer in pixels; windows begin at multiples of it.
-const STRIDE: u32 = 16;
+/// The width and the height of the windows that pictures are cut into, in pixels, before they are rounded to what the grid
+/// allows; along a side with 0 a picture is not cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Across.
+    pub width: u32,
+    /// Down.
+    pub height: u32,
+}
 
-/// Convolutions of each block between two pools.
-const CONVOLUTIONS: [u32; 5] = [2, 2, 4, 4, 4];
+impl Window {
+    /// Pictures are not cut.
+    pub const WHOLE: Window = Window::square(0);
+
+    /// As high as wide.
+    pub const fn square(side: u32) -> Window {
+        Window {
+            width: side,
+            height: side,
+        }
+    }
+}
 
 /// The tiles of a picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,12 +64,16 @@ struct Span {
 }
 
 impl Tiling {
-    /// Tiles whose windows have some `side` pixels, for pictures of `size` (width, height) of which these layers are
-    /// seen; one for the whole picture if `side` is 0 or nothing is gained.
-    pub(crate) fn new<'a>(size: (u32, u32), side: u32, layers: impl IntoIterator<Item = &'a String>) -> Self {
+    /// Tiles with such windows, for pictures of `size` (width, height) of which these layers are seen; one for the whole
+    /// picture if it is not to be cut or nothing is gained.
+    pub(crate) fn new<'a>(
+        size: (u32, u32),
+        window: Window,
+        layers: impl IntoIterator<Item = &'a String>,
+    ) -> Self {
         let halo = halo(layers);
-        let (width, columns) = spans(size.0, side, halo);
-        let (height, rows) = spans(size.1, side, halo);
+        let (width, columns) = spans(size.0, window.width, halo);
+        let (height, rows) = spans(size.1, window.height, halo);
         let tiles = rows
             .iter()
             .flat_map(|&row| columns.iter().map(move |&column| Tile { spans: [column, row] }));
@@ -143,40 +164,25 @@ fn spans(extent: u32, side: u32, halo: u32) -> (u32, Vec<Span>) {
     (length, spans.collect())
 }
 
-/// How far beyond its own pixels a place of any of these layers sees, in pixels, rounded up to places of the deepest one.
-pub(super) fn halo<'a>(layers: impl IntoIterator<Item = &'a String>) -> u32 {
-    let reaches = layers.into_iter().map(|layer| reach(layer));
-    reaches.max().unwrap_or(0).next_multiple_of(STRIDE)
-}
-
-/// How far the receptive field of a place of a layer reaches beyond its own pixels, in pixels: each convolution adds a place.
-pub(crate) fn reach(layer: &str) -> u32 {
-    let numbers = layer.strip_prefix("relu").and_then(|name| name.split_once('_'));
-    let number = |text: &str| text.parse::<u32>().ok();
-    let place = numbers.and_then(|(block, index)| Some((number(block)?, number(index)?)));
-    let (block, index) = place.unwrap_or((5, 4));
-    let before = (1..block)
-        .zip(CONVOLUTIONS)
-        .map(|(block, count)| count << (block - 1));
-    before.sum::<u32>() + (index << (block - 1))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_reach_of_a_layer_is_that_of_its_receptive_field() {
-        let reaches = ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1", "relu5_4"].map(reach);
-        assert_eq!(reaches, [1, 4, 10, 30, 70, 118]);
-    }
-
-    #[test]
     fn windows_partition_every_layer_and_are_far_enough_from_the_tiles_ends() {
         let layers = ["relu1_1", "relu3_1", "relu5_1"].map(str::to_owned);
         for size in [(640, 480), (613, 459), (1024, 300), (257, 1000), (80, 2048)] {
-            for side in [1, 64, 100, 256, 512] {
-                let tiling = Tiling::new(size, side, &layers);
+            for (width, height) in [
+                (1, 1),
+                (64, 64),
+                (100, 100),
+                (256, 256),
+                (512, 512),
+                (512, 128),
+                (0, 256),
+            ] {
+                let window = Window { width, height };
+                let tiling = Tiling::new(size, window, &layers);
                 for layer in [None, Some("relu1_1"), Some("relu3_1"), Some("relu5_1")] {
                     let (width, height) = at(layer, size);
                     let mut seen = ndarray::Array2::zeros((height as usize, width as usize));
@@ -188,7 +194,7 @@ mod tests {
                     }
                     assert!(
                         seen.iter().all(|&count: &f32| count == 1.0),
-                        "{size:?} {side} {layer:?}"
+                        "{size:?} {window:?} {layer:?}"
                     );
                 }
                 for tile in &tiling.tiles {
@@ -209,10 +215,10 @@ mod tests {
     #[test]
     fn a_picture_that_is_hardly_larger_than_a_tile_is_whole() {
         let layers = ["relu5_1".to_owned()];
-        assert!(Tiling::new((640, 480), 0, &layers).is_whole());
-        let tiling = Tiling::new((256, 200), 128, &layers);
+        assert!(Tiling::new((640, 480), Window::WHOLE, &layers).is_whole());
+        let tiling = Tiling::new((256, 200), Window::square(128), &layers);
         assert!(tiling.is_whole() && tiling.tile == (256, 200));
-        let tiling = Tiling::new((640, 200), 128, &layers);
+        let tiling = Tiling::new((640, 200), Window::square(128), &layers);
         assert_eq!((tiling.tile, tiling.tiles.len()), ((320, 200), 4));
     }
 }

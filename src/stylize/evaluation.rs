@@ -51,8 +51,8 @@ impl Stylizer {
             .collect::<Result<Vec<Picture>, Error>>()?;
         self.check_regions(content.size(), given, image.size())?;
         let mut features = self.feature_session()?;
-        let side = self.side_to_judge(image, &styles)?;
-        features.see_in_tiles(side);
+        let window = self.window_to_judge(image, &styles)?;
+        features.see_in_tiles(window);
         let layout = self.masks.layout(image.size());
         let content = content.resize(width, height);
         let (targets, mut notes) = self.targets(&mut features, &content, &styles, layout.as_ref())?;
@@ -60,7 +60,7 @@ impl Stylizer {
         drop(features);
         let unit = self.content_unit(&targets).unwrap_or(1.0);
         let weights = self.weights.clone().with_content_times(unit);
-        let (mut loss, placement) = self.loss_gradient(&targets, weights, side)?;
+        let (mut loss, placement) = self.loss_gradient(&targets, weights, window)?;
         let image = to_tensor(image).into_raw_vec_and_offset().0;
         let mut gradient = Array4::zeros((1, 3, height as usize, width as usize));
         let evaluation = loss
@@ -75,7 +75,7 @@ impl Stylizer {
             evaluation,
             gradient,
             placement,
-            tiles: self.network.graphs.tiles((width, height), side),
+            tiles: self.network.graphs.tiles((width, height), window),
             notes,
         })
     }
@@ -115,8 +115,8 @@ impl Stylizer {
         let blend: Vec<(Picture, f64)> = seen.into_iter().zip(self.shares(styles)).collect();
         let folder = self.metadata().path.parent().unwrap_or(Path::new(""));
         let name = self.settings.graph_name();
-        let side = self.side_to_judge(content.unwrap_or(&styles[0]), styles)?;
-        let how = (self.settings.kernels, side);
+        let window = self.window_to_judge(content.unwrap_or(&styles[0]), styles)?;
+        let how = (self.settings.kernels, window);
         Ok(Evaluator::new(
             &self.network.engine,
             (folder, &name),

@@ -5,7 +5,7 @@ use super::pyramid::Pyramid;
 use super::stages::Stage;
 use super::{Error, Stylizer};
 use crate::grey::Grey;
-use crate::model::{LossGradient, Targets, Weights};
+use crate::model::{LossGradient, Targets, Weights, Window};
 use crate::observe::{Event, Observer};
 use crate::runtime::Placement;
 use crate::tensor::to_tensor;
@@ -27,7 +27,8 @@ impl Stylizer {
         let mut loss = self.pyramid(coarser, stage, observer)?;
         if let (Some(graph), Some(moved)) = (&self.temporal, &stage.moved) {
             let weight = self.settings.frame.weight().unwrap_or(0.0) / self.weights.unit();
-            loss = Box::new(graph.beside(loss, &self.network.engine, moved, weight)?);
+            let tensors = (moved.tensor(), moved.mask_tensor());
+            loss = Box::new(graph.beside(loss, &self.network.engine, tensors, weight)?);
         }
         if let Some(keep) = stage.postprocess.keep() {
             loss = Box::new(Kept::new(loss, keep, to_tensor(stage.postprocess.content())));
@@ -45,14 +46,14 @@ impl Stylizer {
         stage: &'a Stage,
         observer: &mut dyn Observer,
     ) -> Result<Box<dyn LossGradient + 'a>, Error> {
-        let side = stage.way.side;
-        let own = self.loss(stage, side, observer)?;
+        let window = stage.way.window;
+        let own = self.loss(stage, window, observer)?;
         if coarser.is_empty() || !self.settings.is_pyramid() {
             return Ok(own);
         }
         let coarser = coarser
             .iter()
-            .map(|stage| Ok((self.loss(stage, side, observer)?, stage.size())))
+            .map(|stage| Ok((self.loss(stage, window, observer)?, stage.size())))
             .collect::<Result<_, Error>>()?;
         Ok(Box::new(Pyramid::new(
             own,
@@ -62,8 +63,8 @@ impl Stylizer {
         )))
     }
 
-    /// The loss of a stage by itself, whole or in tiles whose windows have some `side` pixels; the observer is told where it
-    /// runs, if that needs telling.
+    /// The loss of a stage by itself, whole or in tiles with such windows; the observer is told where it runs, if that
+    /// needs telling.
     ///
     /// The fewer pixels a scale has, the more the content weighs there: the style image's large shapes would otherwise
     /// take the place of the content's, and the finer scales could not bring it back. With the square of the ratio of
@@ -72,31 +73,31 @@ impl Stylizer {
     fn loss<'a>(
         &'a self,
         stage: &'a Stage,
-        side: u32,
+        window: Window,
         observer: &mut dyn Observer,
     ) -> Result<Box<dyn LossGradient + 'a>, Error> {
         let unit = self.content_unit(&stage.targets);
         let factor = unit.unwrap_or_else(|| stage.coarseness.powi(2));
         let weights = self.weights.relative().with_content_times(factor);
-        let (loss, placement) = self.loss_gradient(&stage.targets, weights, side)?;
+        let (loss, placement) = self.loss_gradient(&stage.targets, weights, window)?;
         if let Some(placement) = &placement {
             let _ = observer.observe(&Event::Placed(placement));
         }
         Ok(loss)
     }
 
-    /// The loss with these targets, whole or in tiles whose windows have some `side` pixels, and where its nodes run if not
+    /// The loss with these targets, whole or in tiles with such windows, and where its nodes run if not
     /// all on the processor.
     pub(super) fn loss_gradient<'a>(
         &'a self,
         targets: &'a Targets,
         weights: Weights,
-        side: u32,
+        window: Window,
     ) -> Result<(Box<dyn LossGradient + 'a>, Option<Placement>), Error> {
-        let tiled = self
-            .network
-            .graphs
-            .tiled_loss_gradient(&self.network.engine, targets, &weights, side)?;
+        let tiled =
+            self.network
+                .graphs
+                .tiled_loss_gradient(&self.network.engine, targets, &weights, window)?;
         if let Some(tiled) = tiled {
             let placement = tiled.placement().cloned();
             return Ok((targets.of_painted(Box::new(tiled)), placement));

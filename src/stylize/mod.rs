@@ -12,6 +12,7 @@ mod proposal;
 mod pyramid;
 mod regions;
 mod schedule;
+mod sizes;
 mod stages;
 
 use std::borrow::Cow;
@@ -115,7 +116,7 @@ impl Stylizer {
         Ok(Stylizer::with_masks(options, masks)?.with_last_frame(last))
     }
 
-    /// The same with masks that have been read, and without a last frame.
+    /// As [`Stylizer::new`], with masks that have been read and without a last frame.
     ///
     /// # Errors
     /// As [`Stylizer::new`].
@@ -124,7 +125,7 @@ impl Stylizer {
         Stylizer::on(network, options, masks)
     }
 
-    /// The same on a network that is loaded: that of these options ([`Networks::of`]).
+    /// As [`Stylizer::new`], on a network that is loaded: the one of these options ([`Networks::of`]).
     ///
     /// # Errors
     /// An option out of its range, or weights for layers that the graphs do not look at.
@@ -149,13 +150,13 @@ impl Stylizer {
         })
     }
 
-    /// The same with the last frame that the settings name, which has been read.
+    /// With the last frame that the settings name, which has been read.
     pub fn with_last_frame(mut self, last: Option<LastFrame>) -> Stylizer {
         self.last = last;
         self
     }
 
-    /// The same; if `whole`, a time limit lets an iteration go to its end, so that the run can be resumed from there.
+    /// If `whole`, a time limit lets an iteration go to its end, so that the run can be resumed from there.
     pub fn with_whole_iterations(mut self, whole: bool) -> Stylizer {
         self.whole_iterations = whole;
         self
@@ -244,7 +245,7 @@ impl Stylizer {
         self.stylize_from(Start::AsSet, content, styles, observer)
     }
 
-    /// The same from a given start. Of a run that is resumed settings and pictures are those that it had, but that it may
+    /// As [`Stylizer::stylize`], from a given start. Of a run that is resumed settings and pictures are those that it had, but that it may
     /// have more iterations or time.
     ///
     /// # Errors
@@ -261,6 +262,7 @@ impl Stylizer {
         if !self.keeps_idle_sessions(&schedule) {
             self.network.graphs.forget_sessions();
         }
+        self.network.engine.expect_bytes(schedule.network())?;
         let (given, restored) = match start {
             Start::Saved(saved) => {
                 let restored = Painting::restore(begin, self.nature(), schedule.scales.len(), saved);

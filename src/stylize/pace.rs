@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use super::schedule::ScalePlan;
-use super::stages::area;
+use super::sizes::area;
 use super::{Error, Schedule, Stylizer};
+use crate::model::Window;
 use crate::observe::Planned;
 use crate::optimize::OptimizeError;
 use crate::picture::Picture;
@@ -45,7 +46,7 @@ impl Stylizer {
         let layout = self.masks.layout(size);
         let mut features = self.feature_session()?;
         let (targets, _) = self.targets(&mut features, &content, &styles, layout.as_ref())?;
-        let (mut loss, _) = self.loss_gradient(&targets, self.weights.clone(), 0)?;
+        let (mut loss, _) = self.loss_gradient(&targets, self.weights.clone(), Window::WHOLE)?;
         let image = to_tensor(&content).into_raw_vec_and_offset().0;
         let mut gradient = vec![0.0; image.len()];
         let mut seconds = Vec::new();

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io;
+use std::mem;
 use std::time::Instant;
 
 use super::Stylized;
@@ -89,9 +90,6 @@ impl Painting {
             evaluations,
             stop: StopReason::Iterations,
         };
-        if outcome.image.len() as u64 != 3 * u64::from(width) * u64::from(height) {
-            return Err(unfit("the picture has not the size that it should have"));
-        }
         if painted >= scales as u64 {
             return Err(unfit("it has more scales"));
         }
@@ -105,6 +103,12 @@ impl Painting {
             outcome,
         };
         let is_within: u8 = from.number()?;
+        // Within the first scale it was given away.
+        let is_given_away = is_within != 0 && !painting.is_begun() && painting.outcome.image.is_empty();
+        let whole = 3 * u64::from(width) * u64::from(height);
+        if painting.outcome.image.len() as u64 != whole && !is_given_away {
+            return Err(unfit("the picture has not the size that it should have"));
+        }
         Ok((painting, (is_within != 0).then_some(from)))
     }
 
@@ -143,7 +147,7 @@ impl Painting {
     /// or from within this scale, as it was `saved`. What is not painted yet may be `preconditioned`.
     ///
     /// # Errors
-    /// Those of [`minimize`]; the painting is then the best one until there.
+    /// The errors of [`minimize`]; the painting is then the best one until there.
     pub(super) fn optimize(
         &mut self,
         loss: &mut dyn LossGradient,
@@ -154,6 +158,10 @@ impl Painting {
         saved: Option<&mut Reader>,
     ) -> Result<(), OptimizeError> {
         let (iterations, evaluations) = (self.outcome.iterations, self.outcome.evaluations);
+        let size = content.size();
+        let is_preconditioned = preconditioned && !self.has_shapes;
+        let is_needed = saved.is_none() || is_preconditioned;
+        let start = is_needed.then(|| self.start_at(content, is_preconditioned));
         let mut observer = Relayed {
             unit,
             iterations,
@@ -161,16 +169,12 @@ impl Painting {
             save: &|to| self.save(to),
             observer,
         };
-        let size = content.size();
-        let start = || self.enlarged(content);
-        let is_preconditioned = preconditioned && !self.has_shapes;
-        let minimized = match (saved, is_preconditioned) {
-            (None, true) => minimize_preconditioned(loss, start(), size, options, &mut observer),
-            (None, false) => minimize(loss, start(), options, &mut observer),
-            (Some(saved), _) => {
-                let start = is_preconditioned.then(start);
-                resume(loss, start, size, options, &mut observer, saved)
+        let minimized = match (saved, start) {
+            (Some(saved), start) => resume(loss, start, size, options, &mut observer, saved),
+            (None, Some(start)) if is_preconditioned => {
+                minimize_preconditioned(loss, start, size, options, &mut observer)
             }
+            (None, start) => minimize(loss, start.unwrap_or_default(), options, &mut observer),
         };
         let (outcome, result) = match minimized {
             Ok(outcome) => (Some(outcome), Ok(())),
@@ -192,6 +196,15 @@ impl Painting {
             };
         }
         result
+    }
+
+    /// What a scale starts from. The start of the run is given away unless it is `kept` for a run that goes on from within
+    /// the scale.
+    fn start_at(&mut self, content: &Picture, kept: bool) -> Vec<f32> {
+        match content.size() == self.size && !self.is_begun() && !kept {
+            true => mem::take(&mut self.outcome.image),
+            false => self.enlarged(content),
+        }
     }
 
     /// The image in the size of `content`, with the detail of `content` that its own size cannot show, if the loss asks

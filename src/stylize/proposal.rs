@@ -55,8 +55,8 @@ impl Stylizer {
     ) -> Result<Array4<f32>, ModelError> {
         check_size(graph.metadata(), size, what, Enlarge::Size)?;
         let image = to_tensor(&picture.resize(size.0, size.1));
-        let tile = self.settings.tile.unwrap_or(0);
-        let mut seen = graph.run(&self.network.engine, image.view(), None, tile)?;
+        let window = self.settings.window();
+        let mut seen = graph.run(&self.network.engine, image.view(), None, window)?;
         Ok(seen.contents.remove(0).1)
     }
 }

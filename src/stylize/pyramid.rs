@@ -9,7 +9,7 @@
 
 use ndarray::{Array3, ArrayView3, ArrayViewMut3, Axis};
 
-use super::stages::{Size, area};
+use super::sizes::{Size, area};
 use crate::model::{Advance, Evaluation, LossGradient, ObjectiveError};
 use crate::picture::Seamless;
 
@@ -24,7 +24,7 @@ pub(super) struct Pyramid<'a> {
 }
 
 impl<'a> Pyramid<'a> {
-    /// Of the loss of images of a `size` (width, height), and of `coarser` ones, each of images of its own size. `seamless`
+    /// Combines the loss of images of a `size` (width, height), and of `coarser` ones, each of images of its own size. `seamless`
     /// ones go on at their opposite ends.
     pub(super) fn new(
         own: Box<dyn LossGradient + 'a>,

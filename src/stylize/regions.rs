@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use ndarray::Array4;
 
-use super::stages::Size;
+use super::sizes::Size;
 use super::{Error, Stylizer};
 use crate::color::{ColorMode, match_colors};
 use crate::config::ConfigError;

@@ -7,17 +7,17 @@ use super::footprint::{
     PRECONDITIONER, PROGRAM, TARGETS_OWN, TARGETS_PORTABLE, TILED, WAITING, fits_in, planned_with,
     with_reserve,
 };
-use super::stages::{Size, area};
+use super::sizes::{Size, area};
 use super::{Error, Stylizer};
 use crate::init::Init;
 use crate::memory::Bytes;
-use crate::model::KernelSet;
+use crate::model::{KernelSet, Window};
 use crate::observe::Planned;
 use crate::optimize::Method;
 use crate::picture::{BYTES_A_PIXEL, Picture};
 use crate::scales::Scale;
 
-/// The largest and the smallest side of the tiles' windows that a scale may be computed in, in pixels, and their step.
+/// The longest and the shortest side of the tiles' windows that a scale may be computed in, in pixels, and their step.
 const LARGEST: u32 = 2048;
 const SMALLEST: u32 = 64;
 const STEP: usize = 64;
@@ -35,9 +35,9 @@ const CONCESSIONS: [(usize, u32); 5] = [
 /// How a scale is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ScalePlan {
-    /// Some side of the tiles' windows in pixels; 0: whole.
+    /// The tiles' windows.
     #[serde(skip)]
-    pub(super) side: u32,
+    pub(super) window: Window,
     /// The number of tiles; 1: the whole picture.
     pub tiles: usize,
     /// A tile's width and height in pixels, its halo included.
@@ -85,7 +85,13 @@ impl Schedule {
         scales.max().unwrap_or(Bytes(0))
     }
 
-    /// The same without what all runs of a process share: the program, the graphs and their weights.
+    /// What the network takes at most at once, in bytes.
+    pub(super) fn network(&self) -> u64 {
+        let scales = self.scales.iter().map(|(_, way)| way.memory.network);
+        scales.max().unwrap_or(0)
+    }
+
+    /// The peak without what all runs of a process share: the program, the graphs and their weights.
     pub fn own(&self) -> Bytes {
         Bytes(self.peak().0.saturating_sub(PROGRAM))
     }
@@ -131,7 +137,7 @@ impl Task {
 /// What a way is made of.
 #[derive(Clone, Copy)]
 struct PlanRequest {
-    side: u32,
+    window: Window,
     pairs: usize,
     preconditioned: bool,
 }
@@ -199,34 +205,34 @@ impl Stylizer {
         }
     }
 
-    /// Some side of the windows in which pictures can be judged; 0: whole.
+    /// The windows in which pictures can be judged.
     ///
     /// # Errors
     /// [`Error::Memory`]
-    pub(super) fn side_to_judge(&self, image: &Picture, styles: &[Picture]) -> Result<u32, Error> {
+    pub(super) fn window_to_judge(&self, image: &Picture, styles: &[Picture]) -> Result<Window, Error> {
         let [program, a_pixel] = match self.network.graphs.kernels(&self.network.engine) {
             Some(KernelSet::OnnxRuntime) => JUDGE_PORTABLE,
             Some(_) => JUDGE_OWN,
             None => [PROGRAM, 0],
         };
         let sizes = || styles.iter().chain([image]).map(Picture::size);
-        let tile = |side: u32| {
-            let tiles = sizes().map(|size| area(self.network.graphs.tiles(size, side).1) as u64);
+        let tile = |window| {
+            let tiles = sizes().map(|size| area(self.network.graphs.tiles(size, window).1) as u64);
             tiles.max().unwrap_or(0)
         };
         let pictures = JUDGED * area(image.size()) as u64;
-        let needed = |side: u32| program + a_pixel * tile(side) + pictures;
-        let fits = |side: &u32| {
-            let on_card = CARD + JUDGE_PORTABLE[1] * tile(*side);
-            fits_in(needed(*side), self.budget) && fits_in(on_card, self.card_budget)
+        let needed = |window| program + a_pixel * tile(window) + pictures;
+        let fits = |window: &Window| {
+            let on_card = CARD + JUDGE_PORTABLE[1] * tile(*window);
+            fits_in(needed(*window), self.budget) && fits_in(on_card, self.card_budget)
         };
-        self.sides(SMALLEST)
+        self.windows(image.size(), SMALLEST)
             .into_iter()
             .find(fits)
             .ok_or_else(|| Error::Memory {
                 size: image.size(),
                 is_for_targets: false,
-                needed: with_reserve(needed(self.settings.tile.unwrap_or(SMALLEST))),
+                needed: with_reserve(needed(self.smallest_window())),
                 budget: self.budget.unwrap_or(Bytes(0)),
                 largest: None,
             })
@@ -251,7 +257,7 @@ impl Stylizer {
             Method::Adam(_) => 0,
         };
         PlanRequest {
-            side: self.settings.tile.unwrap_or(0),
+            window: self.settings.window(),
             pairs,
             preconditioned: is_first
                 && pairs > 0
@@ -272,9 +278,9 @@ impl Stylizer {
         }
         let room = self.budget.map_or(u64::MAX, planned_with);
         CONCESSIONS.into_iter().find_map(|(least, smallest)| {
-            let of_side = |side| {
+            let in_windows = |window| {
                 let wish = PlanRequest {
-                    side,
+                    window,
                     pairs: 0,
                     preconditioned: unlimited.preconditioned && least == usize::MAX,
                 };
@@ -283,21 +289,31 @@ impl Stylizer {
                 let way = self.plan_of(task, PlanRequest { pairs, ..wish });
                 (pairs >= least.min(unlimited.pairs) && self.has_room(&way)).then_some(way)
             };
-            let ways = self.sides(smallest).into_iter().filter_map(of_side);
-            ways.min_by_key(|way| way.tiles as u64 * area(way.tile) as u64)
+            self.windows(task.painted(), smallest)
+                .into_iter()
+                .find_map(in_windows)
         })
     }
 
-    /// The sides of windows that may be taken, no smaller than `smallest`, larger ones first and the whole picture, 0, before
-    /// them; one that is asked for is the only one.
-    fn sides(&self, smallest: u32) -> Vec<u32> {
-        match self.settings.tile {
-            Some(side) => vec![side],
-            None => {
-                let windows = (smallest..=LARGEST).rev().step_by(STEP);
-                [0].into_iter().chain(windows).collect()
-            }
+    /// The windows that a picture of `size` may be cut into, no side shorter than `shortest`, in the order of the work that
+    /// they are: the pixels of all their tiles. Some that are asked for are the only ones.
+    fn windows(&self, size: Size, shortest: u32) -> Vec<Window> {
+        if self.settings.tile.is_some() {
+            return vec![self.settings.window()];
         }
+        let sides = || [0].into_iter().chain((shortest..=LARGEST).rev().step_by(STEP));
+        let windows = sides().flat_map(|width| sides().map(move |height| Window { width, height }));
+        let mut windows: Vec<Window> = windows.collect();
+        windows.sort_by_cached_key(|&window| {
+            let (tiles, tile) = self.network.graphs.tiles(self.network.graphs.seen(size), window);
+            tiles as u64 * area(tile) as u64
+        });
+        windows
+    }
+
+    /// The one with which a picture takes the least memory.
+    fn smallest_window(&self) -> Window {
+        Window::square(self.settings.tile.unwrap_or(SMALLEST))
     }
 
     fn plan_of(&self, task: &Task, wish: PlanRequest) -> ScalePlan {
@@ -305,16 +321,16 @@ impl Stylizer {
         let size = task.painted();
         let pixels = area(size) as u64;
         let seen = self.network.graphs.seen(size);
-        let (tiles, tile) = self.network.graphs.tiles(seen, wish.side);
+        let (tiles, tile) = self.network.graphs.tiles(seen, wish.window);
         let networks = task.beside.iter().chain([&size]).map(|&size| {
             let (_, tile) = self
                 .network
                 .graphs
-                .tiles(self.network.graphs.seen(size), wish.side);
+                .tiles(self.network.graphs.seen(size), wish.window);
             area(tile) as u64
         });
         let seen_at_once: u64 = networks.sum();
-        let prepared = self.prepared_at_once(task, wish.side);
+        let prepared = self.prepared_at_once(task, wish.window);
         // With its margins a seamless picture is held once more, and its gradient.
         let surrounded = if seen == size {
             0
@@ -329,7 +345,7 @@ impl Stylizer {
         let preconditioner = if wish.preconditioned { PRECONDITIONER } else { 0 };
         let remembered = (wish.pairs as u64).min(planned.iterations);
         ScalePlan {
-            side: wish.side,
+            window: wish.window,
             tiles,
             tile,
             history: (wish.pairs > 0).then_some(wish.pairs),
@@ -357,9 +373,9 @@ impl Stylizer {
         Bytes(PROGRAM + (task.read + 2 * pixels) * BYTES_A_PIXEL + network + contents)
     }
 
-    /// The pixels of the largest tile that targets are computed of in windows of some `side` pixels.
-    fn prepared_at_once(&self, task: &Task, side: u32) -> u64 {
-        let of_tile = |size| area(self.network.graphs.tiles(size, side).1) as u64;
+    /// The pixels of the largest tile that targets are computed of.
+    fn prepared_at_once(&self, task: &Task, window: Window) -> u64 {
+        let of_tile = |size| area(self.network.graphs.tiles(size, window).1) as u64;
         task.pictures().map(of_tile).max().unwrap_or(0)
     }
 
@@ -380,7 +396,7 @@ impl Stylizer {
             let iterations = self.settings.iterations;
             let task = self.task(content, styles, Scale { size, iterations }, beside.to_vec());
             let wish = PlanRequest {
-                side: self.settings.tile.unwrap_or(SMALLEST),
+                window: self.smallest_window(),
                 pairs: self.unlimited(false).pairs.min(1),
                 preconditioned: false,
             };
@@ -425,6 +441,35 @@ fn pairs_in(bytes: u64, planned: &Planned) -> usize {
 mod tests {
     use super::*;
     use crate::config::Options;
+
+    #[test]
+    fn of_the_windows_that_have_room_those_of_least_work_are_taken() {
+        let graphs = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
+        let options = Options {
+            graphs: Some(graphs.into()),
+            preset: Some("gatys".to_owned()),
+            size: Some(1500.into()),
+            memory: Some(Bytes(900 << 20)),
+            ..Options::default()
+        };
+        let mut stylizer = Stylizer::new(&options).unwrap();
+        let (picture, style) = (
+            Picture::filled(1500, 1100, [100.0; 3]),
+            Picture::filled(64, 64, [9.0; 3]),
+        );
+        let mut in_tiles = |tile| {
+            stylizer.settings.tile = tile;
+            let schedule = stylizer.schedule(&picture, std::slice::from_ref(&style)).ok()?;
+            Some(schedule.scales.last()?.1)
+        };
+        let work = |way: ScalePlan| way.tiles as f64 * area(way.tile);
+        let found = in_tiles(None).unwrap();
+        assert!(found.tiles > 1 && found.tile.0 != found.tile.1, "{found:?}");
+        let squares = (1..=32).filter_map(|step| in_tiles(Some(64 * step)));
+        let squares: Vec<ScalePlan> = squares.filter(|way| way.history >= found.history).collect();
+        assert!(squares.iter().all(|&way| work(way) > work(found)), "{found:?}");
+        assert!(squares.len() > 2, "{squares:?}");
+    }
 
     #[test]
     fn a_card_that_is_too_small_leads_to_tiles_in_the_machines_own_memory() {

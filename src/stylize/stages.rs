@@ -5,14 +5,15 @@ use std::borrow::Cow;
 use ndarray::Array4;
 
 use super::schedule::{ScalePlan, Schedule};
+use super::sizes::{Size, area};
 use super::{Error, Stylizer};
 use crate::color::{ColorMode, match_colors};
 use crate::config::ConfigError;
 use crate::frames::Moved;
 use crate::grey::is_grey;
-use crate::model::{Enlarge, FeatureSession, ModelError, Targets};
+use crate::model::{FeatureSession, ModelError, Targets};
 use crate::observe::Planned;
-use crate::picture::{Fit, Picture, fit};
+use crate::picture::Picture;
 use crate::postprocess::Postprocess;
 use crate::regions::{Layout, RegionNote};
 use crate::scales::Scale;
@@ -32,8 +33,6 @@ pub(super) struct Stage {
     /// What is to be told of its regions.
     pub(super) notes: Vec<RegionNote>,
 }
-
-pub(super) type Size = (u32, u32);
 
 impl Stage {
     pub(super) fn size(&self) -> Size {
@@ -84,7 +83,7 @@ impl Stylizer {
         let styles: Vec<Picture> = styles.map(|(style, size)| style.resize(size.0, size.1)).collect();
         let is_grey = is_grey(&content) && self.are_grey(&styles);
         let layout = self.masks.layout(painted);
-        features.see_in_tiles(way.side);
+        features.see_in_tiles(way.window);
         let (targets, mut notes) = self.targets(features, &content, &styles, layout.as_ref())?;
         let mut postprocess = Postprocess::new(content, self.settings.color, is_grey);
         if let Some(layout) = &layout {
@@ -164,73 +163,4 @@ impl Stylizer {
             ColorMode::Style | ColorMode::Original => Cow::Borrowed(style),
         }
     }
-
-    /// The scales of these pictures from coarse to fine; the network can see all of them.
-    pub(super) fn scales(&self, content: &Picture, styles: &[Picture]) -> Result<Vec<Scale>, Error> {
-        self.check_blend(styles)?;
-        let settings = &self.settings;
-        let finest = settings.side();
-        settings.check_proportions(content.size())?;
-        let sees = |size| self.check_sizes(content, styles, size).is_ok();
-        let iterations = (settings.iterations, settings.emphasis());
-        let scales = settings.scales.schedule(finest, iterations, sees);
-        for scale in scales.iter().rev() {
-            self.check_sizes(content, styles, scale.size)?;
-        }
-        Ok(scales)
-    }
-
-    fn check_sizes(&self, content: &Picture, styles: &[Picture], size: u32) -> Result<(), ModelError> {
-        let is_finest = size == self.settings.side();
-        let (for_content, for_style) = match is_finest {
-            true => (Enlarge::Size, Enlarge::StyleSize),
-            false => (Enlarge::SizeOrScales, Enlarge::StyleSizeOrScales),
-        };
-        let (painted, styles) = self.sizes(content, styles, size);
-        self.network
-            .graphs
-            .check_size(painted, "painted picture", for_content)?;
-        let mut styles = styles.into_iter();
-        styles.try_for_each(|style| self.network.graphs.check_size(style, "style image", for_style))
-    }
-
-    /// The sizes of the painted picture and of the style images at the scale of `size` pixels.
-    pub(super) fn sizes(&self, content: &Picture, styles: &[Picture], size: u32) -> (Size, Vec<Size>) {
-        let at = |size| self.painted_size(content, size);
-        let (finest, painted) = (at(self.settings.side()), at(size));
-        let shrink = f64::from(longest(painted)) / f64::from(longest(finest));
-        let style = |style: &Picture| {
-            let side = self.style_side(style.size(), longest(finest));
-            fit(style.size(), scaled(side, shrink), Fit::Long)
-        };
-        (painted, styles.iter().map(style).collect())
-    }
-
-    /// The size of the painted picture at the scale of `size` pixels.
-    pub(super) fn painted_size(&self, content: &Picture, size: u32) -> Size {
-        let fitted = fit(content.size(), size, self.settings.fit);
-        let seamless = self.settings.seamless;
-        seamless.map_or(fitted, |seamless| seamless.rounded(fitted))
-    }
-
-    /// A style image's longer side: what the settings say; else its own, but no longer than `most`, times the style
-    /// scale.
-    pub(super) fn style_side(&self, own: Size, most: u32) -> u32 {
-        let settings = &self.settings;
-        let side = || scaled(longest(own).min(most), settings.style_scale);
-        settings.style_size.unwrap_or_else(side)
-    }
-}
-
-fn longest((width, height): Size) -> u32 {
-    width.max(height)
-}
-
-pub(super) fn area((width, height): Size) -> f64 {
-    f64::from(width) * f64::from(height)
-}
-
-/// A length times a factor: at least a pixel.
-fn scaled(length: u32, factor: f64) -> u32 {
-    ((f64::from(length) * factor).round() as u32).max(1)
 }

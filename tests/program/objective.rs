@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::support::{Workshop, fail, impasto, onnxruntime, stdout, succeed, tiny_graphs};
 use impasto::config::PRESETS;
-use impasto::model::{FeatureGraph, GraphOptions, Graphs, KernelSet};
+use impasto::model::{FeatureGraph, GraphOptions, Graphs, KernelSet, Window};
 use impasto::picture::Picture;
 use impasto::runtime::{Engine, LibraryQuery, Request, Runtime};
 use impasto::tensor::to_tensor;
@@ -91,7 +91,9 @@ fn the_content_weight_of_the_default_preset_follows_the_pair() {
     let graph = FeatureGraph::open(&tiny_graphs(), "gatys", KernelSet::OnnxRuntime).unwrap();
     let see = |picture: &Path| {
         let picture = Picture::load(picture).unwrap();
-        graph.run(&engine, to_tensor(&picture).view(), None, 0).unwrap()
+        graph
+            .run(&engine, to_tensor(&picture).view(), None, Window::WHOLE)
+            .unwrap()
     };
     let mean_square = |values: &[f32]| {
         let squares = values.iter().map(|&value| f64::from(value).powi(2));

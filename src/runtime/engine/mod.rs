@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::provider::{OptionPairs, PROVIDERS, Provider, ProviderChoice};
 use super::request::Request;
-use super::{Placement, Remedy, Runtime, binary, cache, card, library, placement, preload};
+use super::{Placement, Remedy, Runtime, arena, binary, cache, card, library, placement, preload};
 use crate::files::shown;
 use crate::memory::Bytes;
 pub use error::EngineError;
@@ -273,6 +273,17 @@ impl Engine {
             return None;
         }
         Placement::read(session).ok()
+    }
+
+    /// Prepares memory for sessions that are built from now on and take so many bytes at once.
+    ///
+    /// # Errors
+    /// ONNX Runtime refuses.
+    pub(crate) fn expect_bytes(&self, bytes: u64) -> Result<(), EngineError> {
+        match self.is_cpu() {
+            true => Ok(arena::share_for(self.runtime.environment(), bytes as usize)?),
+            false => Ok(()),
+        }
     }
 
     /// The beginning of a session on the provider.
