@@ -4,9 +4,13 @@ use std::path::Path;
 
 use ndarray::Array4;
 
+use super::footprint::{CARD, JUDGE_OWN, JUDGE_PORTABLE, JUDGED, PROGRAM, fits_in, with_reserve};
+use super::schedule::SMALLEST;
+use super::sizes::area;
 use super::{Error, Stylizer};
 use crate::evaluate::Evaluator;
-use crate::model::{Enlarge, Evaluation};
+use crate::memory::Bytes;
+use crate::model::{Enlarge, Evaluation, KernelSet, Window};
 use crate::optimize::OptimizeError;
 use crate::picture::{Fit, Picture, fit};
 use crate::regions::RegionNote;
@@ -124,6 +128,39 @@ impl Stylizer {
             (content, &self.masks),
             &blend,
         )?)
+    }
+
+    /// The windows in which pictures can be judged.
+    ///
+    /// # Errors
+    /// [`Error::Memory`]
+    fn window_to_judge(&self, image: &Picture, styles: &[Picture]) -> Result<Window, Error> {
+        let [program, a_pixel] = match self.network.graphs.kernels(&self.network.engine) {
+            Some(KernelSet::OnnxRuntime) => JUDGE_PORTABLE,
+            Some(_) => JUDGE_OWN,
+            None => [PROGRAM, 0],
+        };
+        let sizes = || styles.iter().chain([image]).map(Picture::size);
+        let tile = |window| {
+            let tiles = sizes().map(|size| area(self.network.graphs.tiles(size, window).1) as u64);
+            tiles.max().unwrap_or(0)
+        };
+        let pictures = JUDGED * area(image.size()) as u64;
+        let needed = |window| program + a_pixel * tile(window) + pictures;
+        let fits = |window: &Window| {
+            let on_card = CARD + JUDGE_PORTABLE[1] * tile(*window);
+            fits_in(needed(*window), self.budget) && fits_in(on_card, self.card_budget)
+        };
+        self.windows(image.size(), SMALLEST)
+            .into_iter()
+            .find(fits)
+            .ok_or_else(|| Error::Memory {
+                size: image.size(),
+                is_for_targets: false,
+                needed: with_reserve(needed(self.smallest_window())),
+                budget: self.budget.unwrap_or(Bytes(0)),
+                largest: None,
+            })
     }
 
     fn style_at_own_size(&self, style: &Picture) -> Result<Picture, Error> {

@@ -3,9 +3,8 @@
 use serde::Serialize;
 
 use super::footprint::{
-    ADAM, CARD, JUDGE_OWN, JUDGE_PORTABLE, JUDGED, LAST_FRAME, LBFGS, Memory, OWN, PAIR, PORTABLE,
-    PRECONDITIONER, PROGRAM, TARGETS_OWN, TARGETS_PORTABLE, TILED, WAITING, fits_in, planned_with,
-    with_reserve,
+    ADAM, CARD, LAST_FRAME, LBFGS, Memory, OWN, PAIR, PORTABLE, PRECONDITIONER, PROGRAM, TARGETS_OWN,
+    TARGETS_PORTABLE, TILED, WAITING, fits_in, planned_with, with_reserve,
 };
 use super::sizes::{Size, area};
 use super::{Error, Stylizer};
@@ -17,9 +16,9 @@ use crate::optimize::Method;
 use crate::picture::{BYTES_A_PIXEL, Picture};
 use crate::scales::Scale;
 
-/// The longest and the shortest side of the tiles' windows that a scale may be computed in, in pixels, and their step.
+/// The longest side of the tiles' windows that a scale may be computed in, the shortest, and their step, in pixels.
 const LARGEST: u32 = 2048;
-const SMALLEST: u32 = 64;
+pub(super) const SMALLEST: u32 = 64;
 const STEP: usize = 64;
 
 /// Fallbacks where memory is short, tried in this order: the least pairs of the history, and the least side of the windows. With 40 pairs the loss is 2 % higher than with 80, with 10 pairs 9 % (see [`Method::Lbfgs`]); a halo
@@ -205,39 +204,6 @@ impl Stylizer {
         }
     }
 
-    /// The windows in which pictures can be judged.
-    ///
-    /// # Errors
-    /// [`Error::Memory`]
-    pub(super) fn window_to_judge(&self, image: &Picture, styles: &[Picture]) -> Result<Window, Error> {
-        let [program, a_pixel] = match self.network.graphs.kernels(&self.network.engine) {
-            Some(KernelSet::OnnxRuntime) => JUDGE_PORTABLE,
-            Some(_) => JUDGE_OWN,
-            None => [PROGRAM, 0],
-        };
-        let sizes = || styles.iter().chain([image]).map(Picture::size);
-        let tile = |window| {
-            let tiles = sizes().map(|size| area(self.network.graphs.tiles(size, window).1) as u64);
-            tiles.max().unwrap_or(0)
-        };
-        let pictures = JUDGED * area(image.size()) as u64;
-        let needed = |window| program + a_pixel * tile(window) + pictures;
-        let fits = |window: &Window| {
-            let on_card = CARD + JUDGE_PORTABLE[1] * tile(*window);
-            fits_in(needed(*window), self.budget) && fits_in(on_card, self.card_budget)
-        };
-        self.windows(image.size(), SMALLEST)
-            .into_iter()
-            .find(fits)
-            .ok_or_else(|| Error::Memory {
-                size: image.size(),
-                is_for_targets: false,
-                needed: with_reserve(needed(self.smallest_window())),
-                budget: self.budget.unwrap_or(Bytes(0)),
-                largest: None,
-            })
-    }
-
     /// Whether sessions that wait for further runs have room beside this one.
     pub(super) fn keeps_idle_sessions(&self, schedule: &Schedule) -> bool {
         self.has_room_beside(schedule, Bytes(0))
@@ -297,7 +263,7 @@ impl Stylizer {
 
     /// The windows that a picture of `size` may be cut into, no side shorter than `shortest`, in the order of the work that
     /// they are: the pixels of all their tiles. Some that are asked for are the only ones.
-    fn windows(&self, size: Size, shortest: u32) -> Vec<Window> {
+    pub(super) fn windows(&self, size: Size, shortest: u32) -> Vec<Window> {
         if self.settings.tile.is_some() {
             return vec![self.settings.window()];
         }
@@ -312,7 +278,7 @@ impl Stylizer {
     }
 
     /// The one with which a picture takes the least memory.
-    fn smallest_window(&self) -> Window {
+    pub(super) fn smallest_window(&self) -> Window {
         Window::square(self.settings.tile.unwrap_or(SMALLEST))
     }
 
