@@ -213,6 +213,15 @@ mod tests {
         })
     }
 
+    /// An engine of one thread, and graphs that keep nothing for further runs.
+    fn loaded() -> (Engine, Graphs) {
+        let runtime = Runtime::load(&LibraryQuery::default()).unwrap();
+        let engine = Engine::start(&runtime, &Request::default(), 1).unwrap();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+        let graphs = Graphs::open(&folder, "gatys", &GraphOptions::default()).unwrap();
+        (engine, graphs)
+    }
+
     /// The loss and the gradient at a picture of this width.
     fn run(graphs: &Graphs, engine: &Engine, width: usize) -> (f64, Vec<f32>) {
         let (content, style) = (picture(width, 1), picture(28, 2));
@@ -230,10 +239,7 @@ mod tests {
 
     #[test]
     fn sessions_and_a_style_s_means_serve_the_next_run_with_the_same_results() {
-        let runtime = Runtime::load(&LibraryQuery::default()).unwrap();
-        let engine = Engine::start(&runtime, &Request::default(), 1).unwrap();
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-        let alone = Graphs::open(&folder, "gatys", &GraphOptions::default()).unwrap();
+        let (engine, alone) = loaded();
         let kept = alone.clone().for_many_runs();
         let waiting = |graphs: &Graphs| (lock(&graphs.reuse.idle).len(), lock(&graphs.reuse.means).len());
         // Forward and targets of any size, and a loss for each of two.
@@ -251,10 +257,7 @@ mod tests {
 
     #[test]
     fn another_arena_changes_no_result_of_sessions_on_it_or_on_the_first() {
-        let runtime = Runtime::load(&LibraryQuery::default()).unwrap();
-        let engine = Engine::start(&runtime, &Request::default(), 1).unwrap();
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-        let built = Graphs::open(&folder, "gatys", &GraphOptions::default()).unwrap();
+        let (engine, built) = loaded();
         let kept = built.clone().for_many_runs();
         let before = run(&kept, &engine, 32);
         engine.expect_bytes(2 << 30).unwrap();

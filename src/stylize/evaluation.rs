@@ -5,7 +5,6 @@ use std::path::Path;
 use ndarray::Array4;
 
 use super::footprint::{CARD, JUDGE_OWN, JUDGE_PORTABLE, JUDGED, PROGRAM, fits_in, with_reserve};
-use super::schedule::SMALLEST;
 use super::sizes::area;
 use super::{Error, Stylizer};
 use crate::evaluate::Evaluator;
@@ -151,7 +150,7 @@ impl Stylizer {
             let on_card = CARD + JUDGE_PORTABLE[1] * tile(*window);
             fits_in(needed(*window), self.budget) && fits_in(on_card, self.card_budget)
         };
-        self.windows(image.size(), SMALLEST)
+        self.windows(image.size())
             .into_iter()
             .find(fits)
             .ok_or_else(|| Error::Memory {

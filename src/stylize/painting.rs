@@ -160,8 +160,10 @@ impl Painting {
         let (iterations, evaluations) = (self.outcome.iterations, self.outcome.evaluations);
         let size = content.size();
         let is_preconditioned = preconditioned && !self.has_shapes;
-        let is_needed = saved.is_none() || is_preconditioned;
-        let start = is_needed.then(|| self.start_at(content, is_preconditioned));
+        let start = match &saved {
+            Some(_) if !is_preconditioned => Vec::new(),
+            _ => self.start_at(content, is_preconditioned),
+        };
         let mut observer = Relayed {
             unit,
             iterations,
@@ -169,12 +171,13 @@ impl Painting {
             save: &|to| self.save(to),
             observer,
         };
-        let minimized = match (saved, start) {
-            (Some(saved), start) => resume(loss, start, size, options, &mut observer, saved),
-            (None, Some(start)) if is_preconditioned => {
-                minimize_preconditioned(loss, start, size, options, &mut observer)
+        let minimized = match (saved, is_preconditioned) {
+            (None, true) => minimize_preconditioned(loss, start, size, options, &mut observer),
+            (None, false) => minimize(loss, start, options, &mut observer),
+            (Some(saved), _) => {
+                let start = is_preconditioned.then_some(start);
+                resume(loss, start, size, options, &mut observer, saved)
             }
-            (None, start) => minimize(loss, start.unwrap_or_default(), options, &mut observer),
         };
         let (outcome, result) = match minimized {
             Ok(outcome) => (Some(outcome), Ok(())),
