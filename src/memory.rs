@@ -100,27 +100,29 @@ fn available_and_own() -> Option<(Bytes, u64)> {
         group.min(system.available_memory())
     });
     let most = left + process.memory();
-    let most = address_space().map_or(most, |limit| limit.min(most));
+    let most = address_space().map_or(most, |Bytes(limit)| limit.min(most));
     Some((Bytes(most), process.memory()))
 }
 
 /// The limit of `ulimit -v`, less what is mapped without being memory: programs, libraries, the stacks of threads.
 #[cfg(unix)]
-fn address_space() -> Option<u64> {
+pub fn address_space() -> Option<Bytes> {
     /// Mapped beside what is used: 0.16 GB of program and libraries, 64 MB that the system's allocator reserves for each of
-    /// two threads.
-    const MAPPED: u64 = 300 << 20;
+    /// two threads, and 16 that the program keeps for small requests.
+    const MAPPED: u64 = 316 << 20;
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,
     };
     // SAFETY: the call fills in the structure that it is given.
     let known = unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) } == 0;
-    (known && limit.rlim_cur != libc::RLIM_INFINITY).then(|| limit.rlim_cur.saturating_sub(MAPPED))
+    let limited = known && limit.rlim_cur != libc::RLIM_INFINITY;
+    limited.then(|| Bytes(limit.rlim_cur.saturating_sub(MAPPED)))
 }
 
+/// No such limit is known of this system.
 #[cfg(not(unix))]
-fn address_space() -> Option<u64> {
+pub fn address_space() -> Option<Bytes> {
     None
 }
 

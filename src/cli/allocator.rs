@@ -37,6 +37,39 @@ unsafe impl GlobalAlloc for Allocator {
     }
 }
 
+/// Under `ulimit -v`, keeps some room for what asks for little and aborts where it is refused: exceptions and the data of
+/// threads, which come from the heap of small requests, and the stack, which the system enlarges as it is used.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub fn keep_room_for_small_requests() {
+    /// The heap is enlarged by that much at a time.
+    const HEAP: libc::c_int = 16 << 20;
+    /// Requests from that size on are not of the heap. It is where glibc begins, and would rise to 32 MB.
+    const LARGE: libc::c_int = 128 << 10;
+    /// Painting takes somewhat more than 1 MB of it, 70 kB at once in ONNX Runtime's kernels.
+    const STACK: usize = 2 << 20;
+    if impasto::memory::address_space().is_none() {
+        return;
+    }
+    // SAFETY: the calls take any number.
+    unsafe {
+        libc::mallopt(libc::M_TOP_PAD, HEAP);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 4 * HEAP);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
+    }
+    enlarge_stack::<STACK>();
+}
+
+/// A function of its own, whose frame is gone when the stack is used.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[inline(never)]
+fn enlarge_stack<const BYTES: usize>() {
+    std::hint::black_box([0_u8; BYTES]);
+}
+
+/// What the limit does to other systems' allocators is theirs.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub fn keep_room_for_small_requests() {}
+
 fn granted(memory: *mut u8, bytes: usize) -> *mut u8 {
     if memory.is_null() {
         give_up(bytes);

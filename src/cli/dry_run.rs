@@ -80,11 +80,7 @@ impl Forecast {
             memory: schedule.peak().0,
             budget: stylizer.budget().map(|Bytes(bytes)| bytes),
             disk: bytes_a_pixel * u64::from(finest.width) * u64::from(finest.height),
-            evaluations: schedule
-                .planned()
-                .iter()
-                .map(|planned| planned.iterations + 1)
-                .sum(),
+            evaluations: schedule.evaluations(),
             seconds: Seconds { least, most },
             scales: schedule.scales.iter().map(Scale::new).collect(),
         })

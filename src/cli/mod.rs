@@ -61,6 +61,7 @@ const USAGE: u8 = 2;
 
 /// Runs the program.
 pub fn run() -> ExitCode {
+    allocator::keep_room_for_small_requests();
     files::tell_of_waiting(|what| say(&format!("note: {what}")));
     let matches = match command::matches() {
         Ok(matches) if presets::are_asked_for(&matches) => return presets::print(),

@@ -239,6 +239,21 @@ fn memory_that_does_not_suffice_is_told_with_what_takes_less() {
     fail(with_memory(&mut compare, 400), &["memory", "--size"]);
 }
 
+/// Where next to nothing is left, what asks for little and cannot be refused (exceptions, the data of threads, the stack)
+/// ended the program without a line at one limit of a hundred.
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_that_ends_anywhere_ends_with_a_line() {
+    let workshop = Workshop::new();
+    waves(1600, 1200, 5).save(workshop.path("content.png")).unwrap();
+    for megabytes in (240..480).step_by(8) {
+        let mut command = workshop.stylize("out.png");
+        command.args(["--size", "1600", "--scales", "1", "--iterations", "1"]);
+        command.args(["--kernels", "onnxruntime", "--memory", "64G"]);
+        fail(with_memory(&mut command, megabytes), &["memory", "--size"]);
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn where_there_is_no_proc_it_paints_all_the_same() {
