@@ -19,6 +19,7 @@ use std::path::PathBuf;
 
 use crate::config::Options;
 use crate::files::{InputError, OutputError, shown};
+use crate::picture::names_of_formats;
 
 pub use cost::Costs;
 pub use frames::{Frames, chains};
@@ -85,10 +86,7 @@ pub enum BatchError {
         cause: std::io::Error,
     },
     /// A folder without pictures.
-    #[error(
-        "the folder {} has no PNG, JPEG, JPEG XL, WebP, TIFF, BMP or GIF in it",
-        shown(folder)
-    )]
+    #[error("the folder {} has no {} in it", shown(folder), names_of_formats())]
     Empty {
         /// The folder.
         folder: PathBuf,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::{MAX_FILE_BYTES, MAX_SIDE, OutputFormat};
+use super::{MAX_FILE_BYTES, MAX_SIDE, OutputFormat, names_of_formats};
 use crate::files::{InputError, OutputError, shown};
 use crate::memory::Bytes;
 
@@ -22,8 +22,9 @@ pub enum PictureError {
     },
     /// The content is of no known format.
     #[error(
-        "{}: not a picture this program knows; use a PNG, JPEG, JPEG XL, WebP, TIFF, BMP or GIF file",
-        shown(path)
+        "{}: not a picture this program knows; use a {} file",
+        shown(path),
+        names_of_formats()
     )]
     NotAPicture {
         /// The file.
@@ -112,13 +113,13 @@ pub enum PictureError {
         reason: String,
     },
     /// Standard output has no extension.
-    #[error("standard output has no extension that names a format: png, jpeg, webp or tiff")]
+    #[error("standard output has no extension that names a format")]
     NoExtension,
     /// The output's name does not say which format to write.
     #[error(
         "{}: the extension does not name a format; use one of {}",
         shown(path),
-        OutputFormat::EXTENSIONS.join(", ")
+        OutputFormat::extensions().collect::<Vec<_>>().join(", ")
     )]
     UnknownExtension {
         /// The output.

@@ -5,11 +5,11 @@ use std::path::Path;
 use image::ImageReader;
 
 use super::{
-    OutputFormat, Picture, PictureError,
+    Picture, PictureError,
     decode::{decode, may_be_picture, no_picture},
     profile::to_srgb,
 };
-use crate::files::{Input, InputError, Source, extension, shown};
+use crate::files::{Input, InputError, Source, shown};
 use crate::guard::guarded;
 
 /// The longest side, in pixels, of a picture that is read.
@@ -89,12 +89,6 @@ pub fn read(path: impl AsRef<Path>) -> Result<Input, PictureError> {
         _ => return Err(no_picture(&path, source.first(MAX_FOREIGN_BYTES)?)),
     };
     source.read().map_err(too_large)
-}
-
-/// Whether a file's name ends as those of pictures do that are read.
-pub fn is_picture_name(path: &Path) -> bool {
-    let extension = extension(path);
-    ["bmp", "gif", "jxl"].contains(&&*extension) || OutputFormat::EXTENSIONS.contains(&&*extension)
 }
 
 /// The width and height that a picture's file says it has, before it is turned upright; none if it is no file, or does

@@ -4,8 +4,11 @@
 //! is read and the file that is written: an 8-bit value is an integer, a 16-bit value `v` is `v / 257`.
 
 mod alpha;
+mod bits;
+mod containers;
 mod decode;
 mod decoded;
+mod encode;
 mod error;
 mod fault;
 mod foreign;
@@ -21,13 +24,15 @@ mod resize;
 mod save;
 mod seamless;
 mod tiff;
+mod xmp;
 
 use rayon::prelude::*;
 
-pub(crate) use decode::output_format;
+pub use bits::Bits;
 pub use error::PictureError;
-pub use format::{Bits, Encoding, OutputFormat};
-pub use load::{Loaded, MAX_FILE_BYTES, MAX_SIDE, is_picture_name, load, load_from, read, size_in_header};
+pub use format::{Encoding, OutputFormat, is_picture_name};
+pub(crate) use format::{names_of_formats, output_format};
+pub use load::{Loaded, MAX_FILE_BYTES, MAX_SIDE, load, load_from, read, size_in_header};
 pub(crate) use resize::resize_plane;
 pub use resize::{Fit, fit};
 pub use save::{check_output, check_output_as, check_output_size};

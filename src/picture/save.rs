@@ -2,16 +2,13 @@
 
 use std::{
     borrow::Cow,
-    io::{self, Cursor, Seek, Write},
+    io::{self, Cursor},
     path::Path,
 };
 
-use image::{
-    ExtendedColorType, ImageEncoder, ImageError,
-    codecs::{jpeg::JpegEncoder, png::PngEncoder, tiff::TiffEncoder, webp::WebPEncoder},
-};
+use image::ImageError;
 
-use super::{Bits, Encoding, OutputFormat, Picture, PictureError, profile};
+use super::{Encoding, Picture, PictureError};
 use crate::{
     files::{self, OutputError},
     guard::guarded_encoder,
@@ -102,71 +99,14 @@ impl Picture {
         let format = encoding.format_at(path)?;
         check_output_size(path, self.size(), encoding)?;
         let mut file = Cursor::new(Vec::new());
-        guarded_encoder(|| self.encode(&mut file, format, encoding).map_err(to_io))
-            .map_err(OutputError::writing(path))?;
-        Ok(file.into_inner())
-    }
-
-    /// The picture as a file of this format.
-    fn encode(
-        &self,
-        writer: impl Write + Seek,
-        format: OutputFormat,
-        encoding: &Encoding,
-    ) -> Result<(), ImageError> {
         let picture = if format.has_alpha() {
             Cow::Borrowed(self)
         } else {
             Cow::Owned(self.clone().on_white())
         };
-        match format {
-            OutputFormat::Png => picture.write(PngEncoder::new(writer), encoding.bits),
-            OutputFormat::Jpeg => picture.write(
-                JpegEncoder::new_with_quality(writer, encoding.jpeg_quality),
-                encoding.bits,
-            ),
-            OutputFormat::WebP => picture.write(WebPEncoder::new_lossless(writer), encoding.bits),
-            OutputFormat::Tiff => picture.write(TiffEncoder::new(writer), encoding.bits),
-        }
-    }
-
-    /// Hands the rounded samples to an encoder, with alpha if there is any.
-    fn write(&self, mut encoder: impl ImageEncoder, bits: Bits) -> Result<(), ImageError> {
-        encoder
-            .set_icc_profile(profile::srgb())
-            .map_err(ImageError::Unsupported)?;
-        let (width, height) = self.size();
-        match bits {
-            Bits::Eight => {
-                let color = if self.alpha.is_some() {
-                    ExtendedColorType::Rgba8
-                } else {
-                    ExtendedColorType::Rgb8
-                };
-                let samples: Vec<u8> = self.interleaved(|value| value.round() as u8);
-                encoder.write_image(&samples, width, height, color)
-            }
-            Bits::Sixteen => {
-                let color = if self.alpha.is_some() {
-                    ExtendedColorType::Rgba16
-                } else {
-                    ExtendedColorType::Rgb16
-                };
-                let samples: Vec<u16> = self.interleaved(|value| (value * 257.0).round() as u16);
-                encoder.write_image(bytemuck::cast_slice(&samples), width, height, color)
-            }
-        }
-    }
-
-    /// Red, green, blue and, if there is any, alpha of all pixels, each through `sample`.
-    fn interleaved<T>(&self, sample: impl Fn(f32) -> T) -> Vec<T> {
-        let Some(alpha) = &self.alpha else {
-            return self.rgb.iter().map(|&value| sample(value)).collect();
-        };
-        let pixels = self.rgb.chunks_exact(3).zip(alpha);
-        pixels
-            .flat_map(|(rgb, alpha)| rgb.iter().chain([alpha]).map(|&value| sample(value)))
-            .collect()
+        guarded_encoder(|| (format.output().encode)(&picture, &mut file, encoding).map_err(to_io))
+            .map_err(OutputError::writing(path))?;
+        Ok(file.into_inner())
     }
 }
 
@@ -180,6 +120,7 @@ fn to_io(error: ImageError) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::picture::Bits;
 
     #[test]
     fn sixteen_bits_are_refused_before_any_work_by_formats_of_8() {

@@ -7,7 +7,7 @@ const FLAGS: usize = 20;
 const HAS_XMP: u8 = 4;
 
 /// Into a file that has a colour profile, and therefore flags.
-pub(super) fn insert(file: &mut Vec<u8>, packet: &[u8]) -> Option<()> {
+pub(in crate::picture) fn insert(file: &mut Vec<u8>, packet: &[u8]) -> Option<()> {
     let length = u32::try_from(packet.len()).ok()?;
     let padding = &[0][..packet.len() % 2];
     let chunk = [b"XMP ", &length.to_le_bytes()[..], packet, padding].concat();
@@ -21,7 +21,7 @@ pub(super) fn insert(file: &mut Vec<u8>, packet: &[u8]) -> Option<()> {
     Some(())
 }
 
-pub(super) fn find(file: &[u8]) -> Option<&[u8]> {
+pub(in crate::picture) fn find(file: &[u8]) -> Option<&[u8]> {
     let mut rest = file.get(12..)?;
     loop {
         let length = u32::from_le_bytes(*rest.get(4..)?.first_chunk()?) as usize;

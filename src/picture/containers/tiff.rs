@@ -8,7 +8,7 @@ const ENTRY: usize = 12;
 const BYTES: u16 = 1;
 
 /// Into a file of one page that ends with its directory, in the order of bytes of this machine.
-pub(super) fn insert(file: &mut Vec<u8>, packet: &[u8]) -> Option<()> {
+pub(in crate::picture) fn insert(file: &mut Vec<u8>, packet: &[u8]) -> Option<()> {
     let old = u32::from_ne_bytes(*file.get(4..)?.first_chunk()?) as usize;
     let count = u16::from_ne_bytes(*file.get(old..)?.first_chunk()?);
     let entries = file.get(old + 2..)?.get(..ENTRY * usize::from(count))?;
@@ -36,6 +36,6 @@ pub(super) fn insert(file: &mut Vec<u8>, packet: &[u8]) -> Option<()> {
     Some(())
 }
 
-pub(super) fn find(file: &[u8]) -> Option<&[u8]> {
+pub(in crate::picture) fn find(file: &[u8]) -> Option<&[u8]> {
     Tags::read(file).ok()?.bytes(XMP).ok()?
 }

@@ -1,13 +1,8 @@
 //! A text in a picture's file: in PNG a chunk (iTXt) with the keyword `impasto`, in JPEG, WebP and TIFF the property
 //! `impasto:record` of an XMP packet.
 
-mod jpeg;
-mod png;
-mod tiff;
-mod webp;
-mod xmp;
-
-use super::{OutputFormat, output_format};
+use super::format::{Format, TextPlace};
+use super::xmp;
 
 /// The most bytes of a text that is read.
 const MAX_BYTES: usize = 16 << 20;
@@ -15,27 +10,28 @@ const MAX_BYTES: usize = 16 << 20;
 /// Puts a text into the file of a picture that [`Picture::encoded`](super::Picture::encoded) has made; nothing where the
 /// format has no room for it, and then the file is as it was.
 pub(crate) fn insert(file: &mut Vec<u8>, text: &str) -> Option<()> {
-    match output_format(file)? {
-        OutputFormat::Png => png::insert(file, text.as_bytes()),
-        OutputFormat::Jpeg => jpeg::insert(file, xmp::packet(text).as_bytes()),
-        OutputFormat::WebP => webp::insert(file, xmp::packet(text).as_bytes()),
-        OutputFormat::Tiff => tiff::insert(file, xmp::packet(text).as_bytes()),
+    let place = place_in(file)?;
+    if place.is_xmp {
+        (place.insert)(file, xmp::packet(text).as_bytes())
+    } else {
+        (place.insert)(file, text.as_bytes())
     }
 }
 
 /// The text that [`insert`] has put into a file, which may be any.
 pub(crate) fn find(file: &[u8]) -> Option<String> {
-    let is_read = |bytes: &&[u8]| bytes.len() <= MAX_BYTES;
-    let packet = match output_format(file)? {
-        OutputFormat::Png => {
-            let text = png::find(file).filter(is_read)?;
-            return Some(String::from_utf8_lossy(text).into_owned());
-        }
-        OutputFormat::Jpeg => jpeg::find(file),
-        OutputFormat::WebP => webp::find(file),
-        OutputFormat::Tiff => tiff::find(file),
-    };
-    xmp::text(&String::from_utf8_lossy(packet.filter(is_read)?))
+    let place = place_in(file)?;
+    let found = (place.find)(file).filter(|bytes| bytes.len() <= MAX_BYTES)?;
+    let found = String::from_utf8_lossy(found);
+    if place.is_xmp {
+        xmp::text(&found)
+    } else {
+        Some(found.into_owned())
+    }
+}
+
+fn place_in(file: &[u8]) -> Option<&'static TextPlace> {
+    Some(&Format::of(file)?.output.as_ref()?.text)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ const START: usize = 8 + 25;
 /// The keyword; that nothing is compressed; no language, no translated keyword.
 const HEAD: &[u8] = b"impasto\0\0\0\0\0";
 
-pub(super) fn insert(file: &mut Vec<u8>, text: &[u8]) -> Option<()> {
+pub(in crate::picture) fn insert(file: &mut Vec<u8>, text: &[u8]) -> Option<()> {
     let content = [b"iTXt", HEAD, text].concat();
     let length = u32::try_from(content.len() - 4).ok()?;
     let checksum = crc32fast::hash(&content);
@@ -14,7 +14,7 @@ pub(super) fn insert(file: &mut Vec<u8>, text: &[u8]) -> Option<()> {
     Some(())
 }
 
-pub(super) fn find(file: &[u8]) -> Option<&[u8]> {
+pub(in crate::picture) fn find(file: &[u8]) -> Option<&[u8]> {
     let mut rest = file.get(8..)?;
     loop {
         let length = u32::from_be_bytes(*rest.first_chunk()?) as usize;

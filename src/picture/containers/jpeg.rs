@@ -7,7 +7,7 @@ const APP1: [u8; 2] = [0xff, 0xe1];
 const START_OF_SCAN: u8 = 0xda;
 
 /// Behind the segment of JFIF, which comes first.
-pub(super) fn insert(file: &mut Vec<u8>, packet: &[u8]) -> Option<()> {
+pub(in crate::picture) fn insert(file: &mut Vec<u8>, packet: &[u8]) -> Option<()> {
     let length = u16::try_from(2 + NAMESPACE.len() + packet.len()).ok()?;
     let first = segment(&file[2..])?;
     let at = match file[2..].starts_with(&APP0) {
@@ -19,7 +19,7 @@ pub(super) fn insert(file: &mut Vec<u8>, packet: &[u8]) -> Option<()> {
     Some(())
 }
 
-pub(super) fn find(file: &[u8]) -> Option<&[u8]> {
+pub(in crate::picture) fn find(file: &[u8]) -> Option<&[u8]> {
     let mut rest = file.get(2..)?;
     while let [0xff, marker, ..] = *rest
         && marker != START_OF_SCAN
