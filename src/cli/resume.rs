@@ -11,8 +11,8 @@ use impasto::record::Checkpoint;
 
 use super::Ended;
 use super::args::Painting;
-use super::plan::Plan;
 use super::stylize;
+use super::task::Task;
 
 /// Go on with a run from its checkpoint, to the bytes it would have come to without a stop
 ///
@@ -55,7 +55,7 @@ pub fn run(args: &Resume) -> anyhow::Result<Ended> {
         arguments,
         mut state,
     } = checkpoint;
-    let plan = Plan::resuming(recorded, &args.options, args.force)?;
+    let task = Task::resuming(recorded, &args.options, args.force)?;
     let mut painting = arguments;
     painting.quiet = args.quiet;
     painting.verbose = args.verbose;
@@ -65,11 +65,11 @@ pub fn run(args: &Resume) -> anyhow::Result<Ended> {
     }
     if let Some(output) = &args.output {
         painting.output = output.clone();
-        picture::check_output_as(output, args.force, &painting.encoding(&plan.settings))?;
+        picture::check_output_as(output, args.force, &painting.encoding(&task.settings))?;
     }
     // What is there now, the run has written.
     painting.force = true;
-    stylize::paint(&painting, &plan, Some(&mut state))
+    stylize::paint(&painting, &task, Some(&mut state))
 }
 
 /// The path of an output that was named in this folder.

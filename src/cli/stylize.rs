@@ -25,11 +25,11 @@ use super::args::{Painting, Stylize};
 use super::dry_run;
 use super::interrupt::Interrupt;
 use super::outputs::{self, check_distinct, check_file, check_inputs_stay, check_previews};
-use super::plan::{Pictures, Plan};
 use super::progress::{self, Progress};
 use super::providers::announce_engine;
 use super::quiet::quietly;
 use super::sources::read_beside;
+use super::task::{Pictures, Task};
 use super::verbose::Verbose;
 use super::watch::{Watch, Watching};
 use super::{Ended, file_name, input_name, say};
@@ -40,13 +40,13 @@ const CHECKPOINT_EVERY: u64 = 60;
 /// Paints, saves the picture and what else was asked for.
 pub fn run(args: &Stylize) -> anyhow::Result<Ended> {
     progress::choose(args.painting.progress);
-    paint(&args.painting, &Plan::of(args)?, None)
+    paint(&args.painting, &Task::of(args)?, None)
 }
 
-/// The same by a plan, and from the state that was `saved` of the run if there is one.
-pub fn paint(args: &Painting, plan: &Plan, mut saved: Option<&mut Reader>) -> anyhow::Result<Ended> {
+/// Paints what the task says, from the state that was `saved` of the run if there is one.
+pub fn paint(args: &Painting, task: &Task, mut saved: Option<&mut Reader>) -> anyhow::Result<Ended> {
     let mut verbose = Verbose::new(args.verbose);
-    let encoding = args.encoding(&plan.settings);
+    let encoding = args.encoding(&task.settings);
     check_outputs(args, &encoding)?;
     let Pictures {
         content,
@@ -55,18 +55,18 @@ pub fn paint(args: &Painting, plan: &Plan, mut saved: Option<&mut Reader>) -> an
         masks,
         last,
         files,
-    } = plan.pictures(args.quiet)?;
-    check_record(args, plan, &files)?;
+    } = task.pictures(args.quiet)?;
+    check_record(args, task, &files)?;
     let resumable = args.checkpoint.is_some();
-    let stylizer = quietly(|| Stylizer::with_masks(&plan.options, masks))?
+    let stylizer = quietly(|| Stylizer::with_masks(&task.options, masks))?
         .with_last_frame(last)
         .with_whole_iterations(resumable);
-    plan.check(&stylizer, args.quiet)?;
+    task.check(&stylizer, args.quiet)?;
     let schedule = stylizer.schedule(&content, &styles)?;
     let planned = schedule.planned();
     check_planned(args, &stylizer, &files, &planned, &encoding)?;
     if !args.quiet {
-        plan.tell_of_rounding(&planned);
+        task.tell_of_rounding(&planned);
     }
     if args.dry_run {
         return dry_run::run(args, &stylizer, &schedule, &encoding, (&content, &styles));
@@ -86,14 +86,14 @@ pub fn paint(args: &Painting, plan: &Plan, mut saved: Option<&mut Reader>) -> an
     verbose.stand_above(progress.bar());
     let mut interrupt = Interrupt::listen(progress.bar(), resumable).context("cannot listen to Ctrl-C")?;
     let mut recorder = Recorder::new();
-    let mut limit = plan.limit().map(UpTo);
+    let mut limit = task.limit().map(UpTo);
     let mut previews = Previews::new(&args.output, args.when(), args.force, encoding);
     let mut watch = Watch::new(&args.watching, title(&files), progress.bar());
     let (remembering, preview) = watch.observers();
     let remembering = [&mut recorder as &mut dyn Remember]
         .into_iter()
         .chain(remembering);
-    let checkpoint_plan = checkpoint_plan(args, plan, &stylizer, &files, &encoding)?;
+    let checkpoint_plan = checkpoint_plan(args, task, &stylizer, &files, &encoding)?;
     let mut checkpoints = Checkpoints::new(checkpoint_plan, remembering.collect());
     if let Some(saved) = saved.as_deref_mut() {
         checkpoints
@@ -126,11 +126,11 @@ pub fn paint(args: &Painting, plan: &Plan, mut saved: Option<&mut Reader>) -> an
     };
 
     let mut picture = painted.picture.encoded(&args.output, &encoding)?;
-    let plain = plan.is_repeated().then(|| files::sha256(&picture));
+    let plain = task.is_repeated().then(|| files::sha256(&picture));
     let stop = painted.outcome.stop;
     manifest.ended_after = stop.is_from_outside().then_some(painted.outcome.evaluations);
     if !args.no_record {
-        insert_record(&mut picture, &plan.record(&manifest), args.quiet);
+        insert_record(&mut picture, &task.record(&manifest), args.quiet);
     }
     manifest.output.sha256 = files::sha256(&picture);
     let saved = save(&picture, args, &encoding);
@@ -141,7 +141,7 @@ pub fn paint(args: &Painting, plan: &Plan, mut saved: Option<&mut Reader>) -> an
     let watched = watch.finish(&args.watching, args.force, &painted.picture);
     saved?;
     verbose.ended("to write");
-    plan.compare(&manifest, plain.as_deref(), args.quiet);
+    task.compare(&manifest, plain.as_deref(), args.quiet);
     let broken_off = || {
         let output = outputs::name(&args.output);
         format!("the run broke off; the best picture until then is in {output}")
@@ -167,7 +167,7 @@ pub fn paint(args: &Painting, plan: &Plan, mut saved: Option<&mut Reader>) -> an
 /// Where and when checkpoints are written, if they are.
 pub fn checkpoint_plan(
     args: &Painting,
-    plan: &Plan,
+    task: &Task,
     stylizer: &Stylizer,
     files: &[FileRecord],
     encoding: &Encoding,
@@ -176,7 +176,7 @@ pub fn checkpoint_plan(
         return Ok(None);
     };
     let settings = with_memory(stylizer, stylizer.budget());
-    let manifest = manifest(args, stylizer, (settings, files), encoding, plan.limit())?;
+    let manifest = manifest(args, stylizer, (settings, files), encoding, task.limit())?;
     Ok(Some(CheckpointPlan {
         path: path.clone(),
         every: Duration::from_secs(args.checkpoint_every.unwrap_or(CHECKPOINT_EVERY)),
@@ -251,14 +251,14 @@ fn check_outputs(args: &Painting, encoding: &Encoding) -> anyhow::Result<()> {
 }
 
 /// The same for trace and checkpoint: JSON has no names that are not UTF-8.
-fn check_record(args: &Painting, plan: &Plan, inputs: &[FileRecord]) -> anyhow::Result<()> {
+fn check_record(args: &Painting, task: &Task, inputs: &[FileRecord]) -> anyhow::Result<()> {
     let (option, what) = match (&args.trace, &args.checkpoint) {
         (None, None) => return Ok(()),
         (Some(_), _) => ("--trace", "a trace"),
         (None, Some(_)) => ("--checkpoint", "checkpoints"),
     };
     let output = FileRecord::new("output", &args.output, String::new());
-    serde_json::to_string(&(&plan.settings, inputs, output, args))
+    serde_json::to_string(&(&task.settings, inputs, output, args))
         .map(drop)
         .with_context(|| {
             format!("{option}: a file's name cannot be recorded; rename the file, or go without {what}")

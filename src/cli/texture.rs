@@ -4,7 +4,7 @@ use clap::{Arg, Args, Command};
 
 use super::Ended;
 use super::args::{Painting, refused};
-use super::plan::Plan;
+use super::task::Task;
 use super::{progress, stylize};
 
 /// What ends the long help.
@@ -29,7 +29,7 @@ pub struct Texture {
 /// Paints, saves the picture and what else was asked for.
 pub fn run(args: &Texture) -> anyhow::Result<Ended> {
     progress::choose(args.painting.progress);
-    stylize::paint(&args.painting, &Plan::of_texture(&args.painting)?, None)
+    stylize::paint(&args.painting, &Task::of_texture(&args.painting)?, None)
 }
 
 /// Whether an option does not speak of a photo.

@@ -27,10 +27,10 @@ use super::turns::Turn;
 use crate::cli::args::Painting;
 use crate::cli::in_words;
 use crate::cli::interrupt::Interrupt;
-use crate::cli::plan::{Pictures, Plan, Read};
 use crate::cli::providers::announce_engine;
 use crate::cli::quiet::quietly;
 use crate::cli::stylize::{checkpoint_plan, insert_record, manifest, with_memory};
+use crate::cli::task::{Pictures, Read, Task};
 
 /// Paints jobs, several at a time if it is shared by threads.
 pub struct Painter<'a> {
@@ -109,12 +109,12 @@ impl Painter<'_> {
     fn try_to_paint(&self, job: &Job, turn: &mut Turn<'_>) -> anyhow::Result<Came> {
         self.check_last_frame(job)?;
         let args = self.arguments(job);
-        let mut plan = Plan::of_job(job)?;
-        let encoding = args.encoding(&plan.settings);
+        let mut task = Task::of_job(job)?;
+        let encoding = args.encoding(&task.settings);
         let folder = folder_of(&job.output);
         fs::create_dir_all(&folder).with_context(|| format!("the folder {}", shown(&folder)))?;
-        let earlier = look(job, &plan.settings, args.force, || {
-            self.record(&args, &plan, &encoding)
+        let earlier = look(job, &task.settings, args.force, || {
+            self.record(&args, &task, &encoding)
         })?;
         let mut saved = match earlier {
             Earlier::Picture(note) => return Ok(Came::Skipped(note)),
@@ -124,7 +124,7 @@ impl Painter<'_> {
         picture::check_output_as(&job.output, args.force, &encoding)?;
         if let Some(saved) = &saved {
             // What was free when the run began has decided its bytes.
-            plan.options.memory = saved.recorded.options_as_set().memory;
+            task.options.memory = saved.recorded.options_as_set().memory;
         }
         turn.approach();
         if self.is_interrupted() {
@@ -137,9 +137,9 @@ impl Painter<'_> {
             masks,
             last,
             files,
-        } = self.pictures(job, &plan)?;
-        let network = self.network(&plan.options)?;
-        let stylizer = Stylizer::on(network, &plan.options, masks)?
+        } = self.pictures(job, &task)?;
+        let network = self.network(&task.options)?;
+        let stylizer = Stylizer::on(network, &task.options, masks)?
             .with_last_frame(last)
             .with_whole_iterations(true);
         let schedule = stylizer.schedule(&content, &styles)?;
@@ -154,7 +154,7 @@ impl Painter<'_> {
             return Ok(Came::Left);
         }
         let mut recorder = Recorder::new();
-        let checkpoints = checkpoint_plan(&args, &plan, &stylizer, &files, &encoding)?;
+        let checkpoints = checkpoint_plan(&args, &task, &stylizer, &files, &encoding)?;
         let mut checkpoints = Checkpoints::after_a_while(checkpoints, vec![&mut recorder]);
         let start = match (&mut saved, start) {
             (Some(saved), _) => {
@@ -209,10 +209,10 @@ impl Painter<'_> {
     }
 
     /// What the picture of a job would say of its making, in as much memory as it may take.
-    fn record(&self, args: &Painting, plan: &Plan, encoding: &Encoding) -> anyhow::Result<Record> {
-        let network = self.network(&plan.options)?;
-        let stylizer = Stylizer::on(network, &plan.options, Masks::default())?;
-        let made_by = (plan.settings.clone(), &*plan.files()?);
+    fn record(&self, args: &Painting, task: &Task, encoding: &Encoding) -> anyhow::Result<Record> {
+        let network = self.network(&task.options)?;
+        let stylizer = Stylizer::on(network, &task.options, Masks::default())?;
+        let made_by = (task.settings.clone(), &*task.files()?);
         Ok(Record::of(&manifest(args, &stylizer, made_by, encoding, None)?))
     }
 
@@ -238,9 +238,9 @@ impl Painter<'_> {
     }
 
     /// The job's pictures; styles that are known already are not read again.
-    fn pictures(&self, job: &Job, plan: &Plan) -> anyhow::Result<Pictures> {
+    fn pictures(&self, job: &Job, task: &Task) -> anyhow::Result<Pictures> {
         let quiet = self.args.quiet;
-        let content = plan.content_picture(quiet)?;
+        let content = task.content_picture(quiet)?;
         let last = || self.styles.lock().unwrap_or_else(PoisonError::into_inner);
         let known = last()
             .as_ref()
@@ -249,12 +249,12 @@ impl Painter<'_> {
         let styles = match known {
             Some(styles) => styles,
             None => {
-                let styles = plan.style_pictures(quiet)?;
+                let styles = task.style_pictures(quiet)?;
                 *last() = Some((job.styles.clone(), styles.clone()));
                 styles
             }
         };
-        plan.with_other_pictures(content, styles, quiet)
+        task.with_other_pictures(content, styles, quiet)
     }
 }
 

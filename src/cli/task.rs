@@ -24,7 +24,7 @@ use super::sources::{Config, mask_files};
 use super::{check_standard_input, decode, decode_style, say, sources, style_files};
 
 /// The settings, and where the pictures come from.
-pub struct Plan {
+pub struct Task {
     pub options: Options,
     pub settings: Settings,
     origin: Origin,
@@ -65,33 +65,33 @@ pub struct Pictures {
 /// A picture that was read, and its file, if it has one.
 pub type Read = (Picture, Option<FileRecord>);
 
-impl Plan {
+impl Task {
     /// Puts together what `stylize` is asked for.
-    pub fn of(args: &Stylize) -> anyhow::Result<Plan> {
+    pub fn of(args: &Stylize) -> anyhow::Result<Task> {
         match &args.painting.repeat {
-            Some(record) => Plan::repeating(record, &args.painting, args.content.as_deref(), true),
+            Some(record) => Task::repeating(record, &args.painting, args.content.as_deref(), true),
             None => {
                 let content = args.content.clone().context("CONTENT is missing")?;
-                Plan::named(Some(content), &args.painting)
+                Task::named(Some(content), &args.painting)
             }
         }
     }
 
     /// Puts together what `texture` is asked for.
-    pub fn of_texture(args: &Painting) -> anyhow::Result<Plan> {
+    pub fn of_texture(args: &Painting) -> anyhow::Result<Task> {
         match &args.repeat {
-            Some(record) => Plan::repeating(record, args, None, false),
-            None => Plan::named(None, args),
+            Some(record) => Task::repeating(record, args, None, false),
+            None => Task::named(None, args),
         }
     }
 
-    fn named(content: Option<PathBuf>, args: &Painting) -> anyhow::Result<Plan> {
+    fn named(content: Option<PathBuf>, args: &Painting) -> anyhow::Result<Task> {
         let (options, settings) = resolve(args, &args.config, content.is_some(), |_| Options::default())?;
         let styles = style_files(&args.style)?;
         let masks = mask_files(&settings);
         let of_last = settings.frame.files().map(|(_, path)| path);
         check_standard_input(content.iter().chain(&styles).chain(&masks).chain(of_last))?;
-        Ok(Plan {
+        Ok(Task {
             options,
             settings,
             origin: Origin::Named { content, styles },
@@ -104,7 +104,7 @@ impl Plan {
         args: &Painting,
         content: Option<&Path>,
         has_photo: bool,
-    ) -> anyhow::Result<Plan> {
+    ) -> anyhow::Result<Task> {
         let run = Recorded::read(record)?;
         if run.has_photo() != has_photo {
             let command = if has_photo { "texture" } else { "stylize" };
@@ -120,7 +120,7 @@ impl Plan {
         if args.no_record && run.is_of_picture() {
             varied.push("no-record".to_owned());
         }
-        Ok(Plan {
+        Ok(Task {
             options,
             settings,
             origin: Origin::Recorded(Box::new(run), Again::Repeat { varied }),
@@ -128,12 +128,12 @@ impl Plan {
     }
 
     /// Puts together a job of many; its options are resolved already.
-    pub fn of_job(job: &Job) -> anyhow::Result<Plan> {
+    pub fn of_job(job: &Job) -> anyhow::Result<Task> {
         let origin = Origin::Named {
             content: Some(job.content.clone()),
             styles: job.styles.clone(),
         };
-        Ok(Plan {
+        Ok(Task {
             settings: job.options.resolve()?,
             options: job.options.clone(),
             origin,
@@ -141,7 +141,7 @@ impl Plan {
     }
 
     /// Goes on with a run, for longer if `longer` says so; `force` lets other versions do it.
-    pub fn resuming(run: Recorded, longer: &Options, force: bool) -> anyhow::Result<Plan> {
+    pub fn resuming(run: Recorded, longer: &Options, force: bool) -> anyhow::Result<Task> {
         // A start picture has done its part, and must be the same all the same.
         run.inputs("init")?;
         let mut recorded = run.options_as_set();
@@ -158,7 +158,7 @@ impl Plan {
         )?;
         let is_longer = longer.iterations.is_some() || longer.max_seconds.is_some();
         let limit = run.ended_after().filter(|_| !is_longer);
-        Ok(Plan {
+        Ok(Task {
             options,
             settings,
             origin: Origin::Recorded(Box::new(run), Again::Resume { force, limit }),
