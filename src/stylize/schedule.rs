@@ -157,33 +157,33 @@ impl Stylizer {
         self.last
             .as_ref()
             .map_or(Ok(()), |last| last.check(content.size()))?;
+        let sizes: Vec<Size> = of_settings
+            .iter()
+            .map(|scale| self.sizes(content, styles, scale.size).0)
+            .collect();
         let mut scales = Vec::new();
         let mut is_limited = false;
-        for scale in of_settings {
-            let task = self.task(content, styles, scale, self.beside(&scales));
-            let unlimited = self.unlimited(scales.is_empty());
+        let mut most = f64::INFINITY;
+        for (place, scale) in of_settings.into_iter().enumerate().rev() {
+            let coarser = if self.settings.is_pyramid() { place } else { 0 };
+            let task = self.task(content, styles, scale, sizes[..coarser].to_vec());
+            let unlimited = self.unlimited(place == 0);
             let way = self
-                .plan_scale(&task, unlimited)
+                .plan_scale(&task, unlimited, most)
                 .ok_or_else(|| self.refusal(content, styles, &task.beside))?;
             if way.tiles > 1 {
                 self.network.graphs.check_tiles(&self.network.engine)?;
             }
             is_limited |= way != self.plan_of(&task, unlimited);
+            most = most.min(area(way.tile));
             scales.push((task.planned, way));
         }
+        scales.reverse();
         Ok(Schedule {
             budget: self.budget.filter(|_| is_limited),
             is_pyramid: self.settings.is_pyramid(),
             scales,
         })
-    }
-
-    /// The sizes of the coarser `scales` whose losses are in that of the next one.
-    fn beside(&self, scales: &[(Planned, ScalePlan)]) -> Vec<Size> {
-        let coarser = scales.iter().filter(|_| self.settings.is_pyramid());
-        coarser
-            .map(|(planned, _)| (planned.width, planned.height))
-            .collect()
     }
 
     fn task(&self, content: &Picture, styles: &[Picture], scale: Scale, beside: Vec<Size>) -> Task {
@@ -236,10 +236,12 @@ impl Stylizer {
         fits_in(way.peak().0, self.budget) && fits_in(way.card, self.card_budget)
     }
 
-    /// The best way to compute a scale in the memory that there is, if there is one.
-    fn plan_scale(&self, task: &Task, unlimited: PlanRequest) -> Option<ScalePlan> {
+    /// The best way to compute a scale in the memory that there is, if there is one. The network looks at no more pixels
+    /// at once than at the next finer scale, `most`: what it takes it keeps.
+    fn plan_scale(&self, task: &Task, unlimited: PlanRequest, most: f64) -> Option<ScalePlan> {
+        let has_room = |way: &ScalePlan| area(way.tile) <= most && self.has_room(way);
         let all = self.plan_of(task, unlimited);
-        if self.has_room(&all) {
+        if has_room(&all) {
             return Some(all);
         }
         let room = self.budget.map_or(u64::MAX, planned_with);
@@ -254,7 +256,7 @@ impl Stylizer {
                 let without = self.plan_of(task, wish).memory.total();
                 let pairs = pairs_in(room.checked_sub(without.0)?, &task.planned).min(unlimited.pairs);
                 let way = self.plan_of(task, PlanRequest { pairs, ..wish });
-                (pairs >= least.min(unlimited.pairs) && self.has_room(&way)).then_some(way)
+                (pairs >= least.min(unlimited.pairs) && has_room(&way)).then_some(way)
             };
             let is_small = |side: u32| (1..smallest).contains(&side) && self.settings.tile.is_none();
             let mut allowed = windows
@@ -289,16 +291,17 @@ impl Stylizer {
         let planned = &task.planned;
         let size = task.painted();
         let pixels = area(size) as u64;
-        let seen = self.network.graphs.seen(size);
-        let (tiles, tile) = self.network.graphs.tiles(seen, wish.window);
-        let networks = task.beside.iter().chain([&size]).map(|&size| {
-            let (_, tile) = self
-                .network
-                .graphs
-                .tiles(self.network.graphs.seen(size), wish.window);
-            area(tile) as u64
-        });
-        let seen_at_once: u64 = networks.sum();
+        let graphs = &self.network.graphs;
+        let seen = graphs.seen(size);
+        let (tiles, tile) = graphs.tiles(seen, wish.window);
+        let seen_at_once = area(tile) as u64;
+        // Losses are computed one after the other, in memory that the processor's sessions share; on a card each has its own.
+        let tile_of = |&size: &Size| area(graphs.tiles(graphs.seen(size), wish.window).1) as u64;
+        let seen_on_card: u64 = task.beside.iter().chain([&size]).map(tile_of).sum();
+        let beside = task
+            .beside
+            .iter()
+            .map(|&size| self.metadata().content_bytes(size) + 2 * BYTES_A_PIXEL * area(size) as u64);
         let prepared = self.prepared_at_once(task, wish.window);
         // With its margins a seamless picture is held once more, and its gradient.
         let surrounded = if seen == size {
@@ -321,14 +324,18 @@ impl Stylizer {
             preconditioned: wish.preconditioned,
             memory: Memory {
                 program: if tiles == 1 { PROGRAM } else { PROGRAM + TILED },
-                network: self.network(seen_at_once, [OWN, PORTABLE]),
-                content: pixels * (BYTES_A_PIXEL + last_frame) + self.metadata().content_bytes(seen),
+                network: self
+                    .network(seen_at_once, [OWN, PORTABLE])
+                    .max(self.network(prepared, [TARGETS_OWN, TARGETS_PORTABLE])),
+                content: pixels * (BYTES_A_PIXEL + last_frame)
+                    + self.metadata().content_bytes(seen)
+                    + beside.sum::<u64>(),
                 optimizer: pixels * (points + preconditioner) + surrounded,
                 history: pixels * PAIR * remembered,
             },
             preparing: self.preparing(task, prepared),
             card: self.card_budget.map_or(0, |_| {
-                CARD + (PORTABLE * seen_at_once).max(TARGETS_PORTABLE * prepared)
+                CARD + (PORTABLE * seen_on_card).max(TARGETS_PORTABLE * prepared)
             }),
         }
     }
@@ -363,7 +370,13 @@ impl Stylizer {
     fn refusal(&self, content: &Picture, styles: &[Picture], beside: &[Size]) -> Error {
         let least = |size| {
             let iterations = self.settings.iterations;
-            let task = self.task(content, styles, Scale { size, iterations }, beside.to_vec());
+            // Its coarser scales are as much smaller.
+            let part = f64::from(size) / f64::from(self.settings.side());
+            let scaled = |side: u32| (f64::from(side) * part).ceil() as u32;
+            let beside = beside
+                .iter()
+                .map(|&(width, height)| (scaled(width), scaled(height)));
+            let task = self.task(content, styles, Scale { size, iterations }, beside.collect());
             let wish = PlanRequest {
                 window: self.smallest_window(),
                 pairs: self.unlimited(false).pairs.min(1),
