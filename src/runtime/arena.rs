@@ -32,10 +32,8 @@ const MOST: usize = i32::MAX as usize;
 /// each next one twice as large, and with one that is 1.2 and 1.5 times as large as planned: 496, 539 and 500 MB at 512x384
 /// pixels; 803, 775 and 784 at 768x576; 1396, 1168 and 1167 at 1024x768, where 1193 are planned.
 fn first_region(bytes: usize) -> usize {
-    let regions = iter::successors(Some(LEAST), |region| Some(region + region / 2));
     let needed = (bytes + bytes / 5).min(MOST);
-    regions
-        .into_iter()
+    iter::successors(Some(LEAST), |region| Some(region + region / 2))
         .find(|&region| region >= needed)
         .map_or(MOST, |region| region.min(MOST))
 }
