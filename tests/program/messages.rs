@@ -240,7 +240,7 @@ fn memory_that_does_not_suffice_is_told_with_what_takes_less() {
 }
 
 /// Where next to nothing is left, what asks for little and cannot be refused (exceptions, the data of threads, the stack)
-/// ended the program without a line at one limit of a hundred.
+/// ended the program without a line at 5 limits of 1,143.
 #[cfg(target_os = "linux")]
 #[test]
 fn memory_that_ends_anywhere_ends_with_a_line() {
